@@ -1,0 +1,66 @@
+/**
+ * Every bound of the product by name, with its unit last, so that an operator who meets one can find it
+ * and a reader sees how they relate. Bounds that depend on each other are asserted at the end.
+ */
+import { assert } from './assert.ts';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+export const limits = {
+  // Pipeline files and what is inside
+  pipelineFileBytesMax: 1 * MiB,
+  pipelineStepsMax: 500,
+  expressionLengthMax: 4 * KiB,
+  expressionNodesMax: 2_000,
+  expressionDepthMax: 40,
+  yamlAliasesMax: 100,
+  diagnosticsMax: 100,
+  bundleFilesMax: 2_000,
+  bundleBytesMax: 256 * MiB,
+  blobBytesMax: 256 * MiB,
+  runNodesMax: 20_000,
+
+  // Jobs
+  jobTimeoutDefaultMs: 60 * 60_000,
+  jobTimeoutMaxMs: 7 * 24 * 60 * 60_000,
+  retryAttemptsMax: 100,
+  untilEveryDefaultMs: 2_000,
+  killGraceMs: 10_000,
+  jobInputInlineBytesMax: 512,
+  jobInputsBytesMax: 1 * MiB,
+  outputsBytesMax: 256 * KiB,
+  outputValueBytesMax: 64 * KiB,
+  outputFileBytesMax: 64 * MiB,
+  attemptLogBytesMax: 16 * MiB,
+  attemptLogTailBytes: 64 * KiB,
+
+  // The wire
+  messageBytesMax: 1 * MiB,
+  frameMessagesMax: 256,
+  logChunkBytesMax: 64 * KiB,
+  logUnacknowledgedBytesMax: 1 * MiB,
+  factsBytesMax: 512 * KiB,
+  helloWaitMs: 10_000,
+  heartbeatIntervalMs: 15_000,
+  reconnectDelayMaxMs: 60_000,
+  reconnectDelayMinMs: 250,
+
+  // The coordinator
+  unknownAfterDefaultMs: 60_000,
+  grantsPerTurnMax: 64,
+  commandsPerTurnMax: 512,
+  commandsQueuedMax: 50_000,
+  runsKeptMax: 50,
+  runsQueuedMax: 1_000,
+  httpBodyBytesMax: 4 * MiB,
+  pageSizeDefault: 100,
+  pageSizeMax: 1_000,
+} as const;
+
+assert(limits.jobTimeoutDefaultMs <= limits.jobTimeoutMaxMs, 'the default timeout is within its bound');
+assert(limits.outputValueBytesMax <= limits.outputsBytesMax, 'one output fits among all outputs');
+assert(limits.outputsBytesMax < limits.messageBytesMax, 'outputs fit in a message');
+assert(limits.factsBytesMax < limits.messageBytesMax, 'facts fit in a message');
+assert(limits.logChunkBytesMax * 2 < limits.messageBytesMax, 'an encoded log chunk fits in a message');
+assert(limits.attemptLogTailBytes < limits.attemptLogBytesMax, 'the kept tail is part of the log');
