@@ -1,0 +1,293 @@
+/**
+ * The wire between agent and coordinator: one websocket per agent at `/agent`, authenticated by
+ * `Authorization: Bearer <token>` on the upgrade request, compression off. Each frame is text and holds a
+ * JSON array of 1 to `frameMessagesMax` messages, handled in order. Unknown fields are ignored and unknown
+ * message types are skipped, so that either side may be newer.
+ *
+ *   coordinator                                  agent
+ *     challenge{protocol, lineage, epoch}  →
+ *                                          ←  hello{who, what it still holds}
+ *     welcome | rejected                   →
+ *                                          ←  facts, pull{credit}
+ *     grant{segment}                       →
+ *                                          ←  accepted, started, log…, result
+ *     ack{results | logs}                  →
+ *     cancel{attempt}                      →
+ *     pong                                 ←→  ping (either may ask; a peer unheard for two intervals is gone)
+ *
+ * Credit counts jobs, is absolute (not added up), and starts at zero on each connection. A grant that is
+ * not named in `hello` is sent again to the same incarnation with the same attempt id. A result is sent
+ * until it is acknowledged; the agent numbers results in its outbox and the coordinator acknowledges up to
+ * a number, only after the fsync that covers them.
+ *
+ * Protocol versions: 1 (first).
+ */
+import * as z from 'zod';
+import { digestPattern, identifierPattern, nodeNamePattern, parseAttemptId } from './ids.ts';
+import { limits } from './limits.ts';
+
+export const protocolVersion = 1;
+
+const attemptId = z
+  .string()
+  .max(300)
+  .refine((id) => parseAttemptId(id) !== undefined, 'not an attempt id');
+const digest = z.string().regex(digestPattern);
+const shortText = z.string().max(1_024);
+const count = z.int().nonnegative();
+/** Milliseconds since 1970 by the sender's own clock: shown to people, never decided upon. */
+const wallMs = z.int();
+
+/** A script travels inside the grant when short, else by the digest of its text. */
+const script = z.object({
+  /** The interpreter and its arguments; the file with the text is appended as the last one. */
+  shell: z.array(z.string()).min(1),
+  source: z.union([z.object({ text: z.string() }), z.object({ digest })]),
+});
+
+const outputType = z.enum(['string', 'int', 'bool', 'json', 'file']);
+
+const outputDeclaration = z.object({ type: outputType, secret: z.boolean(), optional: z.boolean() });
+
+/**
+ * One value for a script. `value` stands for itself; `blob` is the JSON text of a long value, fetched by
+ * digest; `file` is a file by digest, which the script gets as a path.
+ */
+const inputValue = z.union([
+  z.object({ value: z.json() }),
+  z.object({ blob: digest }),
+  z.object({ file: digest, name: shortText }),
+]);
+
+const jobSpecification = z.object({
+  /** Id of the first attempt that may be executed; retries count on from it. */
+  attempt: attemptId,
+  attemptsMax: z.int().min(1).max(limits.retryAttemptsMax),
+  backoffMs: count,
+  /**
+   * `normal`: check (if any), run, verify. `verify-first`: an earlier attempt was interrupted; the same, but
+   * it must have a check. `check-only`: run the check and report what it says, change nothing.
+   */
+  mode: z.enum(['normal', 'verify-first', 'check-only']),
+  check: script.optional(),
+  run: script.optional(),
+  verify: z.object({ script, everyMs: count, timeoutMs: count }).optional(),
+  /** CEL over outputs, params, node, exitCode, iteration; evaluated on the node after each execution. */
+  until: z.object({ expression: z.string(), everyMs: count }).optional(),
+  timeoutMs: z.int().positive().max(limits.jobTimeoutMaxMs),
+  /** `nothing`: processes that the job left behind are ended with it. `daemon`: they may stay. */
+  leaves: z.enum(['nothing', 'daemon']),
+  inputs: z.record(z.string().regex(identifierPattern), inputValue),
+  /** Names among the inputs whose values are secret: they never appear in a message, error or file name. */
+  secretInputs: z.array(z.string()),
+  outputs: z.record(z.string().regex(identifierPattern), outputDeclaration),
+  /** Digest of the manifest of files that are laid out in the working folder. */
+  bundle: digest.optional(),
+  /** LOCKSTEP_* values that only the coordinator knows (run, step, role, leader, cluster, …). */
+  environment: z.record(z.string().regex(/^LOCKSTEP_[A-Z_]+$/), z.string()),
+});
+
+/** What one attempt came to. Only `succeeded` and `failed` say something about the work itself. */
+export const outcomes = ['succeeded', 'failed', 'timed-out', 'cancelled', 'interrupted', 'not-started'] as const;
+
+const attemptResult = z.object({
+  attempt: attemptId,
+  outcome: z.enum(outcomes),
+  /** False when the agent goes on by itself with the next attempt of this grant. */
+  final: z.boolean(),
+  /** True when `check` said that there was nothing to do; in `check-only` mode false says what would change. */
+  unchanged: z.boolean(),
+  exitCode: z.int().min(0).max(255).nullable(),
+  signal: shortText.nullable(),
+  /** Why it did not succeed, for people, without values of inputs or outputs. */
+  reason: shortText.nullable(),
+  phase: z.enum(['check', 'run', 'verify', 'none']),
+  iterations: count,
+  startedAt: wallMs.nullable(),
+  finishedAt: wallMs,
+  /** By the node's monotonic clock. */
+  durationMs: count,
+  /** Declared outputs by type; a `file` output is the digest of its content. */
+  outputs: z.record(z.string(), z.json()),
+  /** Length of each log stream; with gap markers counted as the bytes they stand for. */
+  logs: z.object({ stdout: count, stderr: count }),
+});
+
+const streamName = z.enum(['stdout', 'stderr']);
+
+const agentMessage = {
+  hello: z.object({
+    type: z.literal('hello'),
+    protocol: z.int().positive(),
+    version: shortText,
+    name: z.string().regex(nodeNamePattern),
+    labels: z.record(z.string().max(253), z.string().max(253)),
+    incarnation: z.string().min(8).max(64),
+    /** Changes with every boot of the host: boot id plus the start time of PID 1. */
+    boot: z.string().min(1).max(128),
+    /** Grows with each connection of this incarnation; a number seen before is a clone. */
+    counter: z.int().positive(),
+    machineId: shortText.optional(),
+    /** The state folder does not survive a reboot. */
+    diskless: z.boolean(),
+    features: z.array(shortText).max(64),
+    factsDigest: digest.optional(),
+    /** The local address of this connection. */
+    address: shortText.optional(),
+    /** Every attempt granted and not ended here, and every attempt whose result is not acknowledged. */
+    held: z.array(z.object({ attempt: attemptId, state: z.enum(['accepted', 'running', 'ended']) })).max(10_000),
+  }),
+  facts: z.object({ type: z.literal('facts'), digest, facts: z.json() }),
+  pull: z.object({ type: z.literal('pull'), credit: count }),
+  accepted: z.object({ type: z.literal('accepted'), attempt: attemptId }),
+  started: z.object({ type: z.literal('started'), attempt: attemptId, at: wallMs }),
+  /** `base64` holds the bytes; a gap says how many bytes were cut at this offset instead. */
+  log: z.object({
+    type: z.literal('log'),
+    attempt: attemptId,
+    stream: streamName,
+    offset: count,
+    base64: z.string().optional(),
+    gapBytes: count.optional(),
+  }),
+  result: z.object({ type: z.literal('result'), number: z.int().positive(), result: attemptResult }),
+  ping: z.object({ type: z.literal('ping') }),
+  pong: z.object({ type: z.literal('pong') }),
+};
+
+const coordinatorMessage = {
+  challenge: z.object({
+    type: z.literal('challenge'),
+    protocol: z.int().positive(),
+    protocolMin: z.int().positive(),
+    lineage: shortText,
+    epoch: count,
+    nonce: shortText,
+  }),
+  welcome: z.object({
+    type: z.literal('welcome'),
+    node: z.string(),
+    heartbeatMs: z.int().positive(),
+    factsWanted: z.boolean(),
+  }),
+  rejected: z.object({
+    type: z.literal('rejected'),
+    reason: shortText,
+    /** Null: do not come back by yourself; somebody has to change something first. */
+    retryAfterMs: count.nullable(),
+  }),
+  grant: z.object({
+    type: z.literal('grant'),
+    lineage: shortText,
+    epoch: count,
+    jobs: z.array(jobSpecification).min(1).max(64),
+  }),
+  ackResults: z.object({ type: z.literal('ack-results'), upTo: z.int().positive() }),
+  ackLog: z.object({ type: z.literal('ack-log'), attempt: attemptId, stream: streamName, upTo: count }),
+  cancel: z.object({ type: z.literal('cancel'), attempt: attemptId, reason: shortText }),
+  ping: z.object({ type: z.literal('ping') }),
+  pong: z.object({ type: z.literal('pong') }),
+};
+
+const fromAgent = z.discriminatedUnion('type', [
+  agentMessage.hello,
+  agentMessage.facts,
+  agentMessage.pull,
+  agentMessage.accepted,
+  agentMessage.started,
+  agentMessage.log,
+  agentMessage.result,
+  agentMessage.ping,
+  agentMessage.pong,
+]);
+const fromCoordinator = z.discriminatedUnion('type', [
+  coordinatorMessage.challenge,
+  coordinatorMessage.welcome,
+  coordinatorMessage.rejected,
+  coordinatorMessage.grant,
+  coordinatorMessage.ackResults,
+  coordinatorMessage.ackLog,
+  coordinatorMessage.cancel,
+  coordinatorMessage.ping,
+  coordinatorMessage.pong,
+]);
+
+export type AgentMessage = z.infer<typeof fromAgent>;
+export type CoordinatorMessage = z.infer<typeof fromCoordinator>;
+export type Hello = z.infer<typeof agentMessage.hello>;
+export type JobSpecification = z.infer<typeof jobSpecification>;
+export type Script = z.infer<typeof script>;
+export type InputValue = z.infer<typeof inputValue>;
+export type OutputDeclaration = z.infer<typeof outputDeclaration>;
+export type OutputType = z.infer<typeof outputType>;
+export type AttemptResult = z.infer<typeof attemptResult>;
+export type Outcome = AttemptResult['outcome'];
+export type StreamName = z.infer<typeof streamName>;
+
+export type Frame<Message> =
+  | { readonly ok: true; readonly messages: readonly Message[]; readonly skipped: readonly string[] }
+  | { readonly ok: false; readonly reason: string };
+
+const envelope = z.array(z.looseObject({ type: z.string().max(64) })).min(1).max(limits.frameMessagesMax);
+
+function parseFrame<Message>(text: string, schema: z.ZodType<Message>, known: ReadonlySet<string>): Frame<Message> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return { ok: false, reason: 'the frame is not JSON' };
+  }
+  const list = envelope.safeParse(json);
+  if (!list.success) return { ok: false, reason: 'the frame is not an array of messages with a type' };
+  const messages: Message[] = [];
+  const skipped: string[] = [];
+  for (const raw of list.data) {
+    if (!known.has(raw.type)) {
+      skipped.push(raw.type);
+      continue;
+    }
+    const message = schema.safeParse(raw);
+    if (!message.success) {
+      const [issue] = message.error.issues;
+      return { ok: false, reason: `${raw.type}.${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}` };
+    }
+    messages.push(message.data);
+  }
+  return { ok: true, messages, skipped };
+}
+
+const namesIn = (messages: Record<string, { shape: { type: z.ZodLiteral<string> } }>): ReadonlySet<string> =>
+  new Set(Object.values(messages).map((message) => message.shape.type.value));
+const agentMessageTypes = namesIn(agentMessage);
+const coordinatorMessageTypes = namesIn(coordinatorMessage);
+
+/** Parses what an agent sent. Never throws; a reason names the message and field at fault, not the value. */
+export const parseAgentFrame = (text: string): Frame<AgentMessage> => parseFrame(text, fromAgent, agentMessageTypes);
+
+/** Parses what a coordinator sent. Never throws. */
+export const parseCoordinatorFrame = (text: string): Frame<CoordinatorMessage> =>
+  parseFrame(text, fromCoordinator, coordinatorMessageTypes);
+
+export const formatFrame = (messages: readonly (AgentMessage | CoordinatorMessage)[]): string =>
+  JSON.stringify(messages);
+
+/** The files of a bundle: laid out in the job's working folder, each fetched by its digest. */
+export const bundleManifestSchema = z.object({
+  files: z
+    .array(
+      z.object({
+        path: z
+          .string()
+          .max(512)
+          .refine(
+            (path) => path !== '' && !path.startsWith('/') && !path.includes('\\') && !path.split('/').some((part) => part === '' || part === '.' || part === '..'),
+            'not a relative path inside the bundle',
+          ),
+        digest,
+        sizeBytes: count,
+        executable: z.boolean(),
+      }),
+    )
+    .max(limits.bundleFilesMax),
+});
+export type BundleManifest = z.infer<typeof bundleManifestSchema>;
