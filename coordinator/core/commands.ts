@@ -1,0 +1,95 @@
+/**
+ * What the core can be asked, and what it answers. A command is parsed and authenticated before it comes
+ * here; time, ids and random bytes come with it. The answer is data: events to append, what must be stored
+ * before them, and effects that may leave only after the fsync that covers the last event.
+ */
+import type { LockstepError } from '../../shared/errors.ts';
+import type { AttemptResult, Hello, JobSpecification } from '../../shared/messages.ts';
+import type { Pipeline } from '../../shared/pipeline/model.ts';
+import type { ScopeFacts } from './scope.ts';
+import type { Actor, EventBody, NodeAdministration, ParamScope } from './events.ts';
+
+export type CreateRun = {
+  readonly type: 'CreateRun';
+  readonly by: Actor;
+  readonly cluster: string;
+  readonly pipeline: Pipeline;
+  /** Params of the run, the highest layer: already parsed from what was typed, by declared type. */
+  readonly params: Readonly<Record<string, unknown>>;
+  /** One random value for each param of the pipeline that can be generated. */
+  readonly generated: Readonly<Record<string, string>>;
+  /** `--limit`: CEL that narrows every role further; null for none. */
+  readonly limit: string | null;
+  /** `--check`: only the checks are executed. */
+  readonly checkOnly: boolean;
+};
+
+export type ResumeHow =
+  | { readonly kind: 'continue' }
+  | { readonly kind: 'retry-failed' }
+  | { readonly kind: 'accept-failed' }
+  /** `role` may be left out when only one role has a leader. */
+  | { readonly kind: 'elect'; readonly node: string; readonly role: string | null };
+
+export type Command =
+  | { readonly type: 'BeginReign'; readonly lineage: string; readonly epoch: number; readonly version: string }
+  | { readonly type: 'CreateToken'; readonly token: string; readonly hash: string; readonly kind: 'join' | 'operator'; readonly by: Actor; readonly expiresAt: number | null }
+  | { readonly type: 'RevokeToken'; readonly token: string; readonly by: Actor }
+  | { readonly type: 'ConnectAgent'; readonly hello: Hello; readonly token: string }
+  | { readonly type: 'DisconnectAgent'; readonly node: string; readonly incarnation: string; readonly counter: number; readonly reason: string }
+  | { readonly type: 'ReportFacts'; readonly node: string; readonly digest: string }
+  | { readonly type: 'PullJobs'; readonly node: string; readonly credit: number }
+  | { readonly type: 'ReportStarted'; readonly node: string; readonly attempt: string; readonly nodeAt: number }
+  | { readonly type: 'ReportResult'; readonly node: string; readonly number: number; readonly result: AttemptResult }
+  | { readonly type: 'LabelNode'; readonly node: string; readonly set: Readonly<Record<string, string>>; readonly unset: readonly string[]; readonly by: Actor }
+  | { readonly type: 'AdministerNode'; readonly node: string; readonly administration: NodeAdministration; readonly by: Actor; readonly reason: string }
+  | { readonly type: 'RemoveNode'; readonly node: string; readonly by: Actor; readonly reason: string }
+  | { readonly type: 'SetParam'; readonly scope: ParamScope; readonly name: string; readonly value: unknown; readonly secret: boolean; readonly by: Actor }
+  | { readonly type: 'UnsetParam'; readonly scope: ParamScope; readonly name: string; readonly by: Actor }
+  | { readonly type: 'PinModule'; readonly module: string; readonly digest: string; readonly by: Actor }
+  | CreateRun
+  | { readonly type: 'ApproveUnit'; readonly run: string; readonly unit: string | null; readonly by: Actor; readonly reason: string }
+  | { readonly type: 'RejectUnit'; readonly run: string; readonly unit: string | null; readonly by: Actor; readonly reason: string }
+  | { readonly type: 'CancelRun'; readonly run: string; readonly by: Actor; readonly reason: string }
+  | { readonly type: 'ResumeRun'; readonly run: string; readonly how: ResumeHow; readonly by: Actor; readonly reason: string }
+  | { readonly type: 'DecideJob'; readonly job: string; readonly as: 'succeeded' | 'failed' | 'again'; readonly by: Actor; readonly reason: string }
+  | { readonly type: 'ArchiveRun'; readonly run: string; readonly digest: string }
+  /** Time passed: look at the deadlines. */
+  | { readonly type: 'Tick' };
+
+export type Effect =
+  | { readonly kind: 'welcome'; readonly node: string; readonly factsWanted: boolean }
+  | { readonly kind: 'reject'; readonly reason: string; readonly retryAfterMs: number | null }
+  /** An older connection of the same incarnation was replaced. */
+  | { readonly kind: 'disconnect'; readonly node: string; readonly counter: number; readonly reason: string }
+  | { readonly kind: 'grant'; readonly node: string; readonly job: GrantedJob }
+  | { readonly kind: 'cancel'; readonly node: string; readonly attempt: string; readonly reason: string }
+  | { readonly kind: 'ack-results'; readonly node: string; readonly upTo: number };
+
+/** A job for the wire in which secret inputs are still references; the gateway puts the values in. */
+export type GrantedJob = Omit<JobSpecification, 'inputs'> & {
+  readonly inputs: Readonly<Record<string, JobSpecification['inputs'][string] | { readonly secret: string }>>;
+};
+
+export type Decision =
+  | {
+      readonly ok: true;
+      readonly events: readonly EventBody[];
+      readonly effects: readonly Effect[];
+      /** To be stored durably before the events are appended. */
+      readonly secrets: readonly { readonly reference: string; readonly value: string }[];
+      readonly blobs: readonly { readonly digest: string; readonly text: string }[];
+    }
+  | { readonly ok: false; readonly error: LockstepError; readonly effects: readonly Effect[] };
+
+/** What the core may look up while it decides: content that the state names but does not hold. */
+export type Lookup = {
+  /** Facts by digest, converted for expressions; undefined when a node has not reported yet. */
+  readonly facts: (digest: string) => ScopeFacts | undefined;
+  /** JSON text of a stored value by digest. */
+  readonly text: (digest: string) => string;
+  /** The JSON text of a secret. */
+  readonly secret: (reference: string) => string;
+  /** `sha256:…` of a text. */
+  readonly digestOf: (text: string) => string;
+};

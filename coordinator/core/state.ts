@@ -1,0 +1,324 @@
+/**
+ * Everything the coordinator knows, as the fold of the journal. Facts of a run (what happened) are stored;
+ * counters, queues and indexes over them are derived: `derive.ts` can compute them from the facts at any
+ * time, and evolve keeps them up to date one event at a time, so that no decision has to scan nodes or jobs.
+ *
+ * State is changed in place, by evolve only. Copying it at tens of thousands of events a second would cost
+ * more than everything else together.
+ */
+import type { Outcome } from '../../shared/messages.ts';
+import type { Pipeline, Step, Unit } from '../../shared/pipeline/model.ts';
+import type { Deadlines } from './deadlines.ts';
+import type { JobMode, NodeAdministration, StoredValue } from './events.ts';
+
+export type State = {
+  seq: number;
+  /** Time of the last event, ms since 1970. */
+  at: number;
+  lineage: string;
+  epoch: number;
+  readonly tokens: Map<string, Token>;
+  readonly nodes: Map<string, Node>;
+  readonly clusterParams: Map<string, Map<string, StoredValue>>;
+  /** `module@version` → digest. */
+  readonly modules: Map<string, string>;
+  /** `cluster/role` → node. */
+  readonly leaders: Map<string, string>;
+  /** `cluster/service` → node → endpoint. */
+  readonly services: Map<string, Map<string, Endpoint>>;
+  /** Runs that are not archived, by id in order of creation. */
+  readonly runs: Map<string, Run>;
+  /** What is left of archived runs. */
+  readonly archive: Map<string, ArchivedRun>;
+  runsCreated: number;
+  /** Runs that are neither ended nor archived, in order of creation. */
+  readonly activeRuns: Map<string, Run>;
+  readonly deadlines: Deadlines;
+  /** What `progress` has to look at. Not part of the fold: after recovery everything is looked at once. */
+  readonly agenda: Agenda;
+};
+
+export type Token = {
+  readonly id: string;
+  /** SHA-256 of the secret, hex. */
+  readonly hash: string;
+  readonly kind: 'join' | 'operator';
+  readonly createdAt: number;
+  readonly expiresAt: number | null;
+  revoked: boolean;
+};
+
+export type Node = {
+  readonly name: string;
+  incarnation: string;
+  boot: string;
+  counter: number;
+  machineId: string | null;
+  version: string;
+  address: string | null;
+  diskless: boolean;
+  /** Labels the agent brought; operators' labels win over them. */
+  agentLabels: Readonly<Record<string, string>>;
+  operatorLabels: Readonly<Record<string, string>>;
+  labels: Readonly<Record<string, string>>;
+  factsDigest: string | null;
+  readonly params: Map<string, StoredValue>;
+  administration: NodeAdministration;
+  administrationReason: string;
+  /** `unreachable`: away for longer than `unknownAfter`. */
+  contact: 'connected' | 'disconnected' | 'unreachable';
+  /** When contact last changed, ms since 1970. */
+  contactSince: number;
+  readonly joinedAt: number;
+  /** Jobs that the agent asked for and has not been granted. Dies with the connection; never journaled. */
+  credit: number;
+  /** Runs that want this node, in order; the first one has it. */
+  readonly queue: Run[];
+  /** The job that the node has been granted and has not ended. */
+  live: Job | null;
+};
+
+export type Endpoint = {
+  readonly node: string;
+  readonly address: string | null;
+  readonly port: number | null;
+  readonly run: string;
+  readonly step: string;
+};
+
+export type RoleState = { readonly name: string; nodes: readonly string[]; leader: string | null };
+
+export type RunEnd = { readonly state: 'succeeded' | 'failed' | 'cancelled'; readonly at: number; readonly reason: string };
+
+export type Run = {
+  readonly id: string;
+  readonly cluster: string;
+  readonly pipeline: Pipeline;
+  /** SHA-256 of pipeline, params and roles: what an approval is bound to. */
+  readonly digest: string;
+  readonly params: Readonly<Record<string, StoredValue>>;
+  readonly by: string;
+  readonly createdSeq: number;
+  readonly createdAt: number;
+  /** False while a role waits for its nodes. */
+  planned: boolean;
+  plannedAt: number | null;
+  startedAt: number | null;
+  end: RunEnd | null;
+  cancel: { readonly by: string; readonly reason: string; readonly at: number } | null;
+  hold: { readonly reason: string; readonly at: number } | null;
+  /** A unit had more failures than allowed: nothing more is granted. */
+  failing: { readonly unit: string; readonly reason: string; readonly hold: boolean; readonly at: number } | null;
+  readonly roles: Map<string, RoleState>;
+  readonly members: Map<string, Member>;
+  readonly units: UnitState[];
+  readonly steps: StepState[];
+  readonly stepIndex: Map<string, number>;
+
+  // Derived
+  /** Members at whose head of queue this run is not yet. */
+  membersAwaited: number;
+  jobsUnfinished: number;
+  /** Granted, running or unknown. */
+  jobsLive: number;
+  jobsReady: number;
+  jobsHeld: number;
+  jobsUnknown: number;
+  jobsFailed: number;
+  approvalsPending: number;
+  /** Units over their budget of unknown or unreachable nodes; the run is paused while there are any. */
+  unitsOverBudget: number;
+  pausedAt: number | null;
+};
+
+export type Member = {
+  readonly node: Node;
+  /** Why the node takes no further part, if so. */
+  out: string | null;
+  /** Indexes of steps whose job here is ready, ascending. Derived. */
+  readonly ready: number[];
+};
+
+export type ApprovalState =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'needed'; readonly text: string }
+  | { readonly kind: 'requested'; readonly text: string; readonly at: number }
+  | { readonly kind: 'given'; readonly by: string; readonly at: number };
+
+export type UnitState = {
+  readonly index: number;
+  readonly unit: Unit;
+  readonly firstStep: number;
+  readonly lastStep: number;
+  approval: ApprovalState;
+  /** In order of preference: by failure domain, then by name. */
+  readonly nodes: readonly string[];
+  readonly rank: ReadonlyMap<string, number>;
+  /** Nodes that hold a slot, with when they took it. */
+  readonly slots: Map<string, number>;
+  /** Ordinal of the wave that is open, from 0; -1 before the first. */
+  wave: number;
+  readonly waveOf: Map<string, number>;
+  /** No slot before this time (a pause after the last one was released). */
+  pauseUntil: number;
+
+  // Derived
+  readonly failed: Set<string>;
+  readonly unknown: Set<string>;
+  /** Nodes whose ready job here cannot be granted because they are unreachable. */
+  readonly unreachable: Set<string>;
+  overBudget: boolean;
+  jobsLive: number;
+  jobsReady: number;
+  /** Nodes that have nothing left to do here. */
+  nodesDone: number;
+  waveUnfinished: number;
+  /** Why each unavailable node is so; only for rolling units of a started run. */
+  readonly unavailable: Map<string, string>;
+  readonly unavailableByDomain: Map<string, number>;
+  /** Nodes that could start here and wait for a slot or for `maxParallel`. Not part of the fold. */
+  readonly waiting: Waiting;
+};
+
+/** Candidates by rank, with lazy deletion: an entry counts only while its node is in `nodes`. */
+export type Waiting = {
+  readonly nodes: Set<string>;
+  readonly all: number[];
+  readonly byDomain: Map<string, number[]>;
+};
+
+export type StepState = {
+  readonly index: number;
+  readonly unit: UnitState;
+  readonly step: Step;
+  readonly jobs: Map<string, Job>;
+  /** Steps that need this one. */
+  readonly dependents: readonly { readonly step: number; readonly sameNode: boolean }[];
+  opened: boolean;
+  /** Facts of the members as they were when the step was opened, by node; one view for all its jobs. */
+  facts: ReadonlyMap<string, string> | null;
+
+  // Derived
+  /** Needed steps that are not finished on every node. */
+  barriers: number;
+  jobsUnfinished: number;
+};
+
+export type JobState =
+  | 'waiting'
+  | 'ready'
+  | 'granted'
+  | 'running'
+  | 'unknown'
+  | 'succeeded'
+  | 'failed'
+  | 'skipped'
+  | 'cancelled'
+  | 'held';
+
+/** What was granted, kept until the attempt has ended so that it can be sent again word for word. */
+export type Grant = {
+  readonly attempt: number;
+  readonly attemptsMax: number;
+  readonly mode: JobMode;
+  readonly task: number;
+  readonly inputs: Readonly<Record<string, StoredValue>>;
+  readonly provides?: { readonly service: string; readonly port: number | null; readonly address: string | null };
+};
+
+export type Job = {
+  readonly run: Run;
+  readonly step: StepState;
+  readonly member: Member;
+  state: JobState;
+  /** Since when it is in this state, ms since 1970. */
+  since: number;
+  /** Number of the last attempt that was granted or begun; 0 before the first. */
+  attempt: number;
+  /** How the next grant has to be executed. */
+  mode: JobMode;
+  grant: Grant | null;
+  /** State before contact was lost, while `unknown`. */
+  lostAs: 'granted' | 'running' | null;
+  startedAt: number | null;
+  finishedAt: number | null;
+  outcome: Outcome | null;
+  unchanged: boolean;
+  exitCode: number | null;
+  signal: string | null;
+  reason: string | null;
+  durationMs: number | null;
+  outputs: Readonly<Record<string, StoredValue>> | null;
+
+  // Derived
+  /** Needed jobs of the same node that are not finished. */
+  blockers: number;
+  /** `if` was evaluated and holds. Not part of the fold. */
+  admitted: boolean;
+};
+
+export type ArchivedRun = {
+  readonly id: string;
+  readonly pipeline: string;
+  readonly cluster: string;
+  readonly by: string;
+  readonly createdSeq: number;
+  readonly createdAt: number;
+  readonly startedAt: number | null;
+  readonly end: RunEnd;
+  /** Blob with the whole run as the API showed it. */
+  readonly digest: string;
+};
+
+export type Agenda = {
+  /** Nodes that may be able to take a job. In order of insertion. */
+  readonly nodes: Set<Node>;
+  /** Units in which a slot, a wave or a place may be free. */
+  readonly units: Map<UnitState, Run>;
+  /** Runs that may start, end, be held or go on. */
+  readonly runs: Set<Run>;
+  /** Nodes that changed while some run waits for nodes. */
+  readonly gathering: Set<string>;
+};
+
+export type RunStateName =
+  | 'queued'
+  | 'running'
+  | 'waiting-for-approval'
+  | 'paused'
+  | 'held'
+  | 'cancelling'
+  | 'succeeded'
+  | 'failed'
+  | 'cancelled';
+
+/** The run's state as people see it, from what is known of it. */
+export function runStateOf(run: Run): RunStateName {
+  if (run.end !== null) return run.end.state;
+  if (run.cancel !== null) return 'cancelling';
+  if (run.hold !== null) return 'held';
+  if (run.startedAt === null) return 'queued';
+  if (run.unitsOverBudget > 0) return 'paused';
+  if (run.jobsLive === 0 && run.approvalsPending > 0) return 'waiting-for-approval';
+  if (run.jobsLive === 0 && run.jobsHeld > 0 && run.jobsReady === 0) return 'held';
+  return 'running';
+}
+
+export type NodeStateName = 'ready' | 'busy' | 'unreachable' | 'cordoned' | 'maintenance' | 'quarantined' | 'retired';
+
+/** What an operator did to a node is said before what its link does; away for a moment still counts as there. */
+export function nodeStateOf(node: Node): NodeStateName {
+  if (node.administration !== 'in-service') return node.administration;
+  if (node.contact === 'unreachable') return 'unreachable';
+  return node.live !== null ? 'busy' : 'ready';
+}
+
+export const isLive = (state: JobState): boolean =>
+  state === 'granted' || state === 'running' || state === 'unknown';
+
+export const isFinished = (state: JobState): boolean =>
+  state === 'succeeded' || state === 'failed' || state === 'skipped' || state === 'cancelled';
+
+export const leaderKeyOf = (cluster: string, role: string): string => `${cluster}/${role}`;
+
+export const clusterOf = (node: Node): string => node.labels.cluster ?? 'default';
