@@ -6,6 +6,8 @@ import { assert } from './assert.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+const dayMs = 24 * 60 * 60_000;
 
 export const limits = {
   // Pipeline files and what is inside
@@ -14,6 +16,11 @@ export const limits = {
   expressionLengthMax: 4 * KiB,
   expressionNodesMax: 2_000,
   expressionDepthMax: 40,
+  /** One unit is about one small operation on one element; a second of work is some tens of millions. */
+  expressionCostMax: 2_000_000,
+  expressionTextLengthMax: 1 * MiB,
+  expressionsCachedMax: 2_000,
+  globLengthMax: 256,
   yamlAliasesMax: 100,
   diagnosticsMax: 100,
   bundleFilesMax: 2_000,
@@ -56,6 +63,37 @@ export const limits = {
   httpBodyBytesMax: 4 * MiB,
   pageSizeDefault: 100,
   pageSizeMax: 1_000,
+
+  // Storage
+  folderLockWaitMs: 10_000,
+  complaintLengthMax: 4 * KiB,
+  journalSegmentBytesMax: 16 * MiB,
+  journalEventBytesMax: 8 * MiB,
+  journalBatchBytesMax: 64 * MiB,
+  journalPageEventsMax: 1_000,
+  journalPageBytesMax: 1 * MiB,
+  journalRecentBytesMax: 8 * MiB,
+  journalWaitersMax: 10_000,
+  journalKeptMs: 30 * dayMs,
+  journalKeptBytesMax: 4 * GiB,
+  auditKeptMs: 400 * dayMs,
+  snapshotsKept: 2,
+  snapshotShardsMax: 10_000,
+  blobsAtOnceMax: 16,
+  blobsKnownMax: 100_000,
+  blobAgeMinMs: 60 * 60_000,
+  secretsMax: 100_000,
+  secretValueBytesMax: 64 * KiB,
+  secretReferenceLengthMax: 512,
+  logSegmentBytesMax: 16 * MiB,
+  logSegmentSpanMs: 1 * dayMs,
+  logRecordBytesMax: 64 * KiB,
+  logPendingBytesMax: 16 * MiB,
+  logFlushDelayMs: 200,
+  logAttemptsInMemoryMax: 20_000,
+  logFollowersMax: 1_000,
+  logKeptMs: 30 * dayMs,
+  logKeptBytesMax: 4 * GiB,
 } as const;
 
 assert(limits.jobTimeoutDefaultMs <= limits.jobTimeoutMaxMs, 'the default timeout is within its bound');
@@ -64,3 +102,9 @@ assert(limits.outputsBytesMax < limits.messageBytesMax, 'outputs fit in a messag
 assert(limits.factsBytesMax < limits.messageBytesMax, 'facts fit in a message');
 assert(limits.logChunkBytesMax * 2 < limits.messageBytesMax, 'an encoded log chunk fits in a message');
 assert(limits.attemptLogTailBytes < limits.attemptLogBytesMax, 'the kept tail is part of the log');
+assert(limits.journalEventBytesMax < limits.journalBatchBytesMax, 'one event fits in a batch');
+assert(limits.journalSegmentBytesMax < limits.journalKeptBytesMax, 'more than one segment is kept');
+assert(limits.journalKeptMs <= limits.auditKeptMs, 'audit events outlive the rest');
+assert(limits.blobBytesMax >= limits.outputFileBytesMax, 'an output file can be stored');
+assert(limits.logChunkBytesMax <= limits.logRecordBytesMax, 'a chunk fits in one record');
+assert(limits.logFlushDelayMs <= 1_000, 'log acknowledgements come within a second');
