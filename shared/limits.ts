@@ -21,6 +21,8 @@ export const limits = {
   expressionTextLengthMax: 1 * MiB,
   expressionsCachedMax: 2_000,
   globLengthMax: 256,
+  /** Longer words get no "did you mean": comparing them would cost more than it helps. */
+  wordLengthMax: 100,
   yamlAliasesMax: 100,
   diagnosticsMax: 100,
   bundleFilesMax: 2_000,
