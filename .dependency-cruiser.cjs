@@ -75,7 +75,7 @@ module.exports = {
       comment: 'The command line is a client like any other: shared/ and the schemas of the HTTP resources.',
       severity: 'error',
       from: { path: '^coordinator/cli/' },
-      to: { path: '^coordinator/', pathNot: ['^coordinator/cli/', '^coordinator/http/schemas(\\.ts$|/)'] },
+      to: { path: '^coordinator/', pathNot: ['^coordinator/cli/', '^coordinator/http/resources(\\.ts$|/)'] },
     },
     {
       name: 'main-is-the-top',

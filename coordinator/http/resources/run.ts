@@ -1,0 +1,168 @@
+/** Runs and their jobs, what creates a run, and what operators decide about it. */
+import * as z from 'zod';
+import { limits } from '../../../shared/limits.ts';
+import { bundleManifestSchema, outcomes } from '../../../shared/messages.ts';
+import { clusterName, count, flag, json, name, pageOf, paging, paramName, text, time } from './primitives.ts';
+import { diagnostic } from './problem.ts';
+
+export const runStates = [
+  'queued',
+  'running',
+  'waiting-for-approval',
+  'paused',
+  'held',
+  'cancelling',
+  'succeeded',
+  'succeeded-with-deferred',
+  'failed',
+  'cancelled',
+] as const;
+
+export const jobStates = [
+  'waiting',
+  'ready',
+  'granted',
+  'running',
+  'succeeded',
+  'failed',
+  'skipped',
+  'cancelled',
+  'unknown',
+  'deferred',
+  'held',
+] as const;
+
+export const job = z
+  .object({
+    id: z.string(),
+    step: z.string(),
+    node: z.string(),
+    state: z.enum(jobStates),
+    attempt: count,
+    exitCode: z.int().nullable(),
+    startedAt: time.nullable(),
+    finishedAt: time.nullable(),
+    /** Secret ones are shown as `(secret)`, files as their digest. */
+    outputs: z.record(z.string(), json),
+    /** Since when it is in this state. */
+    since: time,
+    outcome: z.enum(outcomes).nullable(),
+    /** Its check said that there was nothing to do. */
+    unchanged: z.boolean(),
+    signal: z.string().nullable(),
+    reason: z.string().nullable(),
+    durationMs: z.int().nullable(),
+  })
+  .meta({ id: 'Job' });
+
+const unit = z.object({
+  id: z.string(),
+  kind: z.enum(['step', 'group']),
+  title: z.string().nullable(),
+  strategy: z.enum(['parallel', 'rolling']),
+  steps: z.array(z.object({ id: z.string(), title: z.string().nullable(), needs: z.array(z.string()) })),
+  nodes: z.array(z.string()),
+  approval: z.object({
+    state: z.enum(['none', 'needed', 'requested', 'given']),
+    text: z.string().nullable(),
+    by: z.string().nullable(),
+    at: time.nullable(),
+  }),
+  /** Which nodes may be unavailable now, and since when. */
+  slots: z.array(z.object({ node: z.string(), since: time })),
+  /** The open wave, from 1; 0 before the first. */
+  wave: count,
+  waves: count,
+});
+
+const runSummary = z.object({
+  id: z.string(),
+  pipeline: z.string(),
+  title: z.string().nullable(),
+  cluster: z.string(),
+  state: z.enum(runStates),
+  /** Of the event that created it. */
+  seq: count,
+  by: z.string(),
+  createdAt: time,
+  startedAt: time.nullable(),
+  finishedAt: time.nullable(),
+  /** Why it is held, failing, cancelled or ended as it did. */
+  reason: z.string().nullable(),
+  /** How many of its jobs are in each state; states without jobs are left out. */
+  counts: z.partialRecord(z.enum(jobStates), count),
+});
+export const runListed = runSummary.meta({ id: 'RunListed' });
+export const runPage = pageOf(runListed);
+
+export const run = runSummary
+  .extend({
+    digest: z.string(),
+    checkOnly: z.boolean(),
+    params: z.record(z.string(), json),
+    roles: z.record(z.string(), z.object({ nodes: z.array(z.string()), leader: z.string().nullable() })),
+    units: z.array(unit),
+    /** Nodes that take no further part, with the reason. */
+    out: z.record(z.string(), z.string()),
+    /** Absent with `jobs=false`. */
+    jobs: z.array(job).optional(),
+    /** Only in the answer to a submission. */
+    warnings: z.array(diagnostic).optional(),
+  })
+  .meta({ id: 'Run' });
+
+export const runsQuery = z.object({
+  ...paging,
+  state: z.enum([...runStates, 'active']).optional(),
+  cluster: z.string().max(64).optional(),
+});
+export const runQuery = z.object({ jobs: flag.default(true) });
+
+const moduleSource = z.object({
+  /** As people should see it in a diagnostic. */
+  file: text,
+  text: z.string().max(limits.pipelineFileBytesMax),
+  bundle: bundleManifestSchema,
+});
+
+export const submission = z
+  .object({
+    file: text,
+    text: z.string().max(limits.pipelineFileBytesMax),
+    /** Files beside the pipeline that its jobs find in their working folder. */
+    bundle: bundleManifestSchema.default({ files: [] }),
+    modules: z.array(moduleSource).max(100).default([]),
+    /** By declared type; a string stands for any type as it would on a command line. */
+    params: z.record(paramName, json).default({}),
+    cluster: clusterName.default('default'),
+    /** CEL that narrows every role further. */
+    limit: z.string().max(limits.expressionLengthMax).nullable().default(null),
+    /** Only the checks are executed. */
+    checkOnly: z.boolean().default(false),
+  })
+  .meta({ id: 'Submission' });
+
+/** `unit` may be left out when only one waits. */
+export const approval = z.object({
+  unit: z.string().max(128).nullable().default(null),
+  reason: text.default(''),
+});
+
+export const resumption = z.object({
+  how: z
+    .discriminatedUnion('kind', [
+      z.object({ kind: z.literal('continue') }),
+      z.object({ kind: z.literal('retry-failed') }),
+      z.object({ kind: z.literal('accept-failed') }),
+      z.object({ kind: z.literal('elect'), node: name, role: z.string().max(64).nullable().default(null) }),
+    ])
+    .default({ kind: 'continue' }),
+  reason: text.default(''),
+});
+
+export const jobDecision = z.object({
+  /** `r17/configure/n1` */
+  job: z.string().max(300),
+  as: z.enum(['succeeded', 'failed', 'again']),
+  reason: text.default(''),
+});
