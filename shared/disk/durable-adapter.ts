@@ -9,9 +9,10 @@
  */
 import { hash } from 'node:crypto';
 import { readFile, rename, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Adapter } from 'lowdb';
 import { LockstepError, messageOf } from '../errors.ts';
-import { isMissing, privateFileMode, replaceFile, sweepTemporaries } from './durable-file.ts';
+import { isMissing, privateFileMode, replaceFile, sweepTemporaries, syncFolder } from './durable-file.ts';
 
 const formatNewest = 1;
 const opening = /^\{"format":(\d{1,6}),"checksum":"([A-Za-z0-9_-]{43})","document":/;
@@ -84,10 +85,14 @@ export class DurableAdapter<T> implements Adapter<T> {
   }
 
   async #read(): Promise<T | null> {
-    await sweepTemporaries(this.path);
+    const folder = dirname(this.path);
+    await sweepTemporaries(folder, this.path);
     const newest = await load(this.path);
     this.#newestIsGood = newest.kind === 'good';
     if (newest.kind === 'good') {
+      // Its writer may have been killed between the rename and the folder's fsync: what is read here will be
+      // acted upon, so it must not vanish with a power cut.
+      await syncFolder(folder);
       this.#checksum = newest.checksum;
       return this.#parse(newest.document);
     }

@@ -59,16 +59,18 @@ export function temporaryName(file: string): string {
   return path.join(path.dirname(file), `.${path.basename(file)}.${process.pid}-${temporaryCount}.tmp`);
 }
 
-/** Removes what crashed writers of `file` left beside it. Only for the single owner of the folder. */
-export async function sweepTemporaries(file: string): Promise<void> {
-  const prefix = `.${path.basename(file)}.`;
-  const names = await readdir(path.dirname(file)).catch((error: unknown) => {
+/**
+ * Removes what crashed writers left in a folder, or of one `file` in it. Only for the single owner of the
+ * folder; a folder that does not exist has nothing to sweep.
+ */
+export async function sweepTemporaries(folder: string, file = ''): Promise<void> {
+  const names = await readdir(folder).catch((error: unknown) => {
     if (isMissing(error)) return [];
     throw error;
   });
+  const prefix = file === '' ? '.' : `.${path.basename(file)}.`;
   for (const name of names) {
-    if (name.startsWith(prefix) && name.endsWith('.tmp'))
-      await removeIfThere(path.join(path.dirname(file), name));
+    if (name.startsWith(prefix) && name.endsWith('.tmp')) await removeIfThere(path.join(folder, name));
   }
 }
 
