@@ -7,7 +7,7 @@ import type { LockstepError } from '../../shared/errors.ts';
 import type { AttemptResult, Hello, JobSpecification } from '../../shared/messages.ts';
 import type { Pipeline } from '../../shared/pipeline/model.ts';
 import type { ScopeFacts } from './scope.ts';
-import type { Actor, EventBody, NodeAdministration, ParamScope } from './events.ts';
+import type { Actor, Event, NodeAdministration, ParamScope } from './events.ts';
 
 export type CreateRun = {
   readonly type: 'CreateRun';
@@ -74,7 +74,7 @@ export type GrantedJob = Omit<JobSpecification, 'inputs'> & {
 export type Decision =
   | {
       readonly ok: true;
-      readonly events: readonly EventBody[];
+      readonly events: readonly Event[];
       readonly effects: readonly Effect[];
       /** To be stored durably before the events are appended. */
       readonly secrets: readonly { readonly reference: string; readonly value: string }[];

@@ -13,6 +13,11 @@ export type StoredValue =
   | { readonly file: string }
   | { readonly secret: string };
 
+/** The layer that a param's value came from; a node's own value stands between `cluster` and `run`. */
+export type ParamLayer = 'default' | 'generated' | 'cluster' | 'run';
+
+export type LayeredValue = { readonly from: ParamLayer; readonly value: StoredValue };
+
 /** Who did something: `operator:<token name>`, `agent:<node>` or `coordinator`. */
 export type Actor = string;
 
@@ -42,8 +47,9 @@ export type EventBody =
   | { readonly type: 'ParamUnset'; readonly scope: ParamScope; readonly name: string; readonly by: Actor }
   | { readonly type: 'ModulePinned'; readonly module: string; readonly digest: string; readonly by: Actor }
   // Runs
-  | { readonly type: 'RunCreated'; readonly run: string; readonly cluster: string; readonly pipeline: Pipeline; readonly digest: string; readonly params: Readonly<Record<string, StoredValue>>; readonly by: Actor }
-  | { readonly type: 'RunPlanned'; readonly run: string; readonly roles: Readonly<Record<string, RolePlan>> }
+  | { readonly type: 'RunCreated'; readonly run: string; readonly cluster: string; readonly pipeline: Pipeline; readonly params: Readonly<Record<string, LayeredValue>>; readonly limit: string | null; readonly checkOnly: boolean; readonly by: Actor }
+  /** `digest` is over pipeline, params and nodes: what an approval is bound to. */
+  | { readonly type: 'RunPlanned'; readonly run: string; readonly digest: string; readonly roles: Readonly<Record<string, RolePlan>> }
   | { readonly type: 'RunStarted'; readonly run: string }
   | { readonly type: 'ApprovalRequested'; readonly run: string; readonly unit: string; readonly text: string; readonly digest: string }
   | { readonly type: 'ApprovalGiven'; readonly run: string; readonly unit: string; readonly digest: string; readonly by: Actor; readonly reason: string }
@@ -53,7 +59,8 @@ export type EventBody =
   | { readonly type: 'SlotTaken'; readonly run: string; readonly unit: string; readonly node: string }
   | { readonly type: 'SlotReleased'; readonly run: string; readonly unit: string; readonly node: string }
   | { readonly type: 'RunFailing'; readonly run: string; readonly unit: string; readonly reason: string; readonly hold: boolean }
-  | { readonly type: 'RunHeld'; readonly run: string; readonly reason: string }
+  /** `decision`: until an operator resumes it. `contact`: goes on by itself when enough nodes are back. */
+  | { readonly type: 'RunHeld'; readonly run: string; readonly needs: 'decision' | 'contact'; readonly reason: string }
   | { readonly type: 'RunResumed'; readonly run: string; readonly how: 'continue' | 'retry-failed' | 'accept-failed' | 'elect'; readonly by: Actor; readonly reason: string }
   | { readonly type: 'RunCancelRequested'; readonly run: string; readonly by: Actor; readonly reason: string }
   | { readonly type: 'RunEnded'; readonly run: string; readonly state: 'succeeded' | 'failed' | 'cancelled'; readonly reason: string }

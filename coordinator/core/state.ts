@@ -9,7 +9,7 @@
 import type { Outcome } from '../../shared/messages.ts';
 import type { Pipeline, Step, Unit } from '../../shared/pipeline/model.ts';
 import type { Deadlines } from './deadlines.ts';
-import type { JobMode, NodeAdministration, StoredValue } from './events.ts';
+import type { JobMode, LayeredValue, NodeAdministration, StoredValue } from './events.ts';
 
 export type State = {
   seq: number;
@@ -94,9 +94,11 @@ export type Run = {
   readonly id: string;
   readonly cluster: string;
   readonly pipeline: Pipeline;
-  /** SHA-256 of pipeline, params and roles: what an approval is bound to. */
-  readonly digest: string;
-  readonly params: Readonly<Record<string, StoredValue>>;
+  /** SHA-256 of pipeline, params and roles: what an approval is bound to; empty until planned. */
+  digest: string;
+  readonly params: Readonly<Record<string, LayeredValue>>;
+  readonly limit: string | null;
+  readonly checkOnly: boolean;
   readonly by: string;
   readonly createdSeq: number;
   readonly createdAt: number;
@@ -106,7 +108,7 @@ export type Run = {
   startedAt: number | null;
   end: RunEnd | null;
   cancel: { readonly by: string; readonly reason: string; readonly at: number } | null;
-  hold: { readonly reason: string; readonly at: number } | null;
+  hold: { readonly needs: 'decision' | 'contact'; readonly reason: string; readonly at: number } | null;
   /** A unit had more failures than allowed: nothing more is granted. */
   failing: { readonly unit: string; readonly reason: string; readonly hold: boolean; readonly at: number } | null;
   readonly roles: Map<string, RoleState>;
@@ -135,6 +137,8 @@ export type Member = {
   readonly node: Node;
   /** Why the node takes no further part, if so. */
   out: string | null;
+  /** Its failures were accepted by an operator and no longer count against a budget. */
+  accepted: boolean;
   /** Indexes of steps whose job here is ready, ascending. Derived. */
   readonly ready: number[];
 };
@@ -154,6 +158,8 @@ export type UnitState = {
   /** In order of preference: by failure domain, then by name. */
   readonly nodes: readonly string[];
   readonly rank: ReadonlyMap<string, number>;
+  /** Failure domain of each node as it was when the run was planned; null when the strategy names no label. */
+  readonly domains: ReadonlyMap<string, string> | null;
   /** Nodes that hold a slot, with when they took it. */
   readonly slots: Map<string, number>;
   /** Ordinal of the wave that is open, from 0; -1 before the first. */
@@ -173,11 +179,21 @@ export type UnitState = {
   /** Nodes that have nothing left to do here. */
   nodesDone: number;
   waveUnfinished: number;
-  /** Why each unavailable node is so; only for rolling units of a started run. */
-  readonly unavailable: Map<string, string>;
+  /** Nodes that are unavailable, from whatever cause; only for rolling units. */
+  readonly unavailable: Set<string>;
   readonly unavailableByDomain: Map<string, number>;
+  readonly limits: UnitLimits;
   /** Nodes that could start here and wait for a slot or for `maxParallel`. Not part of the fold. */
   readonly waiting: Waiting;
+};
+
+/** The strategy's amounts in nodes of this unit. */
+export type UnitLimits = {
+  /** Jobs at once (parallel) or unavailable nodes at once (rolling). */
+  readonly atOnce: number;
+  readonly failed: number;
+  readonly unknown: number;
+  readonly unreachable: number;
 };
 
 /** Candidates by rank, with lazy deletion: an entry counts only while its node is in `nodes`. */
@@ -235,6 +251,8 @@ export type Job = {
   since: number;
   /** Number of the last attempt that was granted or begun; 0 before the first. */
   attempt: number;
+  /** Highest attempt whose end is in the journal: a result up to it was applied before. */
+  endedAttempt: number;
   /** How the next grant has to be executed. */
   mode: JobMode;
   grant: Grant | null;
@@ -277,6 +295,8 @@ export type Agenda = {
   readonly units: Map<UnitState, Run>;
   /** Runs that may start, end, be held or go on. */
   readonly runs: Set<Run>;
+  /** Jobs with which their node has finished a rolling unit, so that its slot can be given back. */
+  readonly slots: Set<Job>;
   /** Nodes that changed while some run waits for nodes. */
   readonly gathering: Set<string>;
 };
@@ -296,7 +316,7 @@ export type RunStateName =
 export function runStateOf(run: Run): RunStateName {
   if (run.end !== null) return run.end.state;
   if (run.cancel !== null) return 'cancelling';
-  if (run.hold !== null) return 'held';
+  if (run.hold !== null) return run.hold.needs === 'decision' ? 'held' : 'paused';
   if (run.startedAt === null) return 'queued';
   if (run.unitsOverBudget > 0) return 'paused';
   if (run.jobsLive === 0 && run.approvalsPending > 0) return 'waiting-for-approval';

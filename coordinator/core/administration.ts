@@ -1,0 +1,114 @@
+/** Tokens, labels, params, modules, and what operators say of nodes. */
+import type { ErrorCode } from '../../shared/errors.ts';
+import { identifierPattern } from '../../shared/ids.ts';
+import { limits } from '../../shared/limits.ts';
+import type { Command } from './commands.ts';
+import type { ParamScope } from './events.ts';
+import type { Node } from './state.ts';
+import type { Turn } from './turn.ts';
+import { Rejection } from './turn.ts';
+
+type CommandOf<T extends Command['type']> = Extract<Command, { type: T }>;
+
+export function requireThat(condition: boolean, code: ErrorCode, message: string): asserts condition {
+  if (!condition) throw new Rejection(code, message);
+}
+
+export function requireNode(turn: Turn, name: string): Node {
+  const node = turn.state.nodes.get(name);
+  if (node === undefined) throw new Rejection('not-found', `no node is named ${name}: see lockstep nodes`);
+  return node;
+}
+
+export function changeToken(turn: Turn, command: CommandOf<'CreateToken' | 'RevokeToken'>): void {
+  if (command.type === 'CreateToken') {
+    const { token, hash, kind, by, expiresAt } = command;
+    turn.emit({ type: 'TokenCreated', token, hash, kind, by, expiresAt });
+    return;
+  }
+  const token = turn.state.tokens.get(command.token);
+  requireThat(token !== undefined, 'not-found', `no token has the id ${command.token}: see lockstep token list`);
+  if (!token.revoked) turn.emit({ type: 'TokenRevoked', token: command.token, by: command.by });
+}
+
+const labelKeyPattern = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,251}[A-Za-z0-9])?$/;
+const labelValueLengthMax = 253;
+
+export function labelNode(turn: Turn, command: CommandOf<'LabelNode'>): void {
+  const node = requireNode(turn, command.node);
+  for (const [key, value] of Object.entries(command.set)) {
+    requireThat(
+      labelKeyPattern.test(key),
+      'invalid',
+      `label key ${JSON.stringify(key)} is not letters, digits, dots, dashes, underscores or slashes`,
+    );
+    requireThat(value.length <= labelValueLengthMax, 'invalid', `label ${key} is longer than ${labelValueLengthMax}`);
+  }
+  const changes = Object.entries(command.set).some(([key, value]) => node.operatorLabels[key] !== value);
+  const unset = command.unset.filter((key) => key in node.operatorLabels);
+  if (!changes && unset.length === 0) return;
+  turn.emit({ type: 'NodeLabelled', node: node.name, set: command.set, unset, by: command.by });
+}
+
+export function administerNode(turn: Turn, command: CommandOf<'AdministerNode'>): void {
+  const node = requireNode(turn, command.node);
+  if (node.administration === command.administration) return;
+  const { administration, by, reason } = command;
+  turn.emit({ type: 'NodeAdministered', node: node.name, administration, by, reason });
+}
+
+export function removeNode(turn: Turn, command: CommandOf<'RemoveNode'>): void {
+  const node = requireNode(turn, command.node);
+  const [run] = node.queue;
+  requireThat(
+    run === undefined,
+    'conflict',
+    `node ${node.name} takes part in run ${run?.id ?? ''}: let it end or cancel it, then remove the node`,
+  );
+  requireThat(
+    node.contact !== 'connected',
+    'conflict',
+    `node ${node.name} is connected: stop its agent first, or it joins again`,
+  );
+  turn.emit({ type: 'NodeRemoved', node: node.name, by: command.by, reason: command.reason });
+}
+
+const scopeName = (scope: ParamScope): string =>
+  'node' in scope ? `node/${scope.node}` : `cluster/${scope.cluster}`;
+
+export function changeParam(turn: Turn, command: CommandOf<'SetParam' | 'UnsetParam'>): void {
+  const { scope, name, by } = command;
+  if ('node' in scope) requireNode(turn, scope.node);
+  if (command.type === 'UnsetParam') {
+    const params = 'node' in scope ? turn.state.nodes.get(scope.node)?.params : turn.state.clusterParams.get(scope.cluster);
+    requireThat(params?.has(name) === true, 'not-found', `${scopeName(scope)} has no param ${name}`);
+    turn.emit({ type: 'ParamUnset', scope, name, by });
+    return;
+  }
+  requireThat(
+    identifierPattern.test(name),
+    'invalid',
+    `${JSON.stringify(name)} is not a param name: letters, digits and underscores, not beginning with a digit`,
+  );
+  requireThat(
+    JSON.stringify(command.value).length <= limits.jobInputsBytesMax,
+    'too-large',
+    `param ${name} is longer than ${limits.jobInputsBytesMax} bytes`,
+  );
+  const value = command.secret
+    ? turn.conceal(`param/${scopeName(scope)}/${name}/${turn.state.seq + 1}`, command.value)
+    : turn.store(command.value, limits.jobInputInlineBytesMax);
+  turn.emit({ type: 'ParamSet', scope, name, value, by });
+}
+
+/** A version of a module means one content, for ever. */
+export function pinModule(turn: Turn, command: CommandOf<'PinModule'>): void {
+  const pinned = turn.state.modules.get(command.module);
+  if (pinned === command.digest) return;
+  requireThat(
+    pinned === undefined,
+    'conflict',
+    `module ${command.module} is known with other content (${pinned ?? ''}): give the changed module a new version`,
+  );
+  turn.emit({ type: 'ModulePinned', module: command.module, digest: command.digest, by: command.by });
+}

@@ -1,0 +1,142 @@
+/** Agents come, go and ask for work. Whether a result counts is in results.ts. */
+import { attemptIdOf, jobIdOf, parseAttemptId } from '../../shared/ids.ts';
+import type { Hello } from '../../shared/messages.ts';
+import type { Command } from './commands.ts';
+import { grantedJobOf } from './inputs.ts';
+import { interruptJob } from './results.ts';
+import type { Job, Node } from './state.ts';
+import type { Turn } from './turn.ts';
+
+const nameTakenRetryMs = 30_000;
+
+export function connectAgent(turn: Turn, hello: Hello, token: string): void {
+  const known = turn.state.nodes.get(hello.name);
+  if (known === undefined) {
+    join(turn, hello, token);
+  } else if (known.administration === 'retired') {
+    refuse(turn, `node ${hello.name} was retired: bring it back with lockstep node in-service ${hello.name}`, null);
+    return;
+  } else if (known.incarnation !== hello.incarnation) {
+    if (known.contact === 'connected' || (known.contact === 'disconnected' && !isSameMachine(known, hello))) {
+      refuse(turn, `another host is node ${hello.name}: give this one its own --name`, nameTakenRetryMs);
+      return;
+    }
+    join(turn, hello, token);
+    if (known.live !== null) interruptJob(turn, known.live, 'evidence lost: the agent came back without its state');
+  } else if (hello.counter <= known.counter) {
+    quarantineClone(turn, known);
+    return;
+  } else if (known.contact === 'connected') {
+    turn.effect({ kind: 'disconnect', node: known.name, counter: known.counter, reason: 'replaced by a newer connection' });
+  }
+  turn.emit({
+    type: 'NodeConnected',
+    node: hello.name,
+    boot: hello.boot,
+    counter: hello.counter,
+    version: hello.version,
+    address: hello.address ?? null,
+    diskless: hello.diskless,
+    labels: hello.labels,
+  });
+  const node = turn.state.nodes.get(hello.name);
+  if (node === undefined) return;
+  turn.effect({
+    kind: 'welcome',
+    node: node.name,
+    factsWanted: node.factsDigest === null || node.factsDigest !== hello.factsDigest,
+  });
+  reconcile(turn, node, hello.held);
+}
+
+const isSameMachine = (node: Node, hello: Hello): boolean =>
+  node.machineId !== null && node.machineId === hello.machineId;
+
+function refuse(turn: Turn, reason: string, retryAfterMs: number | null): void {
+  turn.effect({ kind: 'reject', reason, retryAfterMs });
+}
+
+function join(turn: Turn, hello: Hello, token: string): void {
+  turn.emit({
+    type: 'NodeJoined',
+    node: hello.name,
+    incarnation: hello.incarnation,
+    machineId: hello.machineId ?? null,
+    labels: hello.labels,
+    token,
+  });
+}
+
+/** Two processes use one state folder's identity: neither can be told from the other, so neither gets work. */
+function quarantineClone(turn: Turn, node: Node): void {
+  const reason = 'a connection counter was used twice: its state folder was copied, or put back from a backup';
+  if (node.administration !== 'quarantined') {
+    turn.emit({ type: 'NodeAdministered', node: node.name, administration: 'quarantined', by: 'coordinator', reason });
+  }
+  refuse(turn, `node ${node.name} is quarantined: ${reason}`, null);
+}
+
+/** What the node holds against what it was granted: what got lost on the way is sent again, what is over is ended. */
+function reconcile(turn: Turn, node: Node, held: Hello['held']): void {
+  const live = node.live;
+  let found = false;
+  for (const { attempt, state } of held) {
+    const name = parseAttemptId(attempt);
+    const isLive = live !== null && name?.job === idOf(live) && name.attempt >= live.attempt;
+    if (isLive) {
+      found = true;
+      if (state === 'running') markStarted(turn, live, name.attempt);
+    } else if (state !== 'ended' && !(live !== null && name?.job === idOf(live))) {
+      turn.effect({ kind: 'cancel', node: node.name, attempt, reason: 'it was superseded or decided' });
+    }
+  }
+  if (live === null) return;
+  markFound(turn, live);
+  if (!found) turn.effect({ kind: 'grant', node: node.name, job: grantedJobOf(live, turn.lookup) });
+  const { cancel } = live.run;
+  if (cancel !== null) {
+    turn.effect({ kind: 'cancel', node: node.name, attempt: attemptOf(live), reason: cancel.reason });
+  }
+}
+
+export const idOf = (job: Job): string => jobIdOf(job.run.id, job.step.step.id, job.member.node.name);
+
+export const attemptOf = (job: Job): string => attemptIdOf(idOf(job), job.attempt);
+
+export const namesOf = (job: Job): { run: string; step: string; node: string } => ({
+  run: job.run.id,
+  step: job.step.step.id,
+  node: job.member.node.name,
+});
+
+function markFound(turn: Turn, job: Job): void {
+  if (job.state === 'unknown') turn.emit({ type: 'JobFound', ...namesOf(job), attempt: job.attempt });
+}
+
+export function markStarted(turn: Turn, job: Job, attempt: number, nodeAt = turn.at): void {
+  markFound(turn, job);
+  if (job.state === 'running' && job.attempt === attempt) return;
+  turn.emit({ type: 'JobStarted', ...namesOf(job), attempt, nodeAt });
+}
+
+export function disconnectAgent(turn: Turn, command: Extract<Command, { type: 'DisconnectAgent' }>): void {
+  const node = turn.state.nodes.get(command.node);
+  // A connection that was replaced says nothing about the one that replaced it.
+  if (node?.contact !== 'connected') return;
+  if (node.incarnation !== command.incarnation || node.counter !== command.counter) return;
+  turn.emit({ type: 'NodeDisconnected', node: node.name, reason: command.reason });
+}
+
+export function reportFacts(turn: Turn, name: string, digest: string): void {
+  const node = turn.state.nodes.get(name);
+  if (node === undefined || node.factsDigest === digest) return;
+  turn.emit({ type: 'FactsReported', node: name, digest });
+}
+
+/** Credit is of the moment: it is kept with the connection and never journaled. */
+export function pullJobs(turn: Turn, name: string, credit: number): void {
+  const node = turn.state.nodes.get(name);
+  if (node?.contact !== 'connected') return;
+  node.credit = credit;
+  if (credit > 0) turn.state.agenda.nodes.add(node);
+}

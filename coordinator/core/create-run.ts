@@ -1,0 +1,102 @@
+/** A new run: its params from every layer, its nodes, and a reason for whatever does not fit. */
+import { matchGlob } from '../../shared/expressions/glob.ts';
+import { runIdOf } from '../../shared/ids.ts';
+import { limits } from '../../shared/limits.ts';
+import type { ParamDeclaration } from '../../shared/pipeline/model.ts';
+import { requireThat } from './administration.ts';
+import type { CreateRun } from './commands.ts';
+import type { LayeredValue, StoredValue } from './events.ts';
+import { longScriptsOf } from './inputs.ts';
+import { faultOfParam } from './params.ts';
+import { canWait, faultsOfSelection, isGathered, planRun } from './planning.ts';
+import { selectRoles } from './selection.ts';
+import type { State } from './state.ts';
+import type { Turn } from './turn.ts';
+import { Rejection } from './turn.ts';
+
+/** Under which name a generated value is kept in the cluster. */
+const generatedName = (pipeline: string, param: string): string => `${pipeline}/${param}`;
+
+type Planned = { readonly params: Readonly<Record<string, LayeredValue>>; readonly generated: readonly string[] };
+
+export function createRun(turn: Turn, command: CreateRun): void {
+  const { state } = turn;
+  const { pipeline, cluster } = command;
+  requireThat(
+    state.activeRuns.size < limits.runsQueuedMax,
+    'too-many',
+    `${state.activeRuns.size} runs have not ended; at most ${limits.runsQueuedMax} are kept`,
+  );
+  const selection = selectRoles(state, pipeline, cluster, command.limit, turn.lookup);
+  if (!canWait(selection)) throw new Rejection('invalid', faultsOfSelection(selection).join('\n'));
+  const run = runIdOf(state.runsCreated + 1);
+  const { params, generated } = resolveParams(turn, command, run);
+  for (const task of pipeline.units.flatMap((unit) => unit.steps.flatMap((step) => step.tasks))) {
+    for (const text of longScriptsOf([task])) turn.blobs.push({ digest: turn.lookup.digestOf(text), text });
+  }
+  for (const name of generated) {
+    const value = params[name]?.value;
+    if (value === undefined) continue;
+    const kept = generatedName(pipeline.name, name);
+    turn.emit({ type: 'ParamSet', scope: { cluster }, name: kept, value, by: 'coordinator' });
+  }
+  const { limit, checkOnly, by } = command;
+  turn.emit({ type: 'RunCreated', run, cluster, pipeline, params, limit, checkOnly, by });
+  const created = state.runs.get(run);
+  const gathered = [...selection.roles.values()].every((role) => isGathered(role, state));
+  if (created !== undefined && gathered) planRun(turn, created, selection);
+}
+
+/** Checks every param before anything is emitted, and names all faults at once. */
+function resolveParams(turn: Turn, command: CreateRun, run: string): Planned {
+  const { pipeline } = command;
+  const faults: string[] = [];
+  for (const name of Object.keys(command.params)) {
+    if (!Object.hasOwn(pipeline.params, name)) {
+      const known = Object.keys(pipeline.params).join(', ') || 'none';
+      faults.push(`pipeline ${pipeline.name} has no param ${name} (it has ${known})`);
+    }
+  }
+  const params: Record<string, LayeredValue> = {};
+  const generated: string[] = [];
+  for (const [name, declaration] of Object.entries(pipeline.params)) {
+    const given = Object.hasOwn(command.params, name) ? command.params[name] : undefined;
+    if (given !== undefined) {
+      const fault = faultOfParam(name, declaration, given) ?? faultOfPattern(name, declaration, given);
+      if (fault !== undefined) faults.push(fault);
+      else params[name] = { from: 'run', value: keep(turn, declaration, `${run}/param/${name}`, given) };
+      continue;
+    }
+    const lower = lowerLayer(turn.state, command, name);
+    if (lower !== undefined) {
+      params[name] = lower;
+    } else if (declaration.generate !== undefined && command.generated[name] !== undefined) {
+      const reference = `generated/${command.cluster}/${pipeline.name}/${name}`;
+      params[name] = { from: 'generated', value: keep(turn, declaration, reference, command.generated[name]) };
+      generated.push(name);
+    } else if (declaration.default !== undefined) {
+      const value = keep(turn, declaration, `${run}/param/${name}`, declaration.default);
+      params[name] = { from: 'default', value };
+    } else {
+      faults.push(`param ${name} (${declaration.type}) has no value: give it with --param ${name}=…`);
+    }
+  }
+  if (faults.length > 0) throw new Rejection('invalid', faults.join('\n'));
+  return { params, generated };
+}
+
+function lowerLayer(state: State, command: CreateRun, name: string): LayeredValue | undefined {
+  const cluster = state.clusterParams.get(command.cluster);
+  const value = cluster?.get(name);
+  if (value !== undefined) return { from: 'cluster', value };
+  const kept = cluster?.get(generatedName(command.pipeline.name, name));
+  return kept === undefined ? undefined : { from: 'generated', value: kept };
+}
+
+const faultOfPattern = (name: string, declaration: ParamDeclaration, value: unknown): string | undefined =>
+  declaration.pattern !== undefined && typeof value === 'string' && !matchGlob(declaration.pattern, value)
+    ? `param ${name} must match ${declaration.pattern}`
+    : undefined;
+
+const keep = (turn: Turn, declaration: ParamDeclaration, reference: string, value: unknown): StoredValue =>
+  declaration.secret ? turn.conceal(reference, value) : turn.store(value, limits.jobInputInlineBytesMax);

@@ -1,0 +1,143 @@
+/**
+ * Counters and indexes of a run computed from what is stored of it. Evolve keeps the same figures up to
+ * date one event at a time; this computes them from nothing, after a run was laid out or read from a
+ * snapshot, and is what tests hold evolve against.
+ */
+import { present } from '../../shared/assert.ts';
+import type { Job, Member, Run, State, StepState, UnitState } from './state.ts';
+import { isFinished, isLive } from './state.ts';
+
+/** A job that no barrier has to wait for any more. A failure counts only once its node has left the run. */
+export const isSettled = (job: Job): boolean =>
+  isFinished(job.state) && (job.state !== 'failed' || job.member.out !== null);
+
+export function isDoneIn(run: Run, unit: UnitState, node: string): boolean {
+  const job = present(run.steps[unit.lastStep], 'last step').jobs.get(node);
+  return job === undefined || isSettled(job);
+}
+
+/** Whether the node counts as unavailable for this rolling unit: by its slot, its link or an operator. */
+export const isUnavailable = (unit: UnitState, member: Member): boolean =>
+  unit.slots.has(member.node.name) ||
+  member.node.contact === 'unreachable' ||
+  member.node.administration !== 'in-service';
+
+const waits = (run: Run, index: number): boolean => run.steps[index]?.step.offline === 'wait';
+
+const hasReadyJob = (run: Run, unit: UnitState, member: Member): boolean =>
+  member.ready.some((index) => index >= unit.firstStep && index <= unit.lastStep && waits(run, index));
+
+/** Whether it is this node's turn here and it cannot be reached. */
+export const countsAsUnreachable = (run: Run, unit: UnitState, member: Member): boolean =>
+  member.node.contact === 'unreachable' && member.out === null && hasReadyJob(run, unit, member);
+
+export const isOverBudget = (unit: UnitState): boolean =>
+  unit.unknown.size > unit.limits.unknown || unit.unreachable.size > unit.limits.unreachable;
+
+function deriveJobs(run: Run, step: StepState): void {
+  const { unit } = step;
+  for (const [node, job] of step.jobs) {
+    if (!isSettled(job)) {
+      step.jobsUnfinished += 1;
+      run.jobsUnfinished += 1;
+    }
+    if (isLive(job.state)) {
+      unit.jobsLive += 1;
+      run.jobsLive += 1;
+      job.member.node.live = job;
+    }
+    if (job.state === 'ready') {
+      unit.jobsReady += 1;
+      run.jobsReady += 1;
+      job.member.ready.push(step.index);
+    }
+    if (job.state === 'held') run.jobsHeld += 1;
+    if (job.state === 'unknown') {
+      run.jobsUnknown += 1;
+      unit.unknown.add(node);
+    }
+  }
+}
+
+function deriveNeeds(run: Run, step: StepState): void {
+  for (const dependent of step.dependents) {
+    const other = present(run.steps[dependent.step], 'dependent step');
+    if (!dependent.sameNode) {
+      if (step.jobsUnfinished > 0) other.barriers += 1;
+      continue;
+    }
+    for (const [node, job] of step.jobs) {
+      const blocked = other.jobs.get(node);
+      if (blocked !== undefined && !isSettled(job)) blocked.blockers += 1;
+    }
+  }
+}
+
+function deriveUnit(run: Run, unit: UnitState): void {
+  if (unit.approval.kind === 'requested') run.approvalsPending += 1;
+  for (const node of unit.nodes) {
+    const member = present(run.members.get(node), `member ${node}`);
+    const done = isDoneIn(run, unit, node);
+    if (done) unit.nodesDone += 1;
+    if (!done && unit.wave >= 0 && unit.waveOf.get(node) === unit.wave) unit.waveUnfinished += 1;
+    if (countsAsUnreachable(run, unit, member)) unit.unreachable.add(node);
+    if (unit.unit.strategy.kind === 'rolling' && isUnavailable(unit, member)) {
+      unit.unavailable.add(node);
+      const domain = unit.domains?.get(node);
+      if (domain !== undefined) {
+        unit.unavailableByDomain.set(domain, (unit.unavailableByDomain.get(domain) ?? 0) + 1);
+      }
+    }
+  }
+  unit.overBudget = isOverBudget(unit);
+  if (unit.overBudget) run.unitsOverBudget += 1;
+}
+
+/** Sets every derived figure to nothing. An ended run stays like that, but for what failed. */
+export function clearDerived(run: Run): void {
+  run.jobsUnfinished = run.jobsLive = run.jobsReady = run.jobsHeld = run.jobsUnknown = run.jobsFailed = 0;
+  run.approvalsPending = run.unitsOverBudget = run.membersAwaited = 0;
+  for (const member of run.members.values()) member.ready.length = 0;
+  for (const unit of run.units) {
+    for (const set of [unit.failed, unit.unknown, unit.unreachable, unit.unavailable]) set.clear();
+    unit.unavailableByDomain.clear();
+    unit.jobsLive = unit.jobsReady = unit.nodesDone = unit.waveUnfinished = 0;
+    unit.overBudget = false;
+  }
+  for (const step of run.steps) {
+    step.jobsUnfinished = step.barriers = 0;
+    for (const job of step.jobs.values()) {
+      job.blockers = 0;
+      if (job.state !== 'failed') continue;
+      run.jobsFailed += 1;
+      if (!job.member.accepted) step.unit.failed.add(job.member.node.name);
+    }
+  }
+}
+
+export function deriveRun(run: Run): void {
+  clearDerived(run);
+  if (run.end !== null) return;
+  for (const member of run.members.values()) if (member.node.queue[0] !== run) run.membersAwaited += 1;
+  for (const step of run.steps) deriveJobs(run, step);
+  for (const step of run.steps) deriveNeeds(run, step);
+  for (const unit of run.units) deriveUnit(run, unit);
+}
+
+/** Puts everything on the agenda, as after recovery. */
+export function lookAtEverything(state: State): void {
+  for (const node of state.nodes.values()) {
+    state.agenda.nodes.add(node);
+    state.agenda.gathering.add(node.name);
+  }
+  for (const run of state.activeRuns.values()) {
+    state.agenda.runs.add(run);
+    for (const unit of run.units) {
+      state.agenda.units.set(unit, run);
+      for (const node of unit.slots.keys()) {
+        const job = run.steps[unit.lastStep]?.jobs.get(node);
+        if (job !== undefined && isSettled(job)) state.agenda.slots.add(job);
+      }
+    }
+  }
+}

@@ -1,0 +1,22 @@
+/** The state before the first event. */
+import { Deadlines } from './deadlines.ts';
+import type { State } from './state.ts';
+
+export const emptyState = (): State => ({
+  seq: 0,
+  at: 0,
+  lineage: '',
+  epoch: 0,
+  tokens: new Map(),
+  nodes: new Map(),
+  clusterParams: new Map(),
+  modules: new Map(),
+  leaders: new Map(),
+  services: new Map(),
+  runs: new Map(),
+  archive: new Map(),
+  runsCreated: 0,
+  activeRuns: new Map(),
+  deadlines: new Deadlines(),
+  agenda: { nodes: new Set(), units: new Map(), runs: new Set(), slots: new Set(), gathering: new Set() },
+});

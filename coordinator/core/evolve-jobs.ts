@@ -1,0 +1,190 @@
+/** The part of the fold that concerns single jobs. See evolve.ts. */
+import { assertNever, present } from '../../shared/assert.ts';
+import { isSettled } from './derive.ts';
+import type { Event } from './events.ts';
+import { newJob } from './layout.ts';
+import type { Job, Run, State } from './state.ts';
+import { finishJob, leaveRun, setJobState, wakeRun } from './transitions.ts';
+
+type JobEvent = Extract<
+  Event,
+  {
+    type:
+      | 'StepOpened'
+      | 'JobGranted'
+      | 'JobStarted'
+      | 'JobRequeued'
+      | 'JobSkipped'
+      | 'JobFailed'
+      | 'JobHeld'
+      | 'JobUnknown'
+      | 'JobFound'
+      | 'JobDecided';
+  }
+>;
+
+/** The job that an event or a message names; undefined when there is none such (any more). */
+export function findJob(state: State, run: string, step: string, node: string): Job | undefined {
+  const found = state.runs.get(run);
+  const index = found?.stepIndex.get(step);
+  return index === undefined ? undefined : found?.steps[index]?.jobs.get(node);
+}
+
+export function evolveJob(state: State, event: JobEvent): void {
+  if (event.type === 'StepOpened') {
+    const run = present(state.runs.get(event.run), `run ${event.run}`);
+    const step = present(run.steps[present(run.stepIndex.get(event.step), 'step index')], `step ${event.step}`);
+    step.opened = true;
+    const facts = new Map<string, string>();
+    for (const member of run.members.values()) {
+      if (member.node.factsDigest !== null) facts.set(member.node.name, member.node.factsDigest);
+    }
+    step.facts = facts;
+    return;
+  }
+  const job = present(
+    findJob(state, event.run, event.step, event.node),
+    `job ${event.run}/${event.step}/${event.node}`,
+  );
+  switch (event.type) {
+    case 'JobGranted':
+      job.grant = {
+        attempt: event.attempt,
+        attemptsMax: event.attemptsMax,
+        mode: event.mode,
+        task: event.task,
+        inputs: event.inputs,
+        ...(event.provides === undefined ? {} : { provides: event.provides }),
+      };
+      job.attempt = event.attempt;
+      job.member.node.credit -= 1;
+      setJobState(state, job, 'granted');
+      return;
+    case 'JobStarted':
+      job.attempt = event.attempt;
+      job.startedAt = event.at;
+      setJobState(state, job, 'running');
+      return;
+    case 'JobRequeued':
+      job.mode = event.mode;
+      setJobState(state, job, 'ready');
+      return;
+    case 'JobSkipped':
+      finishJob(state, job, 'skipped', event.reason);
+      return;
+    case 'JobFailed':
+      failJob(state, job, event.reason);
+      return;
+    case 'JobHeld':
+      job.reason = event.reason;
+      setJobState(state, job, 'held');
+      return;
+    case 'JobUnknown':
+      job.lostAs = job.state === 'running' ? 'running' : 'granted';
+      setJobState(state, job, 'unknown');
+      return;
+    case 'JobFound':
+      if (job.state === 'unknown') setJobState(state, job, job.lostAs ?? 'granted');
+      job.lostAs = null;
+      return;
+    case 'JobDecided':
+      decideJob(state, job, event);
+      return;
+    default:
+      assertNever(event);
+  }
+}
+
+function failJob(state: State, job: Job, reason: string | null): void {
+  setJobState(state, job, 'failed');
+  job.grant = null;
+  job.lostAs = null;
+  job.reason = reason;
+  job.finishedAt = state.at;
+}
+
+function decideJob(state: State, job: Job, event: Extract<Event, { type: 'JobDecided' }>): void {
+  const reason = `${event.as} as decided by ${event.by}: ${event.reason}`;
+  if (event.as === 'succeeded') finishJob(state, job, 'succeeded', reason);
+  else if (event.as === 'failed') failJob(state, job, reason);
+  else {
+    job.grant = null;
+    job.lostAs = null;
+    job.reason = reason;
+    job.mode = job.run.checkOnly ? 'check-only' : 'normal';
+    setJobState(state, job, 'ready');
+  }
+}
+
+export function endAttempt(state: State, event: Extract<Event, { type: 'AttemptEnded' }>): void {
+  const job = present(
+    findJob(state, event.run, event.step, event.node),
+    `job ${event.run}/${event.step}/${event.node}`,
+  );
+  job.endedAttempt = event.attempt;
+  job.outcome = event.outcome;
+  job.unchanged = event.unchanged;
+  job.exitCode = event.exitCode;
+  job.signal = event.signal;
+  job.reason = event.reason;
+  job.durationMs = event.durationMs;
+  job.lostAs = null;
+  if (!event.final) {
+    job.attempt = event.attempt + 1;
+    setJobState(state, job, 'granted');
+    return;
+  }
+  job.attempt = event.attempt;
+  switch (event.outcome) {
+    case 'succeeded':
+      job.outputs = event.outputs;
+      finishJob(state, job, 'succeeded', event.reason);
+      return;
+    case 'failed':
+    case 'timed-out':
+      failJob(state, job, event.reason);
+      return;
+    case 'cancelled':
+      finishJob(state, job, 'cancelled', event.reason);
+      return;
+    case 'interrupted':
+    case 'not-started':
+      // What becomes of it is the next event of the same batch: requeued, held, or cancelled with its run.
+      job.grant = null;
+      if (job.run.cancel !== null) finishJob(state, job, 'cancelled', event.reason);
+      else setJobState(state, job, 'held');
+      return;
+    default:
+      assertNever(event.outcome);
+  }
+}
+
+/** What an operator's decision does to the jobs of a run that was held. */
+export function resumeJobs(state: State, run: Run, how: 'continue' | 'retry-failed' | 'accept-failed' | 'elect'): void {
+  if (how !== 'retry-failed' && how !== 'accept-failed') return;
+  for (const step of run.steps) {
+    for (const job of step.jobs.values()) {
+      if (job.state !== 'failed' || isSettled(job)) continue;
+      if (how === 'retry-failed') {
+        job.mode = run.checkOnly ? 'check-only' : 'normal';
+        setJobState(state, job, 'ready');
+      } else {
+        job.member.accepted = true;
+        leaveRun(state, run, job.member, 'its failure was accepted');
+      }
+    }
+  }
+  if (how !== 'accept-failed') return;
+  for (const member of run.members.values()) {
+    if (!member.accepted) continue;
+    for (const unit of run.units) unit.failed.delete(member.node.name);
+  }
+  wakeRun(state, run);
+}
+
+/** Puts a job for `node` into a step that had none there, with what it has still to wait for. */
+export function addJob(state: State, run: Run, stepIndex: number, node: string): void {
+  const step = present(run.steps[stepIndex], 'step');
+  const member = present(run.members.get(node), `member ${node}`);
+  step.jobs.set(node, newJob(run, step, member, state.at));
+}

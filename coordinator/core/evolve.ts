@@ -1,0 +1,423 @@
+/**
+ * The fold: how each event changes the state. It never refuses and decides nothing; what an event means was
+ * decided when it was written, and a journal of years ago must still fold to the same state.
+ */
+import { assertNever, present } from '../../shared/assert.ts';
+import { limits } from '../../shared/limits.ts';
+import { endAttempt, evolveJob, resumeJobs } from './evolve-jobs.ts';
+import type { Event, EventBody, ParamScope, StoredValue } from './events.ts';
+import { layoutRun } from './layout.ts';
+import { deriveRun } from './derive.ts';
+import type { Member, Node, Run, State, UnitState } from './state.ts';
+import { leaderKeyOf } from './state.ts';
+import { isDoneIn } from './derive.ts';
+import { electLeader } from './leadership.ts';
+import { enableAll, leaveRun, refreshAvailability, refreshNode, releaseRun, wakeRun } from './transitions.ts';
+
+const nodeOf = (state: State, name: string): Node => present(state.nodes.get(name), `node ${name}`);
+const runOf = (state: State, id: string): Run => present(state.runs.get(id), `run ${id}`);
+const memberOf = (run: Run, node: string): Member => present(run.members.get(node), `member ${node} of ${run.id}`);
+
+function unitOf(run: Run, id: string): UnitState {
+  return present(
+    run.units.find((unit) => unit.unit.id === id),
+    `unit ${id} of ${run.id}`,
+  );
+}
+
+export function evolve(state: State, event: Event): void {
+  state.seq = event.seq;
+  state.at = event.at;
+  switch (event.type) {
+    case 'ReignBegan':
+      beginReign(state, event.lineage, event.epoch);
+      return;
+    case 'TokenCreated':
+      state.tokens.set(event.token, {
+        id: event.token,
+        hash: event.hash,
+        kind: event.kind,
+        createdAt: event.at,
+        expiresAt: event.expiresAt,
+        revoked: false,
+      });
+      return;
+    case 'TokenRevoked':
+      present(state.tokens.get(event.token), `token ${event.token}`).revoked = true;
+      return;
+    case 'NodeJoined':
+    case 'NodeConnected':
+    case 'NodeDisconnected':
+    case 'NodeUnreachable':
+    case 'FactsReported':
+    case 'NodeLabelled':
+    case 'NodeAdministered':
+    case 'NodeRemoved':
+      evolveNode(state, event);
+      return;
+    case 'ParamSet':
+      paramsOf(state, event.scope).set(event.name, event.value);
+      return;
+    case 'ParamUnset':
+      paramsOf(state, event.scope).delete(event.name);
+      return;
+    case 'ModulePinned':
+      state.modules.set(event.module, event.digest);
+      return;
+    case 'ServiceProvided': {
+      const key = leaderKeyOf(event.cluster, event.service);
+      const endpoints = state.services.get(key) ?? new Map();
+      state.services.set(key, endpoints);
+      const { node, address, port, run, step } = event;
+      endpoints.set(node, { node, address, port, run, step });
+      return;
+    }
+    case 'StepOpened':
+    case 'JobGranted':
+    case 'JobStarted':
+    case 'JobRequeued':
+    case 'JobSkipped':
+    case 'JobFailed':
+    case 'JobHeld':
+    case 'JobUnknown':
+    case 'JobFound':
+    case 'JobDecided':
+      evolveJob(state, event);
+      return;
+    case 'AttemptEnded':
+      endAttempt(state, event);
+      return;
+    case 'StaleResultReported':
+      return;
+    default:
+      evolveRun(state, event);
+  }
+}
+
+type NodeEvent = Extract<
+  Event,
+  {
+    type:
+      | 'NodeJoined'
+      | 'NodeConnected'
+      | 'NodeDisconnected'
+      | 'NodeUnreachable'
+      | 'FactsReported'
+      | 'NodeLabelled'
+      | 'NodeAdministered'
+      | 'NodeRemoved';
+  }
+>;
+
+/** Contact timers start anew: the coordinator was away itself and knows nothing of the links meanwhile. */
+function beginReign(state: State, lineage: string, epoch: number): void {
+  state.lineage = lineage;
+  state.epoch = epoch;
+  for (const node of state.nodes.values()) {
+    if (node.contact === 'unreachable') continue;
+    node.contact = 'disconnected';
+    node.contactSince = state.at;
+    node.credit = 0;
+    watchContact(state, node);
+  }
+}
+
+function watchContact(state: State, node: Node): void {
+  state.deadlines.add({ at: state.at + limits.unknownAfterDefaultMs, kind: 'contact', node: node.name });
+  if (node.live !== null) {
+    state.deadlines.add({ at: state.at + node.live.step.step.unknownAfterMs, kind: 'unknown', node: node.name });
+  }
+}
+
+function evolveNode(state: State, event: NodeEvent): void {
+  switch (event.type) {
+    case 'NodeJoined':
+      joinNode(state, event);
+      return;
+    case 'NodeConnected': {
+      const node = nodeOf(state, event.node);
+      node.boot = event.boot;
+      node.counter = event.counter;
+      node.version = event.version;
+      node.address = event.address;
+      node.diskless = event.diskless;
+      node.agentLabels = event.labels;
+      node.labels = { ...event.labels, ...node.operatorLabels };
+      node.contact = 'connected';
+      node.contactSince = event.at;
+      node.credit = 0;
+      refreshNode(state, node);
+      return;
+    }
+    case 'NodeDisconnected': {
+      const node = nodeOf(state, event.node);
+      node.contact = 'disconnected';
+      node.contactSince = event.at;
+      node.credit = 0;
+      watchContact(state, node);
+      return;
+    }
+    case 'NodeUnreachable': {
+      const node = nodeOf(state, event.node);
+      node.contact = 'unreachable';
+      node.contactSince = event.since;
+      refreshNode(state, node);
+      return;
+    }
+    case 'FactsReported': {
+      nodeOf(state, event.node).factsDigest = event.digest;
+      state.agenda.gathering.add(event.node);
+      return;
+    }
+    case 'NodeLabelled': {
+      const node = nodeOf(state, event.node);
+      const unset = new Set(event.unset);
+      const kept = Object.entries(node.operatorLabels).filter(([key]) => !unset.has(key));
+      node.operatorLabels = { ...Object.fromEntries(kept), ...event.set };
+      node.labels = { ...node.agentLabels, ...node.operatorLabels };
+      state.agenda.gathering.add(event.node);
+      return;
+    }
+    case 'NodeAdministered': {
+      const node = nodeOf(state, event.node);
+      node.administration = event.administration;
+      node.administrationReason = event.reason;
+      refreshNode(state, node);
+      return;
+    }
+    case 'NodeRemoved':
+      state.nodes.delete(event.node);
+      return;
+    default:
+      assertNever(event);
+  }
+}
+
+function joinNode(state: State, event: Extract<Event, { type: 'NodeJoined' }>): void {
+  const known = state.nodes.get(event.node);
+  if (known !== undefined) {
+    known.incarnation = event.incarnation;
+    known.machineId = event.machineId;
+    known.factsDigest = null;
+    return;
+  }
+  state.nodes.set(event.node, {
+    name: event.node,
+    incarnation: event.incarnation,
+    boot: '',
+    counter: 0,
+    machineId: event.machineId,
+    version: '',
+    address: null,
+    diskless: false,
+    agentLabels: event.labels,
+    operatorLabels: {},
+    labels: event.labels,
+    factsDigest: null,
+    params: new Map(),
+    administration: 'in-service',
+    administrationReason: '',
+    contact: 'disconnected',
+    contactSince: event.at,
+    joinedAt: event.at,
+    credit: 0,
+    queue: [],
+    live: null,
+  });
+}
+
+function paramsOf(state: State, scope: ParamScope): Map<string, StoredValue> {
+  if ('node' in scope) return nodeOf(state, scope.node).params;
+  const params = state.clusterParams.get(scope.cluster) ?? new Map<string, StoredValue>();
+  state.clusterParams.set(scope.cluster, params);
+  return params;
+}
+
+type RunEvent = Extract<EventBody, { run: string }> & Event;
+
+function evolveRun(
+  state: State,
+  event: Exclude<
+    RunEvent,
+    { type: 'StepOpened' | 'AttemptEnded' | 'ServiceProvided' | `Job${string}` }
+  >,
+): void {
+  switch (event.type) {
+    case 'RunCreated':
+      createRun(state, event);
+      return;
+    case 'RunPlanned': {
+      const run = runOf(state, event.run);
+      run.planned = true;
+      run.plannedAt = event.at;
+      run.digest = event.digest;
+      for (const [name, role] of Object.entries(event.roles)) {
+        run.roles.set(name, { name, nodes: role.nodes, leader: role.leader });
+      }
+      layoutRun(run, (node) => ({ node: nodeOf(state, node), out: null, accepted: false, ready: [] }), event.at);
+      for (const member of run.members.values()) member.node.queue.push(run);
+      deriveRun(run);
+      state.agenda.runs.add(run);
+      return;
+    }
+    case 'RunStarted': {
+      const run = runOf(state, event.run);
+      run.startedAt = event.at;
+      enableAll(state, run);
+      state.agenda.runs.add(run);
+      return;
+    }
+    case 'ApprovalRequested': {
+      const run = runOf(state, event.run);
+      unitOf(run, event.unit).approval = { kind: 'requested', text: event.text, at: event.at };
+      run.approvalsPending += 1;
+      return;
+    }
+    case 'ApprovalGiven': {
+      const run = runOf(state, event.run);
+      const unit = unitOf(run, event.unit);
+      if (unit.approval.kind === 'requested') run.approvalsPending -= 1;
+      unit.approval = { kind: 'given', by: event.by, at: event.at };
+      wakeRun(state, run);
+      return;
+    }
+    case 'ApprovalRejected':
+      return;
+    case 'LeaderElected': {
+      state.leaders.set(leaderKeyOf(event.cluster, event.role), event.node);
+      electLeader(state, runOf(state, event.run), event.role, event.node);
+      return;
+    }
+    case 'WaveOpened': {
+      const run = runOf(state, event.run);
+      const unit = unitOf(run, event.unit);
+      unit.wave = event.wave;
+      unit.waveUnfinished = 0;
+      for (const node of event.nodes) {
+        unit.waveOf.set(node, event.wave);
+        if (!isDoneIn(run, unit, node)) unit.waveUnfinished += 1;
+        state.agenda.nodes.add(memberOf(run, node).node);
+      }
+      state.agenda.units.set(unit, run);
+      return;
+    }
+    case 'SlotTaken': {
+      const run = runOf(state, event.run);
+      const unit = unitOf(run, event.unit);
+      unit.slots.set(event.node, event.at);
+      refreshAvailability(state, run, unit, memberOf(run, event.node));
+      return;
+    }
+    case 'SlotReleased': {
+      const run = runOf(state, event.run);
+      const unit = unitOf(run, event.unit);
+      unit.slots.delete(event.node);
+      if (unit.unit.strategy.kind === 'rolling' && unit.unit.strategy.pauseMs > 0) {
+        unit.pauseUntil = event.at + unit.unit.strategy.pauseMs;
+        state.deadlines.add({ at: unit.pauseUntil, kind: 'pause', run: run.id, unit: unit.index });
+      }
+      refreshAvailability(state, run, unit, memberOf(run, event.node));
+      state.agenda.units.set(unit, run);
+      return;
+    }
+    case 'RunFailing': {
+      const run = runOf(state, event.run);
+      run.failing = { unit: event.unit, reason: event.reason, hold: event.hold, at: event.at };
+      state.agenda.runs.add(run);
+      return;
+    }
+    case 'RunHeld':
+      runOf(state, event.run).hold = { needs: event.needs, reason: event.reason, at: event.at };
+      return;
+    case 'RunResumed': {
+      const run = runOf(state, event.run);
+      resumeJobs(state, run, event.how);
+      run.hold = null;
+      run.failing = null;
+      wakeRun(state, run);
+      return;
+    }
+    case 'RunCancelRequested': {
+      const run = runOf(state, event.run);
+      run.cancel = { by: event.by, reason: event.reason, at: event.at };
+      state.agenda.runs.add(run);
+      return;
+    }
+    case 'RunEnded': {
+      const run = runOf(state, event.run);
+      run.end = { state: event.state, at: event.at, reason: event.reason };
+      releaseRun(state, run, event.reason);
+      return;
+    }
+    case 'RunArchived':
+      archiveRun(state, runOf(state, event.run), event.digest);
+      return;
+    case 'NodeLeft': {
+      const run = runOf(state, event.run);
+      leaveRun(state, run, memberOf(run, event.node), event.reason);
+      return;
+    }
+    default:
+      assertNever(event);
+  }
+}
+
+function createRun(state: State, event: Extract<Event, { type: 'RunCreated' }>): void {
+  const run: Run = {
+    id: event.run,
+    cluster: event.cluster,
+    pipeline: event.pipeline,
+    digest: '',
+    params: event.params,
+    limit: event.limit,
+    checkOnly: event.checkOnly,
+    by: event.by,
+    createdSeq: event.seq,
+    createdAt: event.at,
+    planned: false,
+    plannedAt: null,
+    startedAt: null,
+    end: null,
+    cancel: null,
+    hold: null,
+    failing: null,
+    roles: new Map(),
+    members: new Map(),
+    units: [],
+    steps: [],
+    stepIndex: new Map(),
+    membersAwaited: 0,
+    jobsUnfinished: 0,
+    jobsLive: 0,
+    jobsReady: 0,
+    jobsHeld: 0,
+    jobsUnknown: 0,
+    jobsFailed: 0,
+    approvalsPending: 0,
+    unitsOverBudget: 0,
+    pausedAt: null,
+  };
+  state.runsCreated += 1;
+  state.runs.set(run.id, run);
+  state.activeRuns.set(run.id, run);
+  state.agenda.runs.add(run);
+  for (const role of Object.values(run.pipeline.roles)) {
+    if (role.waitForMs === undefined) continue;
+    state.deadlines.add({ at: event.at + role.waitForMs, kind: 'gather', run: run.id });
+  }
+}
+
+function archiveRun(state: State, run: Run, digest: string): void {
+  state.runs.delete(run.id);
+  state.archive.set(run.id, {
+    id: run.id,
+    pipeline: run.pipeline.name,
+    cluster: run.cluster,
+    by: run.by,
+    createdSeq: run.createdSeq,
+    createdAt: run.createdAt,
+    startedAt: run.startedAt,
+    end: present(run.end, `end of ${run.id}`),
+    digest,
+  });
+}

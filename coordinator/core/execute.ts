@@ -1,0 +1,86 @@
+/** Answers one command: looks at the state, then emits events or rejects. One function per command. */
+import { assertNever } from '../../shared/assert.ts';
+import { connectAgent, disconnectAgent, pullJobs, reportFacts } from './agents.ts';
+import { administerNode, changeParam, changeToken, labelNode, pinModule, removeNode } from './administration.ts';
+import type { Command, Decision, Lookup } from './commands.ts';
+import { createRun } from './create-run.ts';
+import { lookAtEverything } from './derive.ts';
+import { decideJob, resumeRun } from './resume.ts';
+import { reportResult, reportStarted } from './results.ts';
+import { answerApproval, archiveRun, cancelRun } from './runs.ts';
+import type { State } from './state.ts';
+import { decideWith, Turn } from './turn.ts';
+
+export function execute(state: State, command: Command, at: number, lookup: Lookup): Decision {
+  return decideWith(new Turn(state, at, lookup), (turn) => decide(turn, command));
+}
+
+function decide(turn: Turn, command: Command): void {
+  switch (command.type) {
+    case 'BeginReign':
+      turn.emit({ ...command, type: 'ReignBegan' });
+      lookAtEverything(turn.state);
+      return;
+    case 'CreateToken':
+    case 'RevokeToken':
+      changeToken(turn, command);
+      return;
+    case 'ConnectAgent':
+      connectAgent(turn, command.hello, command.token);
+      return;
+    case 'DisconnectAgent':
+      disconnectAgent(turn, command);
+      return;
+    case 'ReportFacts':
+      reportFacts(turn, command.node, command.digest);
+      return;
+    case 'PullJobs':
+      pullJobs(turn, command.node, command.credit);
+      return;
+    case 'ReportStarted':
+      reportStarted(turn, command.node, command.attempt, command.nodeAt);
+      return;
+    case 'ReportResult':
+      reportResult(turn, command.node, command.number, command.result);
+      return;
+    case 'LabelNode':
+      labelNode(turn, command);
+      return;
+    case 'AdministerNode':
+      administerNode(turn, command);
+      return;
+    case 'RemoveNode':
+      removeNode(turn, command);
+      return;
+    case 'SetParam':
+    case 'UnsetParam':
+      changeParam(turn, command);
+      return;
+    case 'PinModule':
+      pinModule(turn, command);
+      return;
+    case 'CreateRun':
+      createRun(turn, command);
+      return;
+    case 'ApproveUnit':
+    case 'RejectUnit':
+      answerApproval(turn, command);
+      return;
+    case 'CancelRun':
+      cancelRun(turn, command.run, command.by, command.reason);
+      return;
+    case 'ResumeRun':
+      resumeRun(turn, command);
+      return;
+    case 'DecideJob':
+      decideJob(turn, command);
+      return;
+    case 'ArchiveRun':
+      archiveRun(turn, command.run, command.digest);
+      return;
+    case 'Tick':
+      return;
+    default:
+      assertNever(command);
+  }
+}

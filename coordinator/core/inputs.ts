@@ -1,0 +1,251 @@
+/**
+ * What a job is granted with: the task that fits the node, its inputs evaluated and frozen, and the job as
+ * the wire carries it. Scripts are never templated; values reach them as environment and files.
+ */
+import { present } from '../../shared/assert.ts';
+import { evaluateCondition, evaluateTemplate } from '../../shared/expressions/evaluate.ts';
+import { matchGlob } from '../../shared/expressions/glob.ts';
+import { attemptIdOf, jobIdOf } from '../../shared/ids.ts';
+import { limits } from '../../shared/limits.ts';
+import type { InputValue, Script } from '../../shared/messages.ts';
+import type { ScriptText, Task, TemplateValue } from '../../shared/pipeline/model.ts';
+import type { GrantedJob, Lookup } from './commands.ts';
+import type { StoredValue } from './events.ts';
+import { effectiveParams, faultOfParam } from './params.ts';
+import { plainValueOf, readsOfExpression, readsOfTemplate, scopeOf } from './scope.ts';
+import type { Grant, Job, State, StepState } from './state.ts';
+import type { Turn } from './turn.ts';
+
+export type Prepared =
+  | { readonly ok: true; readonly grant: Omit<Grant, 'attempt' | 'attemptsMax' | 'mode'> }
+  | { readonly ok: false; readonly reason: string };
+
+/** Whether the step's `if` holds for this node. */
+export function evaluateIf(
+  state: State,
+  job: Job,
+  lookup: Lookup,
+): { readonly ok: true; readonly value: boolean } | { readonly ok: false; readonly reason: string } {
+  const condition = job.step.step.if;
+  if (condition === undefined) return { ok: true, value: true };
+  const result = evaluateCondition(condition, scopeOf(state, job, readsOfExpression(condition), lookup));
+  return result.ok ? result : { ok: false, reason: `if: ${result.reason}` };
+}
+
+/** Chooses the task and evaluates every input, now and for good. */
+export function prepareGrant(turn: Turn, job: Job, attempt: number): Prepared {
+  const chosen = chooseTask(turn, job);
+  if (!chosen.ok) return chosen;
+  const { task, index } = chosen;
+  const inputs = new Map<string, StoredValue>();
+  const fault = addParams(turn, job, task, inputs) ?? addWith(turn, job, task, attempt, inputs);
+  if (fault !== undefined) return { ok: false, reason: fault };
+  const provided = prepareProvides(turn, job);
+  if (!provided.ok) return provided;
+  return {
+    ok: true,
+    grant: {
+      task: index,
+      inputs: Object.fromEntries(inputs),
+      ...(provided.provides === undefined ? {} : { provides: provided.provides }),
+    },
+  };
+}
+
+function chooseTask(
+  turn: Turn,
+  job: Job,
+): { ok: true; task: Task; index: number } | { ok: false; reason: string } {
+  for (const [index, task] of job.step.step.tasks.entries()) {
+    if (task.if === undefined) return { ok: true, task, index };
+    const result = evaluateCondition(task.if, scopeOf(turn.state, job, readsOfExpression(task.if), turn.lookup));
+    if (!result.ok) return { ok: false, reason: `uses ${index + 1}: if: ${result.reason}` };
+    if (result.value) return { ok: true, task, index };
+  }
+  return { ok: false, reason: 'no alternative of uses fits this node' };
+}
+
+/** Params that reach the script by name: all that are not secret, or those that the module's task declares. */
+function addParams(turn: Turn, job: Job, task: Task, inputs: Map<string, StoredValue>): string | undefined {
+  const { pipeline } = job.run;
+  for (const [name, param] of effectiveParams(job.run, job.member.node)) {
+    const declaration = pipeline.params[name];
+    if (declaration === undefined) continue;
+    if (param.from === 'node' && !('secret' in param.value)) {
+      const fault = faultOfParam(name, declaration, plainValueOf(param.value, turn.lookup));
+      if (fault !== undefined) return `${fault} (set on node ${job.member.node.name})`;
+    }
+    const wanted = task.params === undefined ? !declaration.secret && !('secret' in param.value) : name in task.params;
+    if (wanted) inputs.set(name, param.value);
+  }
+  for (const [name, declaration] of Object.entries(task.params ?? {})) {
+    if (inputs.has(name) || declaration.default === undefined) continue;
+    inputs.set(name, turn.store(declaration.default, limits.jobInputInlineBytesMax));
+  }
+  return undefined;
+}
+
+/** Values that are the same for every node of a step, evaluated once. Dies with the step. */
+const sameForAll = new WeakMap<StepState, Map<string, StoredValue>>();
+
+function addWith(
+  turn: Turn,
+  job: Job,
+  task: Task,
+  attempt: number,
+  inputs: Map<string, StoredValue>,
+): string | undefined {
+  for (const [name, template] of Object.entries(job.step.step.with)) {
+    const stored = evaluateWith(turn, job, name, template, attempt);
+    if (!stored.ok) return `with.${name}: ${stored.reason}`;
+    const declaration = task.params?.[name];
+    if (declaration !== undefined && stored.plain !== undefined) {
+      const fault = faultOfParam(name, declaration, stored.plain);
+      if (fault !== undefined) return fault;
+      if (declaration.pattern !== undefined && !matchGlob(declaration.pattern, String(stored.plain))) {
+        return `param ${name} does not match ${declaration.pattern}`;
+      }
+    }
+    inputs.set(name, stored.value);
+  }
+  for (const [name, declaration] of Object.entries(task.params ?? {})) {
+    if (!inputs.has(name) && declaration.default === undefined) return `param ${name} has no value`;
+  }
+  return undefined;
+}
+
+function evaluateWith(
+  turn: Turn,
+  job: Job,
+  name: string,
+  { template, secret }: TemplateValue,
+  attempt: number,
+): { ok: true; value: StoredValue; plain?: unknown } | { ok: false; reason: string } {
+  const reads = readsOfTemplate(template);
+  const perNode = secret || reads.roots.has('node') || reads.roots.has('steps') || job.member.node.params.size > 0;
+  const known = perNode ? undefined : sameForAll.get(job.step)?.get(name);
+  if (known !== undefined) return { ok: true, value: known };
+  const result = evaluateTemplate(template, scopeOf(turn.state, job, reads, turn.lookup));
+  if (!result.ok) return { ok: false, reason: secret ? 'cannot be evaluated' : result.reason };
+  if (JSON.stringify(result.value).length > limits.jobInputsBytesMax) {
+    return { ok: false, reason: `is longer than ${limits.jobInputsBytesMax} bytes` };
+  }
+  if (secret) {
+    const { run, step, member } = job;
+    const reference = `${attemptIdOf(jobIdOf(run.id, step.step.id, member.node.name), attempt)}/with/${name}`;
+    return { ok: true, value: turn.conceal(reference, result.value), plain: result.value };
+  }
+  const value = asFile(result.value) ?? turn.store(result.value, limits.jobInputInlineBytesMax);
+  if (!perNode) {
+    const values = sameForAll.get(job.step) ?? new Map<string, StoredValue>();
+    sameForAll.set(job.step, values.set(name, value));
+  }
+  return { ok: true, value, plain: result.value };
+}
+
+/** An output of type `file` passes through expressions as `{file: digest}` and stays a file. */
+function asFile(value: unknown): StoredValue | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  const keys = Object.keys(value);
+  return keys.length === 1 && 'file' in value && typeof value.file === 'string' && value.file.startsWith('sha256:')
+    ? { file: value.file }
+    : undefined;
+}
+
+function prepareProvides(
+  turn: Turn,
+  job: Job,
+): { ok: true; provides: Grant['provides'] } | { ok: false; reason: string } {
+  const { provides } = job.step.step;
+  if (provides === undefined) return { ok: true, provides: undefined };
+  const port = provides.port === undefined ? undefined : evaluateProvides(turn, job, provides.port);
+  const address = provides.address === undefined ? undefined : evaluateProvides(turn, job, provides.address);
+  for (const value of [port, address]) {
+    if (value !== undefined && !value.ok) return { ok: false, reason: `provides: ${value.reason}` };
+  }
+  const portValue = port?.ok === true ? port.value : null;
+  const addressValue = address?.ok === true ? address.value : job.member.node.address;
+  if (portValue !== null && (typeof portValue !== 'number' || !(portValue >= 1 && portValue <= 65_535))) {
+    return { ok: false, reason: 'provides: port must be a number from 1 to 65535' };
+  }
+  if (addressValue !== null && typeof addressValue !== 'string') {
+    return { ok: false, reason: 'provides: address must be text' };
+  }
+  return { ok: true, provides: { service: provides.service, port: portValue, address: addressValue } };
+}
+
+const evaluateProvides = (
+  turn: Turn,
+  job: Job,
+  { template }: TemplateValue,
+): ReturnType<typeof evaluateTemplate> =>
+  evaluateTemplate(template, scopeOf(turn.state, job, readsOfTemplate(template), turn.lookup));
+
+const scriptInlineLengthMax = 4_096;
+
+function scriptOf(script: ScriptText, lookup: Lookup): Script {
+  const shell = [...script.shell];
+  return script.text.length <= scriptInlineLengthMax
+    ? { shell, source: { text: script.text } }
+    : { shell, source: { digest: lookup.digestOf(script.text) } };
+}
+
+function inputOf(stored: StoredValue, name: string): InputValue | { readonly secret: string } {
+  if ('value' in stored) return { value: stored.value as never };
+  if ('blob' in stored) return { blob: stored.blob };
+  if ('file' in stored) return { file: stored.file, name };
+  return { secret: stored.secret };
+}
+
+/** The granted job for the wire, made from the plan and the grant alone, so that it is the same when sent again. */
+export function grantedJobOf(job: Job, lookup: Lookup): GrantedJob {
+  const grant = present(job.grant, 'grant');
+  const { run, member } = job;
+  const { step } = job.step;
+  const task = present(step.tasks[grant.task], 'task');
+  const inputs = Object.fromEntries(
+    Object.entries(grant.inputs).map(([name, stored]) => [name, inputOf(stored, name)]),
+  );
+  return {
+    attempt: attemptIdOf(jobIdOf(run.id, step.id, member.node.name), job.attempt),
+    // Of the attempts that were granted, those that have not ended yet.
+    attemptsMax: grant.attempt + grant.attemptsMax - job.attempt,
+    backoffMs: step.retry.backoffMs,
+    mode: grant.mode,
+    ...(task.check === undefined ? {} : { check: scriptOf(task.check, lookup) }),
+    ...(task.run === undefined ? {} : { run: scriptOf(task.run, lookup) }),
+    ...(task.verify === undefined
+      ? {}
+      : {
+          verify: {
+            script: scriptOf(task.verify.script, lookup),
+            everyMs: task.verify.everyMs,
+            timeoutMs: task.verify.timeoutMs,
+          },
+        }),
+    ...(step.until === undefined ? {} : { until: step.until }),
+    timeoutMs: step.timeoutMs,
+    leaves: step.leaves,
+    inputs,
+    secretInputs: Object.entries(grant.inputs)
+      .filter(([, stored]) => 'secret' in stored)
+      .map(([name]) => name),
+    outputs: step.outputs,
+    ...(task.bundle === undefined ? {} : { bundle: task.bundle }),
+    environment: {
+      LOCKSTEP_RUN: run.id,
+      LOCKSTEP_PIPELINE: run.pipeline.name,
+      LOCKSTEP_CLUSTER: run.cluster,
+      LOCKSTEP_STEP: step.id,
+    },
+  };
+}
+
+/** Texts of scripts that are too long for a grant: agents fetch them by digest. */
+export function* longScriptsOf(tasks: Iterable<Task>): Iterable<string> {
+  for (const task of tasks) {
+    for (const script of [task.check, task.run, task.verify?.script]) {
+      if (script !== undefined && script.text.length > scriptInlineLengthMax) yield script.text;
+    }
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * Lays out a run: from a pipeline and the nodes of its roles to units, steps and jobs, all waiting. Pure
+ * arithmetic over names; whether anything may start is decided elsewhere.
+ */
+import { present } from '../../shared/assert.ts';
+import type { Pipeline, Target, Unit } from '../../shared/pipeline/model.ts';
+import { unitLimitsOf, waveTargetsOf } from './amount.ts';
+import { compareNames } from './order.ts';
+import type { Job, Member, RoleState, Run, StepState, UnitState } from './state.ts';
+
+/** The nodes that targets name, each once, in order of names. */
+export function nodesOfTargets(targets: readonly Target[], roles: ReadonlyMap<string, RoleState>): readonly string[] {
+  const nodes = new Set<string>();
+  for (const target of targets) {
+    const role = present(roles.get(target.role), `role ${target.role}`);
+    if (target.who === 'leader') {
+      if (role.leader !== null) nodes.add(role.leader);
+      continue;
+    }
+    for (const node of role.nodes) if (target.who === 'all' || node !== role.leader) nodes.add(node);
+  }
+  return [...nodes].sort(compareNames);
+}
+
+const noDomain = '(none)';
+
+export function layoutUnit(
+  unit: Unit,
+  index: number,
+  firstStep: number,
+  roles: ReadonlyMap<string, RoleState>,
+  labelsOf: (node: string) => Readonly<Record<string, string>>,
+): UnitState {
+  const names = nodesOfTargets(unit.on, roles);
+  const label = unit.strategy.kind === 'rolling' ? unit.strategy.by?.label : undefined;
+  const domains =
+    label === undefined ? null : new Map(names.map((node) => [node, labelsOf(node)[label] ?? noDomain] as const));
+  const nodes =
+    domains === null
+      ? names
+      : [...names].sort(
+          (a, b) => compareNames(domains.get(a) ?? noDomain, domains.get(b) ?? noDomain) || compareNames(a, b),
+        );
+  const singleWave = waveTargetsOf(unit.strategy, nodes.length).length === 1;
+  return {
+    index,
+    unit,
+    firstStep,
+    lastStep: firstStep + unit.steps.length - 1,
+    approval: unit.approve === undefined ? { kind: 'none' } : { kind: 'needed', text: unit.approve },
+    nodes,
+    rank: new Map(nodes.map((node, rank) => [node, rank])),
+    domains,
+    slots: new Map(),
+    wave: singleWave ? 0 : -1,
+    waveOf: new Map(singleWave ? nodes.map((node) => [node, 0]) : []),
+    pauseUntil: 0,
+    failed: new Set(),
+    unknown: new Set(),
+    unreachable: new Set(),
+    overBudget: false,
+    jobsLive: 0,
+    jobsReady: 0,
+    nodesDone: 0,
+    waveUnfinished: singleWave ? nodes.length : 0,
+    unavailable: new Set(),
+    unavailableByDomain: new Map(),
+    limits: unitLimitsOf(unit.strategy, nodes.length),
+    waiting: { nodes: new Set(), all: [], byDomain: new Map() },
+  };
+}
+
+/** For each step the steps that need it, by index. */
+export function dependentsOf(pipeline: Pipeline): readonly (readonly { step: number; sameNode: boolean }[])[] {
+  const steps = pipeline.units.flatMap((unit) => unit.steps);
+  const indexes = new Map(steps.map((step, index) => [step.id, index]));
+  const dependents: { step: number; sameNode: boolean }[][] = steps.map(() => []);
+  for (const [index, step] of steps.entries()) {
+    for (const need of step.needs) {
+      const needed = present(indexes.get(need.step), `needed step ${need.step}`);
+      present(dependents[needed], 'dependents').push({ step: index, sameNode: need.sameNode });
+    }
+  }
+  return dependents;
+}
+
+export function newJob(run: Run, step: StepState, member: Member, at: number): Job {
+  return {
+    run,
+    step,
+    member,
+    state: 'waiting',
+    since: at,
+    attempt: 0,
+    endedAttempt: 0,
+    mode: run.checkOnly ? 'check-only' : 'normal',
+    grant: null,
+    lostAs: null,
+    startedAt: null,
+    finishedAt: null,
+    outcome: null,
+    unchanged: false,
+    exitCode: null,
+    signal: null,
+    reason: null,
+    durationMs: null,
+    outputs: null,
+    blockers: 0,
+    admitted: false,
+  };
+}
+
+/** Fills a planned run with its members, units, steps and jobs. Counters are set by `deriveRun`. */
+export function layoutRun(run: Run, memberOf: (node: string) => Member, at: number): void {
+  const dependents = dependentsOf(run.pipeline);
+  for (const role of run.roles.values()) {
+    for (const node of role.nodes) if (!run.members.has(node)) run.members.set(node, memberOf(node));
+  }
+  const labelsOf = (node: string): Readonly<Record<string, string>> =>
+    present(run.members.get(node), `member ${node}`).node.labels;
+  for (const [index, unit] of run.pipeline.units.entries()) {
+    const unitState = layoutUnit(unit, index, run.steps.length, run.roles, labelsOf);
+    run.units.push(unitState);
+    for (const step of unit.steps) {
+      const stepState: StepState = {
+        index: run.steps.length,
+        unit: unitState,
+        step,
+        jobs: new Map(),
+        dependents: present(dependents[run.steps.length], 'dependents'),
+        opened: false,
+        facts: null,
+        barriers: 0,
+        jobsUnfinished: 0,
+      };
+      for (const node of nodesOfTargets(step.on, run.roles)) {
+        stepState.jobs.set(node, newJob(run, stepState, present(run.members.get(node), `member ${node}`), at));
+      }
+      run.stepIndex.set(step.id, stepState.index);
+      run.steps.push(stepState);
+    }
+  }
+}

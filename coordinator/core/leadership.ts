@@ -1,0 +1,47 @@
+/**
+ * A leader chosen in the middle of a run: the jobs that its predecessor had still to do pass to it. What the
+ * predecessor has done stays done. Counters are computed anew, as this is rare and touches many of them.
+ */
+import { present } from '../../shared/assert.ts';
+import { deriveRun, isSettled } from './derive.ts';
+import { addJob } from './evolve-jobs.ts';
+import { layoutUnit, nodesOfTargets } from './layout.ts';
+import type { Run, State } from './state.ts';
+import { isLive } from './state.ts';
+import { enableAll, wakeRun } from './transitions.ts';
+
+/** Steps whose nodes change with the leader and that nobody has begun: they can still be given away. */
+const isUntouched = (run: Run, stepIndex: number): boolean => {
+  const step = present(run.steps[stepIndex], 'step');
+  return [...step.jobs.values()].every((job) => !isLive(job.state) && !isSettled(job) && job.state !== 'failed');
+};
+
+export function electLeader(state: State, run: Run, roleName: string, node: string): void {
+  const role = run.roles.get(roleName);
+  if (role === undefined || role.leader === node) return;
+  role.leader = node;
+  if (run.steps.length === 0 || run.end !== null) return;
+  for (const unit of run.units) {
+    if (!unit.unit.on.some((target) => target.role === roleName && target.who !== 'all')) continue;
+    const indexes = Array.from({ length: unit.unit.steps.length }, (_, offset) => unit.firstStep + offset);
+    if (!indexes.every((index) => isUntouched(run, index))) continue;
+    const labelsOf = (name: string): Readonly<Record<string, string>> =>
+      present(run.members.get(name), `member ${name}`).node.labels;
+    const laidOut = layoutUnit(unit.unit, unit.index, unit.firstStep, run.roles, labelsOf);
+    const { nodes, rank, domains, waveOf, wave, limits } = laidOut;
+    Object.assign(unit, { nodes, rank, domains, waveOf, wave, limits });
+    unit.slots.clear();
+    for (const index of indexes) {
+      const step = present(run.steps[index], 'step');
+      const names = nodesOfTargets(step.step.on, run.roles);
+      for (const name of [...step.jobs.keys()]) {
+        if (names.includes(name)) continue;
+        step.jobs.delete(name);
+      }
+      for (const name of names) if (!step.jobs.has(name)) addJob(state, run, index, name);
+    }
+  }
+  deriveRun(run);
+  if (run.startedAt !== null) enableAll(state, run);
+  wakeRun(state, run);
+}

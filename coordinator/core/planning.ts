@@ -1,0 +1,105 @@
+/**
+ * From a run that was created to one whose nodes are known: at once, or when the nodes it waits for have
+ * come. Membership is frozen here, and so is everything that an approval is bound to.
+ */
+import type { Turn } from './turn.ts';
+import type { Run, State } from './state.ts';
+import { clusterOf } from './state.ts';
+import type { RoleSelection, Selection } from './selection.ts';
+import { leaderFor, selectRoles, usesLeader } from './selection.ts';
+import { limits } from '../../shared/limits.ts';
+import type { RolePlan } from './events.ts';
+
+/** What is wrong with a selection, in full sentences; empty when the run can be planned. */
+export function faultsOfSelection(selection: Selection): readonly string[] {
+  const faults = [...selection.faults];
+  for (const role of selection.roles.values()) if (!role.enough) faults.push(explainShortage(role));
+  const nodes = new Set([...selection.roles.values()].flatMap((role) => role.nodes));
+  if (nodes.size > limits.runNodesMax) {
+    faults.push(`the run would have ${nodes.size} nodes; at most ${limits.runNodesMax} are allowed`);
+  }
+  return faults;
+}
+
+const listedMax = 20;
+
+/** Who matched, and why each of the others did not. */
+export function explainShortage({ role, nodes, needed, others }: RoleSelection): string {
+  const matched = nodes.length === 0 ? 'none matched' : `${nodes.length} matched (${nodes.join(', ')})`;
+  const listed = others.slice(0, listedMax).map(({ node, because }) => `${node}: ${because}`);
+  if (others.length > listedMax) listed.push(`and ${others.length - listedMax} more`);
+  const why = others.length === 0 ? 'the cluster has no other node' : `not in it are ${listed.join('; ')}`;
+  return `role ${role.name} needs ${needed} ${needed === 1 ? 'node' : 'nodes'} and ${matched}; ${why}`;
+}
+
+/** Plans the run with the selection; leaders are kept from run to run, or elected for the first time. */
+export function planRun(turn: Turn, run: Run, selection: Selection): void {
+  const roles: Record<string, RolePlan> = {};
+  const gone: string[] = [];
+  const elected: { role: string; node: string; reason: string }[] = [];
+  for (const [name, role] of selection.roles) {
+    const leader = usesLeader(run.pipeline, name) ? leaderFor(turn.state, run.cluster, role, turn.lookup) : undefined;
+    if (leader?.kind === 'gone') {
+      gone.push(`the leader of role ${name} is ${leader.node}, but ${leader.reason}`);
+    }
+    if (leader?.kind === 'elected') elected.push({ role: name, node: leader.node, reason: leader.reason });
+    roles[name] = { nodes: role.nodes, leader: leader === undefined || leader.kind === 'gone' ? null : leader.node };
+  }
+  for (const { role, node, reason } of elected) {
+    turn.emit({ type: 'LeaderElected', run: run.id, cluster: run.cluster, role, node, by: 'coordinator', reason });
+  }
+  const digest = turn.lookup.digestOf(JSON.stringify([run.pipeline, run.params, roles]));
+  turn.emit({ type: 'RunPlanned', run: run.id, digest, roles });
+  if (gone.length > 0) {
+    const reason = `${gone.join('; ')}. A leader is never replaced by itself: say lockstep resume ${run.id} --elect NODE`;
+    turn.emit({ type: 'RunHeld', run: run.id, needs: 'decision', reason });
+  }
+}
+
+const mayWait = (role: RoleSelection): boolean => role.role.waitForMs !== undefined;
+
+/** Only nodes that are here count when a run waits for nodes: it will want to use them. */
+export const isGathered = (role: RoleSelection, state: State): boolean => {
+  if (!mayWait(role)) return role.enough;
+  const present = role.nodes.filter((name) => state.nodes.get(name)?.contact === 'connected');
+  return present.length >= Math.max(1, role.needed);
+};
+
+/** Whether the run may be created although nodes are missing, because every role that lacks some waits for them. */
+export const canWait = (selection: Selection): boolean =>
+  selection.faults.length === 0 && [...selection.roles.values()].every((role) => role.enough || mayWait(role));
+
+/** Looks whether runs that wait for nodes have them now. */
+export function gatherRuns(turn: Turn): void {
+  const { state } = turn;
+  const changed = [...state.agenda.gathering];
+  state.agenda.gathering.clear();
+  for (const run of state.activeRuns.values()) {
+    if (run.planned || run.end !== null || run.cancel !== null) continue;
+    const concerned = changed.some((name) => {
+      const node = state.nodes.get(name);
+      return node === undefined || clusterOf(node) === run.cluster;
+    });
+    if (concerned) tryToPlan(turn, run);
+  }
+}
+
+export function tryToPlan(turn: Turn, run: Run): void {
+  const selection = selectRoles(turn.state, run.pipeline, run.cluster, run.limit, turn.lookup);
+  const gathered = [...selection.roles.values()].every((role) => isGathered(role, turn.state));
+  if (gathered && faultsOfSelection(selection).length === 0) planRun(turn, run, selection);
+}
+
+/** The time for which a role waits is over. */
+export function giveUpGathering(turn: Turn, runId: string): void {
+  const run = turn.state.runs.get(runId);
+  if (run === undefined || run.planned || run.end !== null) return;
+  const selection = selectRoles(turn.state, run.pipeline, run.cluster, run.limit, turn.lookup);
+  const late = [...selection.roles.values()].filter((role) => {
+    const waitForMs = role.role.waitForMs;
+    return waitForMs !== undefined && run.createdAt + waitForMs <= turn.at && !isGathered(role, turn.state);
+  });
+  if (late.length === 0) return;
+  const reason = late.map((role) => `waited ${role.role.waitForMs ?? 0} ms: ${explainShortage(role)}`).join('; ');
+  turn.emit({ type: 'RunEnded', run: run.id, state: 'failed', reason });
+}

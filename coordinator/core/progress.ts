@@ -1,0 +1,268 @@
+/**
+ * What follows by itself from the state: runs start and end, slots and waves open, jobs are granted. It
+ * takes what is on the agenda in a fixed order and stops after a bounded number of grants, so that the first
+ * grants of a large step are on disk and on the wire before the last ones are decided.
+ */
+import { present } from '../../shared/assert.ts';
+import { limits } from '../../shared/limits.ts';
+import type { Decision, Effect, Lookup } from './commands.ts';
+import { isSettled } from './derive.ts';
+import { afterFailure } from './failure.ts';
+import { evaluateIf, grantedJobOf, prepareGrant } from './inputs.ts';
+import { gatherRuns, giveUpGathering } from './planning.ts';
+import { considerRun } from './run-progress.ts';
+import { awaitPlace, isFree, leaveLine, nextForPlace, nextForSlot } from './slots.ts';
+import type { Job, Member, Node, Run, State, UnitState } from './state.ts';
+
+import { Turn } from './turn.ts';
+import { openWave } from './waves.ts';
+
+export type Progress = Extract<Decision, { ok: true }> & {
+  /** There is more on the agenda: call again after what was returned is on its way. */
+  readonly more: boolean;
+};
+
+/** Items looked at per call for each grant allowed: bounds a turn in which nothing can be granted. */
+const looksPerGrant = 16;
+
+export function progress(state: State, at: number, lookup: Lookup, grantsMax: number): Progress {
+  const turn = new Turn(state, at, lookup);
+  takeDeadlines(turn);
+  let looks = grantsMax * looksPerGrant;
+  const grants = (): number => countGrants(turn.effects);
+  while (looks > 0 && grants() < grantsMax && lookAtNext(turn)) looks -= 1;
+  const decision = turn.decision();
+  if (!decision.ok) throw new Error('progress is never rejected');
+  return { ...decision, more: hasAgenda(state) };
+}
+
+function countGrants(effects: readonly Effect[]): number {
+  // Only grants and cancels are made here, and cancels are rare.
+  return effects.length;
+}
+
+const hasAgenda = ({ agenda }: State): boolean =>
+  agenda.runs.size + agenda.nodes.size + agenda.units.size + agenda.slots.size + agenda.gathering.size > 0;
+
+function takeFirst<T>(set: Set<T>): T | undefined {
+  for (const item of set) {
+    set.delete(item);
+    return item;
+  }
+  return undefined;
+}
+
+/** Slots are given back before runs and nodes are looked at, and units come last: when all candidates stand in line. */
+function lookAtNext(turn: Turn): boolean {
+  const { agenda } = turn.state;
+  const done = takeFirst(agenda.slots);
+  if (done !== undefined) {
+    releaseSlot(turn, done);
+    return true;
+  }
+  const run = takeFirst(agenda.runs);
+  if (run !== undefined) {
+    considerRun(turn, run);
+    return true;
+  }
+  const node = takeFirst(agenda.nodes);
+  if (node !== undefined) {
+    considerNode(turn, node);
+    return true;
+  }
+  for (const [unit, owner] of agenda.units) {
+    if (!considerUnit(turn, owner, unit)) agenda.units.delete(unit);
+    return true;
+  }
+  if (agenda.gathering.size > 0) {
+    gatherRuns(turn);
+    return true;
+  }
+  return false;
+}
+
+function takeDeadlines(turn: Turn): void {
+  const { state } = turn;
+  for (;;) {
+    const due = state.deadlines.takeDue(turn.at);
+    if (due === undefined) return;
+    if (due.kind === 'contact') {
+      const node = state.nodes.get(due.node);
+      if (node?.contact !== 'disconnected') continue;
+      if (node.contactSince + limits.unknownAfterDefaultMs > turn.at) continue;
+      turn.emit({ type: 'NodeUnreachable', node: node.name, since: node.contactSince });
+    } else if (due.kind === 'unknown') {
+      loseContact(turn, due.node);
+    } else if (due.kind === 'pause') {
+      const run = state.runs.get(due.run);
+      const unit = run?.units[due.unit];
+      if (run !== undefined && unit !== undefined && run.end === null) state.agenda.units.set(unit, run);
+    } else {
+      giveUpGathering(turn, due.run);
+    }
+  }
+}
+
+function loseContact(turn: Turn, name: string): void {
+  const node = turn.state.nodes.get(name);
+  const job = node?.live;
+  if (node === undefined || job === undefined || job === null) return;
+  if (node.contact === 'connected' || job.state === 'unknown') return;
+  if (node.contactSince + job.step.step.unknownAfterMs > turn.at) return;
+  turn.emit({
+    type: 'JobUnknown',
+    run: job.run.id,
+    step: job.step.step.id,
+    node: name,
+    attempt: job.attempt,
+    since: node.contactSince,
+  });
+}
+
+function releaseSlot(turn: Turn, job: Job): void {
+  const { run, step, member } = job;
+  const node = member.node.name;
+  if (run.end !== null || member.out !== null || !isSettled(job) || !step.unit.slots.has(node)) return;
+  turn.emit({ type: 'SlotReleased', run: run.id, unit: step.unit.unit.id, node });
+}
+
+/** Whether the run as a whole lets new work begin. */
+export const isOpen = (run: Run): boolean =>
+  run.startedAt !== null &&
+  run.end === null &&
+  run.cancel === null &&
+  run.hold === null &&
+  run.failing === null &&
+  run.unitsOverBudget === 0;
+
+function considerNode(turn: Turn, node: Node): void {
+  const [run] = node.queue;
+  const member = run?.members.get(node.name);
+  if (run === undefined || member === undefined || run.startedAt === null || run.end !== null) return;
+  settleWithoutNode(turn, run, member);
+  if (!isOpen(run) || !isFree(run, node)) return;
+  for (const index of [...member.ready]) {
+    const job = run.steps[index]?.jobs.get(node.name);
+    if (job?.state !== 'ready') continue;
+    if (offerJob(turn, run, member, job)) return;
+  }
+}
+
+/** What needs no contact with the node: conditions that do not hold, absent nodes that may be skipped, retired ones. */
+function settleWithoutNode(turn: Turn, run: Run, member: Member): void {
+  if (run.cancel !== null || run.failing !== null) return;
+  for (const index of [...member.ready]) {
+    const job = run.steps[index]?.jobs.get(member.node.name);
+    if (job === undefined || job.state !== 'ready') continue;
+    const { step } = job.step;
+    const names = { run: run.id, step: step.id, node: member.node.name };
+    if (member.node.administration === 'retired') {
+      turn.emit({ type: 'JobHeld', ...names, reason: 'the node was retired' });
+      continue;
+    }
+    if (!job.admitted) {
+      openStep(turn, job);
+      const condition = evaluateIf(turn.state, job, turn.lookup);
+      if (!condition.ok) {
+        turn.emit({ type: 'JobFailed', ...names, reason: condition.reason });
+        afterFailure(turn, job);
+        continue;
+      }
+      if (!condition.value) {
+        turn.emit({ type: 'JobSkipped', ...names, reason: `if: ${step.if ?? ''}` });
+        continue;
+      }
+      job.admitted = true;
+    }
+    if (step.offline === 'skip' && member.node.contact === 'unreachable') {
+      turn.emit({ type: 'JobSkipped', ...names, reason: 'the node is unreachable' });
+    }
+  }
+}
+
+function openStep(turn: Turn, job: Job): void {
+  if (!job.step.opened) turn.emit({ type: 'StepOpened', run: job.run.id, step: job.step.step.id });
+}
+
+/** Passes the job through its gates; true when the node got it or waits in line for it. */
+function offerJob(turn: Turn, run: Run, member: Member, job: Job): boolean {
+  const { unit } = job.step;
+  const node = member.node.name;
+  if (unit.approval.kind === 'needed') {
+    turn.emit({
+      type: 'ApprovalRequested',
+      run: run.id,
+      unit: unit.unit.id,
+      text: unit.approval.text,
+      digest: run.digest,
+    });
+  }
+  if (unit.approval.kind === 'requested') return false;
+  const rolling = unit.unit.strategy.kind === 'rolling';
+  if (rolling && !unit.slots.has(node)) {
+    if (unit.wave < 0) turn.state.agenda.units.set(unit, run);
+    if ((unit.waveOf.get(node) ?? Number.POSITIVE_INFINITY) > unit.wave) return false;
+    awaitPlace(unit, node);
+    turn.state.agenda.units.set(unit, run);
+    return false;
+  }
+  if (!rolling && unit.jobsLive >= unit.limits.atOnce) {
+    awaitPlace(unit, node);
+    return false;
+  }
+  if (!rolling && unit.limits.atOnce < unit.nodes.length) {
+    // With a bound on how many, those who wait are served in order of names, not of arrival.
+    awaitPlace(unit, node);
+    turn.state.agenda.units.set(unit, run);
+    return false;
+  }
+  grant(turn, job);
+  return true;
+}
+
+/** Gives away one place in a unit; false when there is nothing more to give now. */
+function considerUnit(turn: Turn, run: Run, unit: UnitState): boolean {
+  if (!isOpen(run)) return false;
+  const rolling = unit.unit.strategy.kind === 'rolling';
+  if (rolling && unit.waveUnfinished === 0 && openWave(turn, run, unit)) return true;
+  if (unit.waiting.nodes.size === 0) return false;
+  if (rolling && unit.pauseUntil > turn.at) return false;
+  const node = rolling ? nextForSlot(unit) : nextForPlace(unit);
+  if (node === undefined) {
+    turn.state.agenda.runs.add(run);
+    return false;
+  }
+  const member = present(run.members.get(node), `member ${node}`);
+  leaveLine(unit.waiting, node);
+  if (!isFree(run, member.node)) return true;
+  const index = member.ready.find((ready) => ready >= unit.firstStep && ready <= unit.lastStep);
+  const job = index === undefined ? undefined : run.steps[index]?.jobs.get(node);
+  if (job === undefined) return true;
+  if (rolling) turn.emit({ type: 'SlotTaken', run: run.id, unit: unit.unit.id, node });
+  grant(turn, job);
+  return true;
+}
+
+function grant(turn: Turn, job: Job): void {
+  const { run, member } = job;
+  const { step } = job.step;
+  const names = { run: run.id, step: step.id, node: member.node.name };
+  openStep(turn, job);
+  const attempt = job.attempt + 1;
+  const prepared = prepareGrant(turn, job, attempt);
+  if (!prepared.ok) {
+    turn.emit({ type: 'JobFailed', ...names, reason: prepared.reason });
+    afterFailure(turn, job);
+    return;
+  }
+  turn.emit({
+    type: 'JobGranted',
+    ...names,
+    attempt,
+    attemptsMax: job.mode === 'normal' ? step.retry.attempts : 1,
+    mode: job.mode,
+    ...prepared.grant,
+  });
+  turn.effect({ kind: 'grant', node: member.node.name, job: grantedJobOf(job, turn.lookup) });
+}
+

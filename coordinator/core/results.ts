@@ -1,0 +1,159 @@
+/**
+ * What an attempt came to, applied exactly once. A result counts when its attempt is the live one; one that
+ * was applied before is only acknowledged again; one of an attempt that was superseded or decided meanwhile
+ * is recorded as stale.
+ */
+import { assertNever } from '../../shared/assert.ts';
+import { limits } from '../../shared/limits.ts';
+import { parseAttemptId } from '../../shared/ids.ts';
+import type { AttemptResult } from '../../shared/messages.ts';
+import { attemptOf, markStarted, namesOf } from './agents.ts';
+import type { StoredValue } from './events.ts';
+import { findJob } from './evolve-jobs.ts';
+import { afterFailure } from './failure.ts';
+import type { Job } from './state.ts';
+import { isLive } from './state.ts';
+import type { Turn } from './turn.ts';
+
+function findLive(turn: Turn, node: string, attemptId: string): { job: Job | undefined; attempt: number } {
+  const name = parseAttemptId(attemptId);
+  if (name === undefined || name.node !== node) return { job: undefined, attempt: 0 };
+  return { job: findJob(turn.state, name.run, name.step, name.node), attempt: name.attempt };
+}
+
+export function reportStarted(turn: Turn, node: string, attemptId: string, nodeAt: number): void {
+  const { job, attempt } = findLive(turn, node, attemptId);
+  if (job === undefined || !isLive(job.state) || attempt < job.attempt) return;
+  markStarted(turn, job, attempt, nodeAt);
+}
+
+export function reportResult(turn: Turn, node: string, number: number, result: AttemptResult): void {
+  const { job, attempt } = findLive(turn, node, result.attempt);
+  const applied = job !== undefined && attempt <= job.endedAttempt;
+  if (job !== undefined && !applied && isLive(job.state) && attempt >= job.attempt) {
+    applyResult(turn, job, attempt, result);
+  } else if (!applied) {
+    turn.emit({
+      type: 'StaleResultReported',
+      node,
+      attempt: result.attempt,
+      outcome: result.outcome,
+      reason: result.reason,
+    });
+  }
+  turn.effect({ kind: 'ack-results', node, upTo: number });
+}
+
+function applyResult(turn: Turn, job: Job, attempt: number, result: AttemptResult): void {
+  const { provides } = job.grant ?? {};
+  turn.emit({
+    type: 'AttemptEnded',
+    ...namesOf(job),
+    attempt,
+    outcome: result.outcome,
+    final: result.final,
+    unchanged: result.unchanged,
+    exitCode: result.exitCode,
+    signal: result.signal,
+    reason: result.reason,
+    iterations: result.iterations,
+    nodeStartedAt: result.startedAt,
+    nodeFinishedAt: result.finishedAt,
+    durationMs: result.durationMs,
+    outputs: storeOutputs(turn, job, result),
+    logs: result.logs,
+  });
+  if (!result.final) return;
+  switch (result.outcome) {
+    case 'succeeded':
+      if (provides !== undefined) {
+        turn.emit({ type: 'ServiceProvided', cluster: job.run.cluster, ...provides, ...namesOf(job) });
+      }
+      return;
+    case 'failed':
+    case 'timed-out':
+      afterFailure(turn, job);
+      return;
+    case 'cancelled':
+      return;
+    case 'interrupted':
+    case 'not-started':
+      afterInterruption(turn, job, result.outcome);
+      return;
+    default:
+      assertNever(result.outcome);
+  }
+}
+
+const outputInlineBytesMax = 4_096;
+
+function storeOutputs(turn: Turn, job: Job, result: AttemptResult): Readonly<Record<string, StoredValue>> {
+  const outputs: Record<string, StoredValue> = {};
+  for (const [name, declaration] of Object.entries(job.step.step.outputs)) {
+    const value = result.outputs[name];
+    if (value === undefined) continue;
+    if (declaration.secret) outputs[name] = turn.conceal(`${attemptOf(job)}/output/${name}`, value);
+    else if (declaration.type === 'file' && typeof value === 'string') outputs[name] = { file: value };
+    else outputs[name] = turn.store(value, outputInlineBytesMax);
+  }
+  return outputs;
+}
+
+/** Attempts lost in a row to reboots or crashes, before an operator has to look. */
+const interruptedAttemptsMax = 10;
+
+/** What may happen after an attempt that was cut short is the step's rerun class, never elapsed time. */
+function afterInterruption(turn: Turn, job: Job, outcome: 'interrupted' | 'not-started'): void {
+  if (job.state !== 'held') return;
+  const { step } = job.step;
+  const names = namesOf(job);
+  if (job.attempt >= Math.min(limits.retryAttemptsMax, step.retry.attempts + interruptedAttemptsMax)) {
+    turn.emit({ type: 'JobHeld', ...names, reason: `attempt ${job.attempt} was ${outcome}; no further one is made` });
+    return;
+  }
+  if (outcome === 'not-started') {
+    turn.emit({ type: 'JobRequeued', ...names, mode: job.mode, reason: 'it was never started' });
+    return;
+  }
+  const mode = job.run.checkOnly ? 'check-only' : 'normal';
+  switch (step.rerun) {
+    case 'idempotent':
+      turn.emit({ type: 'JobRequeued', ...names, mode, reason: 'interrupted, and it may be repeated' });
+      return;
+    case 'verify-first':
+      turn.emit({
+        type: 'JobRequeued',
+        ...names,
+        mode: job.run.checkOnly ? 'check-only' : 'verify-first',
+        reason: 'interrupted; its check decides',
+      });
+      return;
+    case 'never-twice':
+      turn.emit({ type: 'JobHeld', ...names, reason: `interrupted, and it may not run twice (${job.reason ?? 'no reason given'})` });
+      return;
+    default:
+      assertNever(step.rerun);
+  }
+}
+
+/** Ends the live attempt of a node whose evidence is gone. */
+export function interruptJob(turn: Turn, job: Job, reason: string): void {
+  turn.emit({
+    type: 'AttemptEnded',
+    ...namesOf(job),
+    attempt: job.attempt,
+    outcome: 'interrupted',
+    final: true,
+    unchanged: false,
+    exitCode: null,
+    signal: null,
+    reason,
+    iterations: 0,
+    nodeStartedAt: null,
+    nodeFinishedAt: null,
+    durationMs: 0,
+    outputs: {},
+    logs: { stdout: 0, stderr: 0 },
+  });
+  afterInterruption(turn, job, 'interrupted');
+}

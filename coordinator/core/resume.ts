@@ -1,0 +1,163 @@
+/** How an operator lets a held run or job go on. Each way is a decision in the journal, with who and why. */
+import { assertNever } from '../../shared/assert.ts';
+import { idOf, namesOf } from './agents.ts';
+import { requireThat } from './administration.ts';
+import type { Command } from './commands.ts';
+import { isSettled } from './derive.ts';
+import { findJob } from './evolve-jobs.ts';
+import { afterFailure } from './failure.ts';
+import { requireActive } from './runs.ts';
+import { usesLeader } from './selection.ts';
+import type { Job, Run } from './state.ts';
+import { isLive, runStateOf } from './state.ts';
+import type { Turn } from './turn.ts';
+import { Rejection } from './turn.ts';
+
+type ResumeRun = Extract<Command, { type: 'ResumeRun' }>;
+
+export function resumeRun(turn: Turn, command: ResumeRun): void {
+  const run = requireActive(turn, command.run);
+  requireThat(run.cancel === null, 'conflict', `run ${run.id} is being cancelled`);
+  const { how } = command;
+  switch (how.kind) {
+    case 'continue':
+      continueRun(turn, run, command);
+      return;
+    case 'retry-failed':
+    case 'accept-failed':
+      resumeFailed(turn, run, command, how.kind);
+      return;
+    case 'elect':
+      elect(turn, run, command, how.node, how.role);
+      return;
+    default:
+      assertNever(how);
+  }
+}
+
+function resumed(turn: Turn, run: Run, command: ResumeRun): void {
+  turn.emit({ type: 'RunResumed', run: run.id, how: command.how.kind, by: command.by, reason: command.reason });
+}
+
+const overBudgetUnit = (run: Run): string | undefined =>
+  run.units.find((unit) => unit.failed.size > unit.limits.failed)?.unit.id;
+
+function continueRun(turn: Turn, run: Run, command: ResumeRun): void {
+  requireThat(run.hold !== null, 'conflict', `run ${run.id} is not held (it is ${runStateOf(run)})`);
+  const over = overBudgetUnit(run);
+  requireThat(
+    over === undefined,
+    'conflict',
+    `run ${run.id} is held because ${run.hold.reason}: resume it with --retry-failed or --accept-failed`,
+  );
+  const leaderless = leaderlessRoles(run);
+  requireThat(
+    leaderless.length === 0,
+    'conflict',
+    `role ${leaderless.join(', ')} of run ${run.id} has no leader: resume it with --elect NODE`,
+  );
+  resumed(turn, run, command);
+}
+
+const leaderlessRoles = (run: Run): readonly string[] =>
+  [...run.roles.values()]
+    .filter((role) => role.leader === null && role.nodes.length > 0 && usesLeader(run.pipeline, role.name))
+    .map((role) => role.name);
+
+function* openFailures(run: Run): Iterable<Job> {
+  for (const step of run.steps) {
+    for (const job of step.jobs.values()) if (job.state === 'failed' && !isSettled(job)) yield job;
+  }
+}
+
+function resumeFailed(turn: Turn, run: Run, command: ResumeRun, kind: 'retry-failed' | 'accept-failed'): void {
+  const failures = [...openFailures(run)];
+  requireThat(failures.length > 0, 'conflict', `no job of run ${run.id} has failed that a decision could change`);
+  requireThat(
+    run.failing?.hold === true,
+    'conflict',
+    `run ${run.id} is not held for its failures (it is ${runStateOf(run)})`,
+  );
+  requireThat(
+    kind === 'accept-failed' || run.jobsLive === 0,
+    'conflict',
+    `run ${run.id} has jobs that still run: wait until it is held`,
+  );
+  if (kind === 'accept-failed') {
+    for (const { step, member } of failures) {
+      const node = member.node.name;
+      if (step.unit.slots.has(node)) turn.emit({ type: 'SlotReleased', run: run.id, unit: step.unit.unit.id, node });
+    }
+  }
+  resumed(turn, run, command);
+}
+
+function elect(turn: Turn, run: Run, command: ResumeRun, node: string, named: string | null): void {
+  requireThat(run.planned, 'conflict', `run ${run.id} still waits for its nodes`);
+  const candidates = [...run.roles.values()].filter(
+    (role) => usesLeader(run.pipeline, role.name) && (named === null ? role.nodes.includes(node) : role.name === named),
+  );
+  const [role] = candidates;
+  if (role === undefined) {
+    throw new Rejection('invalid', `no role of run ${run.id} that has a leader ${named ?? `contains ${node}`}`);
+  }
+  requireThat(
+    candidates.length === 1,
+    'usage',
+    `${node} is in several roles: name one of ${candidates.map((candidate) => candidate.name).join(', ')} with --role`,
+  );
+  requireThat(
+    role.nodes.includes(node),
+    'invalid',
+    `${node} is not in role ${role.name} (it has ${role.nodes.join(', ')})`,
+  );
+  requireThat(role.leader !== node, 'conflict', `${node} is already the leader of role ${role.name}`);
+  const busy = liveLeaderJob(run, role.name);
+  requireThat(
+    busy === undefined,
+    'conflict',
+    busy === undefined
+      ? ''
+      : `${idOf(busy)} is ${busy.state} on the present leader: decide it first with lockstep resume ${idOf(busy)} --as succeeded|failed|again`,
+  );
+  const { by, reason } = command;
+  turn.emit({ type: 'LeaderElected', run: run.id, cluster: run.cluster, role: role.name, node, by, reason });
+  if (run.hold !== null && leaderlessRoles(run).length === 0 && overBudgetUnit(run) === undefined) {
+    resumed(turn, run, command);
+  }
+}
+
+function liveLeaderJob(run: Run, role: string): Job | undefined {
+  for (const step of run.steps) {
+    if (!step.step.on.some((target) => target.role === role && target.who === 'leader')) continue;
+    for (const job of step.jobs.values()) if (isLive(job.state)) return job;
+  }
+  return undefined;
+}
+
+export function decideJob(turn: Turn, command: Extract<Command, { type: 'DecideJob' }>): void {
+  const [runId = '', step = '', node = ''] = command.job.split('/');
+  const run = requireActive(turn, runId);
+  const job = findJob(turn.state, runId, step, node);
+  if (job === undefined) throw new Rejection('not-found', `run ${runId} has no job ${command.job}`);
+  const open = job.state === 'held' || job.state === 'unknown' || (job.state === 'failed' && !isSettled(job));
+  requireThat(
+    open,
+    'conflict',
+    `${command.job} is ${job.state}: only a held, unknown or failed job of a held run can be decided`,
+  );
+  requireThat(
+    !(job.state === 'failed' && command.as === 'failed'),
+    'conflict',
+    `${command.job} has failed already`,
+  );
+  const { as, by, reason } = command;
+  turn.emit({ type: 'JobDecided', ...namesOf(job), as, by, reason });
+  if (as === 'failed') {
+    afterFailure(turn, job);
+    return;
+  }
+  if (run.failing !== null && overBudgetUnit(run) === undefined) {
+    turn.emit({ type: 'RunResumed', run: run.id, how: 'continue', by, reason });
+  }
+}

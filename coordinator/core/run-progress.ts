@@ -1,0 +1,90 @@
+/** When a run starts, ends, is held or goes on: everything that concerns it as a whole. */
+import { present } from '../../shared/assert.ts';
+import { hasDomainRoom } from './slots.ts';
+import type { Run, UnitState } from './state.ts';
+import type { Turn } from './turn.ts';
+
+export function considerRun(turn: Turn, run: Run): void {
+  if (run.end !== null) return;
+  if (run.cancel !== null) {
+    if (run.jobsLive === 0) endRun(turn, run, 'cancelled', `cancelled by ${run.cancel.by}: ${run.cancel.reason}`);
+    return;
+  }
+  if (!run.planned) return;
+  if (run.startedAt === null) {
+    startRun(turn, run);
+    return;
+  }
+  if (run.failing !== null) {
+    if (run.jobsLive > 0) return;
+    if (!run.failing.hold) endRun(turn, run, 'failed', run.failing.reason);
+    else if (run.hold === null) {
+      turn.emit({ type: 'RunHeld', run: run.id, needs: 'decision', reason: run.failing.reason });
+    }
+    return;
+  }
+  if (run.jobsUnfinished === 0) {
+    const out = [...run.members.values()].filter((member) => member.out !== null).length;
+    const reason = out === 0 ? 'every step is done' : `every step is done; ${out} of ${run.members.size} nodes left the run`;
+    endRun(turn, run, 'succeeded', reason);
+    return;
+  }
+  if (run.hold?.needs === 'contact' && stuckUnit(run) === undefined) {
+    turn.emit({ type: 'RunResumed', run: run.id, how: 'continue', by: 'coordinator', reason: 'enough nodes are back' });
+    return;
+  }
+  if (run.hold === null && run.jobsLive === 0 && run.unitsOverBudget === 0) {
+    const stuck = stuckUnit(run);
+    // Elsewhere in the run there may be work that was not handed out yet.
+    if (stuck !== undefined && stuck.jobsReady === run.jobsReady) {
+      turn.emit({ type: 'RunHeld', run: run.id, needs: needsOf(run, stuck), reason: reasonOf(run, stuck) });
+    }
+  }
+}
+
+function startRun(turn: Turn, run: Run): void {
+  if (run.membersAwaited > 0 || run.hold !== null) return;
+  turn.emit({ type: 'RunStarted', run: run.id });
+}
+
+function endRun(turn: Turn, run: Run, state: 'succeeded' | 'failed' | 'cancelled', reason: string): void {
+  turn.emit({ type: 'RunEnded', run: run.id, state, reason });
+}
+
+/** A rolling unit whose turn it is and in which no slot can ever be given as things are. */
+function stuckUnit(run: Run): UnitState | undefined {
+  return run.units.find(
+    (unit) =>
+      unit.unit.strategy.kind === 'rolling' &&
+      unit.waiting.nodes.size > 0 &&
+      (unit.unavailable.size >= unit.limits.atOnce ||
+        (unit.domains !== null && ![...domainsWaiting(unit)].some((domain) => hasDomainRoom(unit, domain)))),
+  );
+}
+
+function domainsWaiting(unit: UnitState): ReadonlySet<string> {
+  return new Set([...unit.waiting.nodes].map((node) => unit.domains?.get(node) ?? ''));
+}
+
+function causesOf(run: Run, unit: UnitState): readonly { node: string; cause: string; comesBack: boolean }[] {
+  return [...unit.unavailable].map((node) => {
+    const member = present(run.members.get(node), `member ${node}`);
+    if (member.out !== null || unit.failed.has(node)) return { node, cause: 'failed here', comesBack: false };
+    if (member.node.administration !== 'in-service') {
+      return { node, cause: `is ${member.node.administration}`, comesBack: false };
+    }
+    if (member.node.contact === 'unreachable') return { node, cause: 'is unreachable', comesBack: true };
+    return { node, cause: 'holds its slot', comesBack: false };
+  });
+}
+
+const needsOf = (run: Run, unit: UnitState): 'decision' | 'contact' =>
+  causesOf(run, unit).some((cause) => cause.comesBack) ? 'contact' : 'decision';
+
+function reasonOf(run: Run, unit: UnitState): string {
+  const causes = causesOf(run, unit)
+    .map(({ node, cause }) => `${node} ${cause}`)
+    .join(', ');
+  const bound = unit.limits.atOnce === 1 ? 'one node' : `${unit.limits.atOnce} nodes`;
+  return `no slot is possible in ${unit.unit.id}: ${bound} may be unavailable, and ${causes}`;
+}

@@ -1,0 +1,236 @@
+/**
+ * How one job, node or slot changes state, with every counter that depends on it. Evolve is written in these
+ * words only, so that each figure is kept in one place. `derive.ts` computes the same figures from nothing.
+ */
+import { assert, present } from '../../shared/assert.ts';
+import { clearDerived, countsAsUnreachable, isOverBudget, isSettled, isUnavailable } from './derive.ts';
+import type { Job, JobState, Member, Node, Run, State, UnitState } from './state.ts';
+import { isLive } from './state.ts';
+
+function refreshBudget(state: State, run: Run, unit: UnitState): void {
+  const over = isOverBudget(unit);
+  if (over === unit.overBudget) return;
+  unit.overBudget = over;
+  run.unitsOverBudget += over ? 1 : -1;
+  if (over && run.unitsOverBudget === 1) run.pausedAt = state.at;
+  if (!over && run.unitsOverBudget === 0) {
+    run.pausedAt = null;
+    wakeRun(state, run);
+  }
+}
+
+function refreshReach(state: State, run: Run, unit: UnitState, member: Member): void {
+  const counts = countsAsUnreachable(run, unit, member);
+  const { name } = member.node;
+  if (counts === unit.unreachable.has(name)) return;
+  if (counts) unit.unreachable.add(name);
+  else unit.unreachable.delete(name);
+  refreshBudget(state, run, unit);
+}
+
+/** Keeps the set of unavailable nodes of a rolling unit. */
+export function refreshAvailability(state: State, run: Run, unit: UnitState, member: Member): void {
+  if (unit.unit.strategy.kind !== 'rolling') return;
+  const { name } = member.node;
+  const unavailable = isUnavailable(unit, member);
+  if (unavailable === unit.unavailable.has(name)) return;
+  if (unavailable) unit.unavailable.add(name);
+  else unit.unavailable.delete(name);
+  const domain = unit.domains?.get(name);
+  if (domain !== undefined) {
+    const count = (unit.unavailableByDomain.get(domain) ?? 0) + (unavailable ? 1 : -1);
+    if (count === 0) unit.unavailableByDomain.delete(domain);
+    else unit.unavailableByDomain.set(domain, count);
+  }
+  state.agenda.units.set(unit, run);
+}
+
+/** Everything in a run that may now go on is looked at again. */
+export function wakeRun(state: State, run: Run): void {
+  state.agenda.runs.add(run);
+  for (const member of run.members.values()) if (member.ready.length > 0) state.agenda.nodes.add(member.node);
+  for (const unit of run.units) if (unit.waiting.nodes.size > 0) state.agenda.units.set(unit, run);
+}
+
+/** After a node's contact or administration changed. */
+export function refreshNode(state: State, node: Node): void {
+  state.agenda.nodes.add(node);
+  state.agenda.gathering.add(node.name);
+  for (const run of node.queue) {
+    const member = run.members.get(node.name);
+    if (member === undefined) continue;
+    state.agenda.runs.add(run);
+    for (const unit of run.units) {
+      if (!unit.rank.has(node.name)) continue;
+      refreshReach(state, run, unit, member);
+      refreshAvailability(state, run, unit, member);
+    }
+  }
+}
+
+function insertSorted(list: number[], value: number): void {
+  let index = list.length;
+  while (index > 0 && (list[index - 1] ?? 0) > value) index -= 1;
+  list.splice(index, 0, value);
+}
+
+/**
+ * Moves a job between states and keeps what is counted by state. Settling (what barriers wait for) is
+ * another matter: see `settle` and `unsettle`.
+ */
+export function setJobState(state: State, job: Job, next: JobState): void {
+  const { run, member } = job;
+  const { unit } = job.step;
+  const previous = job.state;
+  if (previous === next) return;
+  job.state = next;
+  job.since = state.at;
+
+  if (previous === 'ready') {
+    unit.jobsReady -= 1;
+    run.jobsReady -= 1;
+    member.ready.splice(member.ready.indexOf(job.step.index), 1);
+    unit.waiting.nodes.delete(member.node.name);
+  }
+  if (next === 'ready') {
+    unit.jobsReady += 1;
+    run.jobsReady += 1;
+    insertSorted(member.ready, job.step.index);
+    state.agenda.nodes.add(member.node);
+  }
+  if (previous === 'ready' || next === 'ready') refreshReach(state, run, unit, member);
+
+  if (isLive(previous) !== isLive(next)) {
+    const change = isLive(next) ? 1 : -1;
+    unit.jobsLive += change;
+    run.jobsLive += change;
+    assert(change < 0 || member.node.live === null, `${member.node.name} has one job at a time`);
+    member.node.live = isLive(next) ? job : null;
+    if (change < 0) {
+      state.agenda.nodes.add(member.node);
+      state.agenda.runs.add(run);
+      if (unit.waiting.nodes.size > 0) state.agenda.units.set(unit, run);
+    }
+  }
+  if (previous === 'unknown' || next === 'unknown') {
+    run.jobsUnknown += next === 'unknown' ? 1 : -1;
+    if (next === 'unknown') unit.unknown.add(member.node.name);
+    else unit.unknown.delete(member.node.name);
+    refreshBudget(state, run, unit);
+  }
+  if (previous === 'held') run.jobsHeld -= 1;
+  if (next === 'held') {
+    run.jobsHeld += 1;
+    state.agenda.runs.add(run);
+  }
+  if (previous === 'failed') {
+    run.jobsFailed -= 1;
+    unit.failed.delete(member.node.name);
+  }
+  if (next === 'failed') {
+    run.jobsFailed += 1;
+    unit.failed.add(member.node.name);
+    state.agenda.runs.add(run);
+  }
+}
+
+function enableIfFree(state: State, job: Job): void {
+  if (job.state === 'waiting' && job.blockers === 0 && job.step.barriers === 0) {
+    setJobState(state, job, 'ready');
+  }
+}
+
+/** Nothing has to wait for this job any more: opens what it kept closed. */
+export function settle(state: State, job: Job): void {
+  const { run, step } = job;
+  const node = job.member.node.name;
+  assert(isSettled(job), `${node} is finished in ${step.step.id}`);
+  step.jobsUnfinished -= 1;
+  run.jobsUnfinished -= 1;
+  if (run.jobsUnfinished === 0) state.agenda.runs.add(run);
+  for (const dependent of step.dependents) {
+    const other = present(run.steps[dependent.step], 'dependent step');
+    if (dependent.sameNode) {
+      const blocked = other.jobs.get(node);
+      if (blocked === undefined) continue;
+      blocked.blockers -= 1;
+      enableIfFree(state, blocked);
+    } else if (step.jobsUnfinished === 0) {
+      other.barriers -= 1;
+      if (other.barriers === 0) for (const blocked of other.jobs.values()) enableIfFree(state, blocked);
+    }
+  }
+  const { unit } = step;
+  if (step.index !== unit.lastStep) return;
+  unit.nodesDone += 1;
+  if (unit.slots.has(node)) state.agenda.slots.add(job);
+  if (unit.waveOf.get(node) === unit.wave) {
+    unit.waveUnfinished -= 1;
+    if (unit.waveUnfinished === 0) state.agenda.units.set(unit, run);
+  }
+}
+
+/** Every job of a started run that nothing keeps waiting becomes ready. */
+export function enableAll(state: State, run: Run): void {
+  for (const step of run.steps) {
+    if (step.barriers > 0) continue;
+    for (const job of step.jobs.values()) enableIfFree(state, job);
+  }
+}
+
+/** The job ends for good, and what waited for it goes on. */
+export function finishJob(state: State, job: Job, next: 'succeeded' | 'skipped' | 'cancelled', reason: string | null): void {
+  setJobState(state, job, next);
+  job.grant = null;
+  job.lostAs = null;
+  job.reason = reason;
+  job.finishedAt = state.at;
+  settle(state, job);
+}
+
+/** The node takes no further part in the run: what it failed is settled, what it had still to do is cancelled. */
+export function leaveRun(state: State, run: Run, member: Member, reason: string): void {
+  if (member.out !== null) return;
+  const failed: Job[] = [];
+  const open: Job[] = [];
+  for (const step of run.steps) {
+    const job = step.jobs.get(member.node.name);
+    if (job === undefined || isLive(job.state)) continue;
+    if (job.state === 'failed') failed.push(job);
+    else if (!isSettled(job)) open.push(job);
+  }
+  member.out = reason;
+  for (const job of failed) settle(state, job);
+  for (const job of open) finishJob(state, job, 'cancelled', `node out: ${reason}`);
+  for (const unit of run.units) if (unit.rank.has(member.node.name)) refreshReach(state, run, unit, member);
+}
+
+/** The run has ended: what is left is cancelled and its nodes go to the next run in line. */
+export function releaseRun(state: State, run: Run, reason: string): void {
+  for (const step of run.steps) {
+    for (const job of step.jobs.values()) {
+      if (isSettled(job) || job.state === 'failed') continue;
+      setJobState(state, job, 'cancelled');
+      job.reason = reason;
+      job.finishedAt = state.at;
+    }
+  }
+  for (const unit of run.units) {
+    unit.slots.clear();
+    unit.waiting.nodes.clear();
+    state.agenda.units.delete(unit);
+  }
+  state.activeRuns.delete(run.id);
+  for (const member of run.members.values()) {
+    const { queue } = member.node;
+    const place = queue.indexOf(run);
+    if (place < 0) continue;
+    queue.splice(place, 1);
+    state.agenda.nodes.add(member.node);
+    const [next] = queue;
+    if (place !== 0 || next === undefined) continue;
+    next.membersAwaited -= 1;
+    if (next.membersAwaited === 0) state.agenda.runs.add(next);
+  }
+  clearDerived(run);
+}

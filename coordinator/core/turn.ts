@@ -1,0 +1,77 @@
+/**
+ * One decision in the making: events are evolved into the state as they are emitted, so that what follows
+ * sees what came before. A rejection must come before the first event; afterwards there is no way back.
+ */
+import { assert } from '../../shared/assert.ts';
+import type { ErrorCode } from '../../shared/errors.ts';
+import { LockstepError } from '../../shared/errors.ts';
+import type { Decision, Effect, Lookup } from './commands.ts';
+import type { Event, EventBody, StoredValue } from './events.ts';
+import { evolve } from './evolve.ts';
+import type { State } from './state.ts';
+
+export class Turn {
+  readonly state: State;
+  readonly at: number;
+  readonly lookup: Lookup;
+  readonly events: Event[] = [];
+  readonly effects: Effect[] = [];
+  readonly secrets: { reference: string; value: string }[] = [];
+  readonly blobs: { digest: string; text: string }[] = [];
+
+  constructor(state: State, at: number, lookup: Lookup) {
+    this.state = state;
+    this.at = Math.max(at, state.at);
+    this.lookup = lookup;
+  }
+
+  emit(body: EventBody): void {
+    const event: Event = { seq: this.state.seq + 1, at: this.at, ...body };
+    evolve(this.state, event);
+    this.events.push(event);
+  }
+
+  effect(effect: Effect): void {
+    this.effects.push(effect);
+  }
+
+  /** Keeps a secret's value out of the journal: what is stored is a reference. */
+  conceal(reference: string, value: unknown): StoredValue {
+    this.secrets.push({ reference, value: JSON.stringify(value) });
+    return { secret: reference };
+  }
+
+  /** A value as the journal holds it: itself when short, else the digest of its JSON text. */
+  store(value: unknown, inlineBytesMax: number): StoredValue {
+    const text = JSON.stringify(value);
+    if (text.length <= inlineBytesMax) return { value };
+    const digest = this.lookup.digestOf(text);
+    this.blobs.push({ digest, text });
+    return { blob: digest };
+  }
+
+  decision(): Decision {
+    return { ok: true, events: this.events, effects: this.effects, secrets: this.secrets, blobs: this.blobs };
+  }
+}
+
+/** Thrown inside a decision before anything was emitted; becomes the answer to the command. */
+export class Rejection extends Error {
+  readonly error: LockstepError;
+  constructor(code: ErrorCode, message: string) {
+    super(message);
+    this.error = new LockstepError(code, message);
+  }
+}
+
+/** Runs one decision; a rejection after the first event is a bug, because state has moved on. */
+export function decideWith(turn: Turn, decide: (turn: Turn) => void): Decision {
+  try {
+    decide(turn);
+  } catch (error) {
+    if (!(error instanceof Rejection)) throw error;
+    assert(turn.events.length === 0, `rejected after an event: ${error.message}`);
+    return { ok: false, error: error.error, effects: turn.effects };
+  }
+  return turn.decision();
+}
