@@ -104,6 +104,14 @@ export function openLine(line: string): { readonly body: string; readonly hash: 
   return { body: line.slice(0, cut), hash: line.slice(cut + sealOpening.length, -sealClosing.length) };
 }
 
+/** The event of a line as it was appended, and its seq; not checked. */
+export function storedEvent(line: string): { readonly seq: number; readonly event: unknown } | undefined {
+  const split = splitBatch(openLine(line)?.body ?? '');
+  const event = split === undefined ? undefined : parseJson(`${split.event}}`);
+  const stamp = stampOf(event);
+  return stamp === undefined ? undefined : { seq: stamp.seq, event };
+}
+
 /** The seq that a line claims to have; not checked. */
 export function claimedSeq(line: string): number | undefined {
   return stampOf(parseJson(line))?.seq;

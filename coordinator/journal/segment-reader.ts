@@ -9,7 +9,7 @@ import { assert } from '../../shared/assert.ts';
 import { LockstepError, messageOf } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
 import { claimedSeq, decodeHeader, decodeRecord, formatNewest, openLine } from './chain.ts';
-import { damagedAt, type Segment, unknownFormat } from './segment-folder.ts';
+import { type ArchivedSegment, damagedAt, type Segment, unknownFormat } from './segment-folder.ts';
 
 export type RawPage = {
   readonly events: readonly unknown[];
@@ -79,6 +79,27 @@ export async function readLastLine(
     if (rest.length > 0 || hash === undefined)
       throw damagedAt(segment, size, seq, 'it does not end with a whole line');
     return { seq: seq - 1, hash };
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The lines of a compressed file, whose own checksum is all that is checked. */
+export async function* readLines(segment: ArchivedSegment): AsyncGenerator<string> {
+  const handle = await open(segment.file, 'r');
+  try {
+    let rest: Buffer = Buffer.alloc(0);
+    for await (const chunk of chunksOf(handle, segment, 0)) {
+      const bytes = Buffer.concat([rest, chunk]);
+      let position = 0;
+      for (let end = bytes.indexOf(newline); end !== -1; end = bytes.indexOf(newline, position)) {
+        yield bytes.toString('utf8', position, end);
+        position = end + 1;
+      }
+      rest = bytes.subarray(position);
+    }
+  } catch (error) {
+    throw explainArchiveError(error, segment);
   } finally {
     await handle.close();
   }
