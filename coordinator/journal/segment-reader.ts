@@ -6,6 +6,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { pipeline } from 'node:stream';
 import { createZstdDecompress } from 'node:zlib';
 import { assert } from '../../shared/assert.ts';
+import { errnoOf } from '../../shared/disk/durable-file.ts';
 import { LockstepError, messageOf } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
 import { claimedSeq, decodeHeader, decodeRecord, formatNewest, openLine } from './chain.ts';
@@ -259,8 +260,7 @@ async function firstLineAfter(
 }
 
 function explainArchiveError(error: unknown, segment: Segment): unknown {
-  const isZstd = error instanceof Error && 'code' in error && String(error.code).startsWith('ZSTD_');
-  if (!isZstd) return error;
+  if (!/^Z(STD)?_/.test(errnoOf(error) ?? '')) return error;
   return new LockstepError('damaged', `${segment.file} cannot be uncompressed: ${messageOf(error)}`, {
     cause: error,
   });
