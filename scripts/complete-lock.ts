@@ -68,12 +68,12 @@ const added: Record<string, object> = {};
 for (const [path, { optionalDependencies = {}, dev }] of Object.entries(packages)) {
   for (const [name, range] of Object.entries(optionalDependencies)) {
     if (isLocked(packages, path, name)) continue;
-    added[`node_modules/${name}`] = {
-      version: range.replace(/^[~^]/, ''),
+    const sorted = Object.entries({
       ...platformOf(name),
       ...(dev === true && { dev }),
       optional: true,
-    };
+    }).sort();
+    added[`node_modules/${name}`] = { version: range.replace(/^[~^]/, ''), ...Object.fromEntries(sorted) };
   }
 }
 const all = Object.entries({ ...document.packages, ...added });

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Starts one of the two programs from this source tree on the runtime that package-lock.json pins.
 # Sourced by the launchers (`scripts/lockstep`, `scripts/lockstep-agent`); nothing else belongs here.
 #
