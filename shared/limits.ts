@@ -24,6 +24,9 @@ export const limits = {
   /** Longer words get no "did you mean": comparing them would cost more than it helps. */
   wordLengthMax: 100,
   yamlAliasesMax: 100,
+  yamlDepthMax: 60,
+  yamlTokensMax: 200_000,
+  yamlErrorsMax: 10,
   diagnosticsMax: 100,
   bundleFilesMax: 2_000,
   bundleBytesMax: 256 * MiB,
@@ -34,7 +37,11 @@ export const limits = {
   jobTimeoutDefaultMs: 60 * 60_000,
   jobTimeoutMaxMs: 7 * 24 * 60 * 60_000,
   retryAttemptsMax: 100,
+  retryBackoffDefaultMs: 5_000,
   untilEveryDefaultMs: 2_000,
+  verifyTimeoutDefaultMs: 60_000,
+  /** What a job that only verifies has beyond the time of its verify, so that the verify is what ends it. */
+  verifyMarginMs: 60_000,
   killGraceMs: 10_000,
   jobInputInlineBytesMax: 512,
   jobInputsBytesMax: 1 * MiB,
@@ -60,11 +67,39 @@ export const limits = {
   grantsPerTurnMax: 64,
   commandsPerTurnMax: 512,
   commandsQueuedMax: 50_000,
+  commandsQueuedHighWater: 20_000,
+  commandsQueuedLowWater: 5_000,
+  batchEventsMax: 4_096,
+  diskRetryMs: 1_000,
+  timerDelayMaxMs: dayMs,
+  textsInMemoryBytesMax: 16 * MiB,
+  factsInMemoryBytesMax: 48 * MiB,
+  connectionsMax: 16_384,
+  connectionSweepMs: 1_000,
+  connectionUnsentBytesMax: 4 * MiB,
+  rejectedRetryMs: 5_000,
+  complaintsPerMinuteMax: 60,
   runsKeptMax: 50,
   runsQueuedMax: 1_000,
   httpBodyBytesMax: 4 * MiB,
   pageSizeDefault: 100,
   pageSizeMax: 1_000,
+
+  // The command line, as a client of the coordinator
+  clientConnectMs: 10_000,
+  clientAnswerMs: 60_000,
+  clientAnswerBytesMax: 256 * MiB,
+  clientUploadsAtOnceMax: 4,
+  streamEventBytesMax: 16 * MiB,
+  streamSilenceMs: 60_000,
+  streamRetryDelayMaxMs: 10_000,
+  streamRetryMs: 15 * 60_000,
+  watchRefetchMs: 200,
+  watchSafetyMs: 10_000,
+  watchExplainMs: 1_000,
+  watchTailsMax: 8,
+  watchTailBytes: 4 * KiB,
+  logLineBytesMax: 64 * KiB,
 
   // Storage
   folderLockWaitMs: 10_000,
@@ -82,7 +117,8 @@ export const limits = {
   snapshotsKept: 2,
   snapshotShardsMax: 10_000,
   blobsAtOnceMax: 16,
-  blobsKnownMax: 100_000,
+  blobsQueuedMax: 10_000,
+  blobsKnownMax: 20_000,
   blobAgeMinMs: 60 * 60_000,
   secretsMax: 100_000,
   secretValueBytesMax: 64 * KiB,
@@ -96,6 +132,35 @@ export const limits = {
   logFollowersMax: 1_000,
   logKeptMs: 30 * dayMs,
   logKeptBytesMax: 4 * GiB,
+
+  // The agent
+  agentJobsHeldMax: 1_000,
+  agentFinishedKept: 1_000,
+  agentFinishedMax: 20_000,
+  agentFinishedResultBytesMax: 2 * KiB,
+  agentResultsUnacknowledgedMax: 1_000,
+  agentResultsInFlightMax: 16,
+  agentLogsWaitingBytesMax: 512 * MiB,
+  agentFreeBytesMin: 64 * MiB,
+  agentPullRecheckMs: 30_000,
+  agentCacheBytesMax: 1 * GiB,
+  agentLedgerBytesMax: 1 * MiB,
+  agentLineagesMax: 16,
+  agentLabelsMax: 64,
+  retryBackoffMaxMs: 5 * 60_000,
+  outputTextBytesMax: 512 * KiB,
+  environmentStringBytesMax: 128 * KiB,
+  scopeSweepsMax: 20,
+  scopePollMs: 50,
+  scopeQuickScanMs: 1_000,
+  scopeQuickScanPidsMax: 512,
+  executionPollMs: 200,
+  logPollMs: 200,
+  logPollBusyMs: 20,
+  logOverflowBytesMax: 4 * MiB,
+  blobRetryDelayMaxMs: 10_000,
+  blobIdleMs: 30_000,
+  factsWaitMs: 10_000,
 } as const;
 
 assert(limits.jobTimeoutDefaultMs <= limits.jobTimeoutMaxMs, 'the default timeout is within its bound');
@@ -104,9 +169,19 @@ assert(limits.outputsBytesMax < limits.messageBytesMax, 'outputs fit in a messag
 assert(limits.factsBytesMax < limits.messageBytesMax, 'facts fit in a message');
 assert(limits.logChunkBytesMax * 2 < limits.messageBytesMax, 'an encoded log chunk fits in a message');
 assert(limits.attemptLogTailBytes < limits.attemptLogBytesMax, 'the kept tail is part of the log');
+assert(
+  limits.commandsQueuedLowWater < limits.commandsQueuedHighWater,
+  'reading goes on before the queue is empty',
+);
+assert(limits.commandsQueuedHighWater < limits.commandsQueuedMax, 'reading stops before the queue is full');
 assert(limits.journalEventBytesMax < limits.journalBatchBytesMax, 'one event fits in a batch');
+assert(limits.journalEventBytesMax < limits.streamEventBytesMax, 'an event of the journal can be followed');
 assert(limits.journalSegmentBytesMax < limits.journalKeptBytesMax, 'more than one segment is kept');
 assert(limits.journalKeptMs <= limits.auditKeptMs, 'audit events outlive the rest');
 assert(limits.blobBytesMax >= limits.outputFileBytesMax, 'an output file can be stored');
 assert(limits.logChunkBytesMax <= limits.logRecordBytesMax, 'a chunk fits in one record');
 assert(limits.logFlushDelayMs <= 1_000, 'log acknowledgements come within a second');
+assert(limits.outputsBytesMax <= limits.outputTextBytesMax, 'the file of outputs holds every allowed output');
+assert(limits.agentFinishedKept <= limits.agentFinishedMax, 'what must be remembered fits');
+assert(limits.attemptLogTailBytes <= limits.logOverflowBytesMax, 'a cut log has its tail on disk');
+assert(limits.logChunkBytesMax <= limits.logUnacknowledgedBytesMax, 'one chunk may always be in flight');

@@ -246,7 +246,12 @@ function parseFrame<Message>(text: string, schema: z.ZodType<Message>, known: Re
       skipped.push(raw.type);
       continue;
     }
-    const message = schema.safeParse(raw);
+    let message: z.ZodSafeParseResult<Message>;
+    try {
+      message = schema.safeParse(raw);
+    } catch {
+      return { ok: false, reason: `${raw.type}: nested too deeply` };
+    }
     if (!message.success) {
       const [issue] = message.error.issues;
       return { ok: false, reason: `${raw.type}.${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}` };
@@ -291,3 +296,6 @@ export const bundleManifestSchema = z.object({
     .max(limits.bundleFilesMax),
 });
 export type BundleManifest = z.infer<typeof bundleManifestSchema>;
+
+/** For durable copies of what came or went over the wire, parsed again when they are read back. */
+export { attemptResult as attemptResultSchema, jobSpecification as jobSpecificationSchema };

@@ -1,0 +1,399 @@
+/**
+ * The agents' gateway: turns what agents say into commands, and what was decided into frames. It holds the
+ * connections and nothing that has to survive them; whether a message counts is decided by the core, which
+ * hears of it only through commands. See shared/messages.ts for the protocol.
+ */
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import { assertNever } from '../../shared/assert.ts';
+import { type LockstepError, messageOf } from '../../shared/errors.ts';
+import { parseAttemptId } from '../../shared/ids.ts';
+import { limits } from '../../shared/limits.ts';
+import {
+  type AgentMessage,
+  type CoordinatorMessage,
+  type Hello,
+  parseAgentFrame,
+  protocolVersion,
+} from '../../shared/messages.ts';
+import type { Command, Effect, GrantedJob } from '../core/commands.ts';
+import { boundedComplaints, type Complain } from './complaints.ts';
+import { AgentConnection, type Identity } from './connection.ts';
+import { grantMessage } from './grant.ts';
+import { type Admission, openDoor } from './upgrade.ts';
+
+type Settled =
+  | { readonly ok: true; readonly effects: readonly Effect[] }
+  | { readonly ok: false; readonly error: LockstepError; readonly effects: readonly Effect[] };
+
+type LogMessage = Extract<AgentMessage, { type: 'log' }>;
+
+export type GatewayPorts = {
+  readonly admit: (authorization: string | undefined) => Admission;
+  readonly reign: () => { readonly lineage: string; readonly epoch: number };
+  /** False: the queue is full, and the command is not in it. */
+  readonly post: (command: Command, settle?: (settled: Settled) => void) => boolean;
+  /** True: stop reading from agents until `roomAgain`. */
+  readonly congested: () => boolean;
+  /** Stores facts by digest and posts the report of it. */
+  readonly reportFacts: (node: string, facts: unknown) => 'posted' | 'full' | 'too-large';
+  /** Takes a piece of a log; `acknowledge` hears up to where the stream is on disk. */
+  readonly takeLog: (piece: LogMessage, acknowledge: (upTo: number) => void) => void;
+  /** The JSON text of a secret. */
+  readonly secret: (reference: string) => string;
+  readonly now: () => number;
+  readonly warn: Complain;
+};
+
+/** Of the websocket protocol's range for applications; the agent only logs them. */
+const closeCodes = { goingAway: 1001, violation: 1008, replaced: 4001, refused: 4003 };
+
+/** The oldest protocol that is still spoken here. */
+const protocolVersionMin = 1;
+
+export class Gateway {
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  readonly #ports: GatewayPorts;
+  readonly #complain: Complain;
+  readonly #connections = new Set<AgentConnection>();
+  readonly #byNode = new Map<string, AgentConnection>();
+  /** Hellos that the core is deciding about, by node. */
+  readonly #joining = new Map<string, AgentConnection>();
+  readonly #unsent = new Set<AgentConnection>();
+  readonly #paused = new Set<AgentConnection>();
+  readonly #sweep: NodeJS.Timeout;
+
+  constructor(ports: GatewayPorts) {
+    this.#ports = ports;
+    this.#complain = boundedComplaints(ports.warn, ports.now);
+    this.upgrade = openDoor({
+      admit: (authorization) =>
+        this.#connections.size < limits.connectionsMax
+          ? ports.admit(authorization)
+          : {
+              ok: false,
+              code: 'too-many',
+              detail: `${limits.connectionsMax} agents are connected; no more fit`,
+            },
+      welcome: (socket, token, peer) => this.#greet(socket, token, peer),
+    });
+    this.#sweep = setInterval(() => this.#endSilent(), limits.connectionSweepMs);
+  }
+
+  /** Connections that are past their hello. */
+  get agents(): number {
+    return this.#byNode.size;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Carries out what was decided and is durable; frames leave with `flush`. */
+  deliver(effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'welcome':
+          this.#send(effect.node, {
+            type: 'welcome',
+            node: effect.node,
+            heartbeatMs: limits.heartbeatIntervalMs,
+            factsWanted: effect.factsWanted,
+          });
+          break;
+        case 'grant':
+          this.#grant(effect.node, effect.job);
+          break;
+        case 'cancel':
+          this.#send(effect.node, { type: 'cancel', attempt: effect.attempt, reason: effect.reason });
+          break;
+        case 'ack-results':
+          this.#send(effect.node, { type: 'ack-results', upTo: effect.upTo });
+          break;
+        case 'disconnect': {
+          const connection = this.#byNode.get(effect.node);
+          if (connection?.joined?.counter === effect.counter)
+            connection.close(closeCodes.replaced, effect.reason);
+          break;
+        }
+        case 'reject':
+          // Belongs to the connection whose hello was decided, which heard of it when that was settled.
+          break;
+        default:
+          assertNever(effect);
+      }
+    }
+  }
+
+  flush(): void {
+    for (const connection of this.#unsent) connection.flush();
+    this.#unsent.clear();
+  }
+
+  roomAgain(): void {
+    const now = this.#ports.now();
+    for (const connection of this.#paused) {
+      connection.lastHeardAt = now;
+      connection.socket.resume();
+    }
+    this.#paused.clear();
+  }
+
+  /** Ends the connections that came with a token that is not valid any more. */
+  dropToken(token: string): void {
+    for (const connection of this.#connections)
+      if (connection.token === token) connection.close(closeCodes.refused, `token ${token} was revoked`);
+  }
+
+  /** Says good-bye to all, so that they come back soon, and waits for nobody. */
+  close(): void {
+    clearInterval(this.#sweep);
+    for (const connection of this.#connections) {
+      connection.close(closeCodes.goingAway, 'the coordinator is ending');
+      connection.abandon('the coordinator is ending');
+    }
+  }
+
+  #greet(socket: WebSocket, token: string, peer: string): void {
+    const connection = new AgentConnection(socket, token, peer, this.#ports.now());
+    this.#connections.add(connection);
+    socket.on('message', (content: Buffer, isBinary: boolean) =>
+      this.#receive(connection, content, isBinary),
+    );
+    // ws answers a broken frame with the right close code itself; here it is only told.
+    socket.on('error', (error) =>
+      this.#complain('an agent broke the websocket protocol', { peer, reason: error.message }),
+    );
+    socket.on('close', (code) => this.#forget(connection, code));
+    connection.enqueue({
+      type: 'challenge',
+      protocol: protocolVersion,
+      protocolMin: protocolVersionMin,
+      ...this.#ports.reign(),
+      nonce: randomBytes(16).toString('base64url'),
+    });
+    connection.flush();
+  }
+
+  #receive(connection: AgentConnection, content: Buffer, isBinary: boolean): void {
+    if (connection.phase.kind === 'leaving') return;
+    connection.lastHeardAt = this.#ports.now();
+    if (isBinary) {
+      this.#refuse(connection, 'a frame is binary; frames are text');
+      return;
+    }
+    const frame = parseAgentFrame(content.toString());
+    if (!frame.ok) {
+      this.#refuse(connection, frame.reason);
+      return;
+    }
+    for (const message of frame.messages) {
+      if (!connection.isOpen) return;
+      this.#take(connection, message);
+    }
+    if (this.#ports.congested()) {
+      connection.socket.pause();
+      this.#paused.add(connection);
+    }
+  }
+
+  #take(connection: AgentConnection, message: AgentMessage): void {
+    const { phase } = connection;
+    if (message.type === 'ping') {
+      this.#enqueue(connection, { type: 'pong' });
+      return;
+    }
+    if (message.type === 'pong') return;
+    if (message.type === 'hello') {
+      if (phase.kind === 'greeting') this.#join(connection, message);
+      else this.#refuse(connection, 'a second hello');
+      return;
+    }
+    if (phase.kind !== 'joined') {
+      this.#refuse(connection, `${message.type} before the welcome`);
+      return;
+    }
+    if (!this.#report(connection, phase.identity.node, message))
+      connection.abandon('more was reported than can be queued; what is not acknowledged is sent again');
+  }
+
+  /** False when the queue was full. */
+  #report(
+    connection: AgentConnection,
+    node: string,
+    message: Exclude<AgentMessage, { type: 'hello' | 'ping' | 'pong' }>,
+  ): boolean {
+    const { post } = this.#ports;
+    switch (message.type) {
+      case 'facts':
+        return this.#reportFacts(connection, node, message.facts);
+      case 'pull':
+        if (!this.#joining.has(node)) return post({ type: 'PullJobs', node, credit: message.credit });
+        // It must not become the credit of the connection that may be about to replace this one.
+        connection.creditPutOff = message.credit;
+        return true;
+      case 'accepted':
+        return true;
+      case 'started': {
+        const { attempt, at } = message;
+        if (!this.#isOwn(connection, node, attempt)) return true;
+        return post({ type: 'ReportStarted', node, attempt, nodeAt: at });
+      }
+      case 'result': {
+        const { number, result } = message;
+        if (!this.#isOwn(connection, node, result.attempt)) return true;
+        return post({ type: 'ReportResult', node, number, result });
+      }
+      case 'log': {
+        const { attempt, stream } = message;
+        if (!this.#isOwn(connection, node, attempt)) return true;
+        this.#ports.takeLog(message, (upTo) => {
+          if (connection.isOpen) this.#enqueue(connection, { type: 'ack-log', attempt, stream, upTo });
+        });
+        return true;
+      }
+      default:
+        assertNever(message);
+    }
+  }
+
+  #reportFacts(connection: AgentConnection, node: string, facts: unknown): boolean {
+    const outcome = this.#ports.reportFacts(node, facts);
+    if (outcome === 'too-large') this.#refuse(connection, `facts of more than ${limits.factsBytesMax} bytes`);
+    return outcome !== 'full';
+  }
+
+  /** An agent speaks for its own node only. */
+  #isOwn(connection: AgentConnection, node: string, attempt: string): boolean {
+    if (parseAttemptId(attempt)?.node === node) return true;
+    this.#refuse(connection, `attempt ${attempt} is not of node ${node}`);
+    return false;
+  }
+
+  #join(connection: AgentConnection, hello: Hello): void {
+    const { name: node, incarnation, counter } = hello;
+    if (hello.protocol < protocolVersionMin) {
+      const reason = `protocol ${hello.protocol} is too old, the oldest spoken here is ${protocolVersionMin}: upgrade the agent`;
+      this.#reject(connection, reason, null);
+      return;
+    }
+    const identity = { node, incarnation, counter };
+    connection.phase = { kind: 'joining', identity };
+    this.#joining.set(node, connection);
+    const { token } = connection;
+    this.#ports.post({ type: 'ConnectAgent', hello, token }, (settled) => {
+      if (this.#joining.get(node) === connection) this.#joining.delete(node);
+      this.#settleJoin(connection, identity, settled);
+      this.#giveCreditPutOff(node);
+    });
+  }
+
+  #settleJoin(connection: AgentConnection, identity: Identity, settled: Settled): void {
+    const { node } = identity;
+    const welcomed = settled.ok && settled.effects.some(({ kind }) => kind === 'welcome');
+    if (!connection.isOpen) {
+      if (welcomed) this.#sayDisconnected(identity, connection.endReason ?? 'it went away while it joined');
+      return;
+    }
+    if (welcomed) {
+      const previous = this.#byNode.get(node);
+      this.#byNode.set(node, connection);
+      connection.phase = { kind: 'joined', identity };
+      connection.joined = identity;
+      previous?.close(closeCodes.replaced, 'replaced by a newer connection');
+      return;
+    }
+    if (!settled.ok) {
+      this.#reject(connection, settled.error.message, limits.rejectedRetryMs);
+      return;
+    }
+    for (const effect of settled.effects)
+      if (effect.kind === 'reject') this.#reject(connection, effect.reason, effect.retryAfterMs);
+  }
+
+  /** The other connection did not take the place of this one after all. */
+  #giveCreditPutOff(node: string): void {
+    const connection = this.#byNode.get(node);
+    if (connection === undefined || connection.creditPutOff === null || this.#joining.has(node)) return;
+    const credit = connection.creditPutOff;
+    connection.creditPutOff = null;
+    if (!this.#ports.post({ type: 'PullJobs', node, credit })) connection.abandon('the queue is full');
+  }
+
+  #reject(connection: AgentConnection, reason: string, retryAfterMs: number | null): void {
+    this.#complain('an agent was rejected', { peer: connection.peer, reason });
+    connection.enqueue({ type: 'rejected', reason: reason.slice(0, reasonLengthMax), retryAfterMs });
+    connection.close(closeCodes.refused, reason);
+  }
+
+  /** It broke the protocol: whatever it says next cannot be trusted to mean what it says. */
+  #refuse(connection: AgentConnection, reason: string): void {
+    const node = connection.joined?.node;
+    this.#complain('an agent broke the protocol', { peer: connection.peer, node, reason });
+    connection.close(closeCodes.violation, reason);
+  }
+
+  #forget(connection: AgentConnection, code: number): void {
+    this.#connections.delete(connection);
+    this.#paused.delete(connection);
+    this.#unsent.delete(connection);
+    const { joined, endReason } = connection;
+    if (joined === null) return;
+    if (this.#byNode.get(joined.node) === connection) this.#byNode.delete(joined.node);
+    this.#sayDisconnected(
+      joined,
+      endReason ?? (code === lostCode ? 'the connection was lost' : 'the agent left'),
+    );
+  }
+
+  #sayDisconnected(identity: Identity, reason: string): void {
+    this.#ports.post({ type: 'DisconnectAgent', ...identity, reason });
+  }
+
+  /** One pass over all connections instead of a timer for each. */
+  #endSilent(): void {
+    const now = this.#ports.now();
+    const silentSince = now - 2 * limits.heartbeatIntervalMs;
+    for (const connection of this.#connections) {
+      const { phase } = connection;
+      if (phase.kind === 'greeting') {
+        if (phase.until <= now) this.#refuse(connection, `no hello within ${limits.helloWaitMs / 1000} s`);
+      } else if (connection.lastHeardAt < silentSince && !this.#paused.has(connection)) {
+        connection.abandon(`not heard for ${(2 * limits.heartbeatIntervalMs) / 1000} s`);
+      }
+    }
+  }
+
+  #grant(node: string, job: GrantedJob): void {
+    const connection = this.#byNode.get(node);
+    if (connection?.isOpen !== true) return;
+    try {
+      this.#enqueue(connection, grantMessage(job, this.#ports.reign(), this.#ports.secret));
+    } catch (error) {
+      // Sent again when the node connects; until then `why` shows the job as granted.
+      this.#ports.warn('a job cannot be sent to its node', {
+        attempt: job.attempt,
+        reason: messageOf(error),
+      });
+    }
+  }
+
+  /** What cannot be sent now is sent again by the core when the node is back. */
+  #send(node: string, message: CoordinatorMessage): void {
+    const connection = this.#byNode.get(node);
+    if (connection?.isOpen === true) this.#enqueue(connection, message);
+  }
+
+  #enqueue(connection: AgentConnection, message: CoordinatorMessage): void {
+    connection.enqueue(message);
+    if (this.#unsent.size === 0) setImmediate(() => this.flush());
+    this.#unsent.add(connection);
+  }
+}
+
+/** What ws says when there was no close frame. */
+const lostCode = 1006;
+
+const reasonLengthMax = 1_024;
