@@ -170,12 +170,10 @@ export class BlobStore {
     return { deleted, bytes };
   }
 
-  async *#chunks(
-    digest: string,
-    handle: FileHandle,
-    range: ByteRange,
-    whole: boolean,
-  ): AsyncGenerator<Buffer> {
+  async *#chunks(digest: string, range: ByteRange, whole: boolean): AsyncGenerator<Buffer> {
+    const handle = await open(this.#place(digest), 'r').catch((error: unknown) => {
+      throw isMissing(error) ? notFound(digest) : error;
+    });
     try {
       const digester = createHash('sha256');
       for (let position = range.start; position < range.end; ) {
