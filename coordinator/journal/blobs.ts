@@ -6,7 +6,7 @@
  * On disk: `<two hex digits>/<64 hex digits>`, and `incoming/` for what is being written.
  */
 import { createHash, hash } from 'node:crypto';
-import { statSync, unlinkSync } from 'node:fs';
+import { readFileSync, statSync, unlinkSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import {
@@ -121,6 +121,23 @@ export class BlobStore {
     const parts: Buffer[] = [];
     for await (const chunk of chunks) parts.push(chunk);
     return Buffer.concat(parts);
+  }
+
+  /**
+   * A short text at once, checked against its digest: decisions are synchronous and look up what events name.
+   * Undefined when there is none. Throws `damaged`.
+   */
+  textSync(digest: string): string | undefined {
+    const place = this.#place(digest);
+    let content: Buffer;
+    try {
+      content = readFileSync(place);
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+    if (`sha256:${hash('sha256', content, 'hex')}` === digest) return content.toString();
+    throw new LockstepError('damaged', `${place} is damaged: its content has another digest`);
   }
 
   /**
