@@ -12,7 +12,7 @@
  */
 import { hash as digest } from 'node:crypto';
 import * as z from 'zod';
-import { assert, present } from '../../shared/assert.ts';
+import { InvariantError } from '../../shared/assert.ts';
 import { LockstepError } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
 import type { StoredEvent } from './port.ts';
@@ -67,15 +67,21 @@ export function encodeHeader(header: Omit<SegmentHeader, 'format'>): Sealed {
   return seal(previous, JSON.stringify({ segment }).slice(0, -1));
 }
 
-/** Throws `too-large` for an event or batch over its bound. */
-export function encodeBatch(events: readonly StoredEvent[], previous: string): Sealed {
-  const batch = present(events[0], 'first event of a batch').seq;
+/**
+ * The lines of one batch, which continues `last` (a seq) after a line with the hash `previous`. Throws
+ * `too-large` for an event or batch over its bound.
+ */
+export function encodeBatch(events: readonly StoredEvent[], last: number, previous: string): Sealed {
+  const batch = last + 1;
   let more = events.length;
+  let seq = last;
   let hash = previous;
   let text = '';
   for (const event of events) {
-    assert(!('batch' in event || 'more' in event || 'hash' in event), `reserved name in event ${event.seq}`);
     more -= 1;
+    seq += 1;
+    if (event.seq !== seq) throw new InvariantError(`seq ${seq} comes next, not ${event.seq}`);
+    if ('batch' in event || 'more' in event || 'hash' in event) throw new InvariantError('a reserved name');
     const body = `${JSON.stringify(event).slice(0, -1)}${batchOpening}${batch},"more":${more}`;
     checkSize(body, limits.journalEventBytesMax, 'journalEventBytesMax', event.type);
     const sealed = seal(hash, body);

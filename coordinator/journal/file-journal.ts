@@ -5,15 +5,15 @@
  */
 import { readFile } from 'node:fs/promises';
 import { assert, present } from '../../shared/assert.ts';
+import { AppendFile } from '../../shared/disk/append-file.ts';
 import { makeFolder, sweepTemporaries } from '../../shared/disk/durable-file.ts';
 import { LockstepError, messageOf } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
-import { ActiveSegment } from './active-segment.ts';
-import { encodeBatch, genesisHash } from './chain.ts';
+import { encodeBatch, encodeHeader, genesisHash } from './chain.ts';
 import { checkLinks, expired, readHistory } from './history.ts';
 import type { Journal, Position, ReadRange, StoredEvent, Verified } from './port.ts';
 import { RecentEvents } from './recent-events.ts';
-import { damagedAt, listSegments } from './segment-folder.ts';
+import { damagedAt, listSegments, plainSegment } from './segment-folder.ts';
 import { type Repair, recoverSegment } from './segment-recovery.ts';
 import { SeqWaiters } from './seq-waiters.ts';
 
@@ -28,7 +28,14 @@ export type FileJournalOptions<E> = {
 };
 
 /** What appending continues: everything that one batch hands to the next. */
-type End = { readonly segment: ActiveSegment; readonly last: Position; readonly chain: string };
+type End = {
+  readonly file: AppendFile;
+  /** The seq with which the active segment begins. */
+  readonly first: number;
+  readonly last: Position;
+  /** The hash that the next line is chained to. */
+  readonly chain: string;
+};
 
 type Condition =
   | { readonly kind: 'ready' }
@@ -68,10 +75,9 @@ export class FileJournal<E extends StoredEvent> implements Journal<E> {
     await sweepTemporaries(folder);
     const newest = await checkLinks(folder);
     if (newest === undefined) {
-      const header = { first: 1, previous: genesisHash, lineage: options.lineageWhenNew };
-      const { segment, chain } = await ActiveSegment.create(folder, header);
-      const end = { segment, chain, last: { seq: 0, hash: genesisHash } };
-      return new FileJournal(options, header.lineage, end, { kind: 'none' });
+      const lineage = options.lineageWhenNew;
+      const end = await beginSegment(folder, { seq: 0, hash: genesisHash }, lineage);
+      return new FileJournal(options, lineage, end, { kind: 'none' });
     }
     const recovered = recoverSegment(newest.segment, await readFile(newest.segment.file));
     const { header, last, chain, repair } = recovered;
@@ -79,13 +85,8 @@ export class FileJournal<E extends StoredEvent> implements Journal<E> {
       throw damagedAt(newest.segment, 0, header.first, 'it does not continue the segment before it');
     }
     const ending = repair.kind === 'completed' ? '\n' : '';
-    const segment = await ActiveSegment.resume(
-      newest.segment.file,
-      header.first,
-      recovered.bytesKept,
-      ending,
-    );
-    return new FileJournal(options, header.lineage, { segment, last, chain }, repair);
+    const file = await AppendFile.resume(newest.segment.file, recovered.bytesKept, ending);
+    return new FileJournal(options, header.lineage, { file, first: header.first, last, chain }, repair);
   }
 
   get last(): Position {
@@ -93,9 +94,6 @@ export class FileJournal<E extends StoredEvent> implements Journal<E> {
   }
 
   async append(events: readonly E[]): Promise<void> {
-    const { seq } = this.last;
-    for (const [index, event] of events.entries())
-      assert(event.seq === seq + 1 + index, `seq ${seq + 1 + index} next`);
     await this.#alone(async () => {
       if (events.length > 0) await this.#appendBatch(events);
     });
@@ -107,7 +105,7 @@ export class FileJournal<E extends StoredEvent> implements Journal<E> {
    */
   async seal(): Promise<void> {
     await this.#alone(async () => {
-      if (this.last.seq >= this.#end.segment.first) await this.#beginSegment();
+      if (this.last.seq >= this.#end.first) await this.#rotate();
     });
   }
 
@@ -157,8 +155,7 @@ export class FileJournal<E extends StoredEvent> implements Journal<E> {
     const first = await this.oldest();
     let found: Position = { seq: first - 1, hash: '' };
     for await (const { seq, hash } of readHistory(this.#folder, first, last.seq)) found = { seq, hash };
-    if (found.seq >= first)
-      assert(found.hash === last.hash, 'the file has another history than this process');
+    assert(found.seq < first || found.hash === last.hash, 'the file has the history of this process');
     return { first, last, events: last.seq - first + 1 };
   }
 
@@ -167,26 +164,23 @@ export class FileJournal<E extends StoredEvent> implements Journal<E> {
     await this.#working;
     this.#condition = { kind: 'closed' };
     this.#waiters.releaseAll();
-    await this.#end.segment.close();
+    await this.#end.file.close();
   }
 
   async #appendBatch(events: readonly E[]): Promise<void> {
-    if (this.#end.segment.bytes >= this.#segmentBytesMax) await this.#beginSegment();
-    const { segment, chain, last } = this.#end;
-    const { text, hash } = encodeBatch(events, chain);
+    if (this.#end.file.bytes >= this.#segmentBytesMax) await this.#rotate();
+    const { file, chain, last, first } = this.#end;
+    const { text, hash } = encodeBatch(events, last.seq, chain);
     const bytes = Buffer.from(text);
-    await this.#onDisk(() => segment.append(bytes));
-    const first = last.seq + 1;
-    this.#end = { segment, chain: hash, last: { seq: last.seq + events.length, hash } };
-    this.#recent.push(events, first, bytes.length);
+    await this.#onDisk(() => file.append(bytes));
+    this.#end = { file, first, chain: hash, last: { seq: last.seq + events.length, hash } };
+    this.#recent.push(events, last.seq + 1, bytes.length);
     this.#waiters.announce(this.last.seq);
   }
 
-  async #beginSegment(): Promise<void> {
-    const { segment: sealed, last } = this.#end;
-    const header = { first: last.seq + 1, previous: last.hash, lineage: this.lineage };
-    const { segment, chain } = await this.#onDisk(() => ActiveSegment.create(this.#folder, header));
-    this.#end = { segment, last, chain };
+  async #rotate(): Promise<void> {
+    const { file: sealed, last } = this.#end;
+    this.#end = await this.#onDisk(() => beginSegment(this.#folder, last, this.lineage));
     await sealed.close();
   }
 
@@ -225,4 +219,10 @@ export class FileJournal<E extends StoredEvent> implements Journal<E> {
       { cause },
     );
   }
+}
+
+async function beginSegment(folder: string, last: Position, lineage: string): Promise<End> {
+  const first = last.seq + 1;
+  const { text, hash } = encodeHeader({ first, previous: last.hash, lineage });
+  return { file: await AppendFile.create(plainSegment(folder, first).file, text), first, last, chain: hash };
 }

@@ -67,7 +67,7 @@ export interface Journal<E extends StoredEvent> {
   /** Reads everything that is kept and checks every link. Throws `damaged` with the place. */
   verify(): Promise<Verified>;
 
-  /** Waits for the batch in flight. Those who wait in `beyond` are released. */
+  /** Waits for the batch in flight, and releases those who wait in `beyond`. Followers are aborted before. */
   close(): Promise<void>;
 }
 

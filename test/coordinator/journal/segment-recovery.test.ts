@@ -29,7 +29,7 @@ function writeBatches(sizes: readonly (readonly string[])[]): Written {
   const seqs: number[] = [];
   for (const texts of sizes) {
     const events = texts.map((words, index) => note(seq + 1 + index, words));
-    const batch = encodeBatch(events, hash);
+    const batch = encodeBatch(events, seq, hash);
     text += batch.text;
     hash = batch.hash;
     seq += events.length;

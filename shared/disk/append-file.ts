@@ -1,6 +1,7 @@
 /**
- * The one segment that is written: batches go to its end by one write and one fdatasync. It knows bytes and
- * offsets, not events.
+ * A file that only grows, one write and one fdatasync at a time: what the journal, the logs and the secrets
+ * are made of. It knows bytes and offsets; what they mean, and what a crash may leave of them, is its owner's
+ * business.
  */
 import fs from 'node:fs';
 import { rename } from 'node:fs/promises';
@@ -12,9 +13,7 @@ import {
   removeIfThere,
   syncFolder,
   temporaryName,
-} from '../../shared/disk/durable-file.ts';
-import { encodeHeader, type SegmentHeader } from './chain.ts';
-import { plainSegment } from './segment-folder.ts';
+} from './durable-file.ts';
 
 const open = promisify(fs.open);
 const write = promisify(fs.write);
@@ -23,7 +22,7 @@ const sync = promisify(fs.fsync);
 const truncate = promisify(fs.ftruncate);
 const close = promisify(fs.close);
 
-/** Plain descriptors instead of `FileHandle`s: two fewer objects and one fewer promise for each batch. */
+/** Plain descriptors instead of `FileHandle`s: two fewer objects and one fewer promise for each write. */
 async function writeAll(descriptor: number, bytes: Uint8Array, offset: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const { bytesWritten } = await write(descriptor, bytes, done, bytes.length - done, offset + done);
@@ -31,15 +30,13 @@ async function writeAll(descriptor: number, bytes: Uint8Array, offset: number): 
   }
 }
 
-export class ActiveSegment {
-  readonly first: number;
-  readonly #file: string;
+export class AppendFile {
+  readonly path: string;
   readonly #descriptor: number;
   #bytes: number;
 
-  private constructor(first: number, file: string, descriptor: number, bytes: number) {
-    this.first = first;
-    this.#file = file;
+  private constructor(path: string, descriptor: number, bytes: number) {
+    this.path = path;
     this.#descriptor = descriptor;
     this.#bytes = bytes;
   }
@@ -49,15 +46,10 @@ export class ActiveSegment {
     return this.#bytes;
   }
 
-  /** Durable, entry and header, before it has its name: no crash leaves a segment without a whole header. */
-  static async create(
-    folder: string,
-    header: Omit<SegmentHeader, 'format'>,
-  ): Promise<{ readonly segment: ActiveSegment; readonly chain: string }> {
-    const { file } = plainSegment(folder, header.first);
+  /** Gets its name when its beginning is durable: no crash leaves a file without it. Replaces an older file. */
+  static async create(file: string, beginning: string): Promise<AppendFile> {
     const temporary = temporaryName(file);
-    const { text, hash } = encodeHeader(header);
-    const bytes = Buffer.from(text);
+    const bytes = Buffer.from(beginning);
     let descriptor: number | undefined;
     try {
       descriptor = await open(temporary, 'wx', privateFileMode);
@@ -70,15 +62,15 @@ export class ActiveSegment {
       throw explainDiskError(error, `cannot begin ${file}`);
     }
     await syncFolder(path.dirname(file));
-    return { segment: new ActiveSegment(header.first, file, descriptor, bytes.length), chain: hash };
+    return new AppendFile(file, descriptor, bytes.length);
   }
 
   /**
    * Goes on with an existing file: what is beyond `bytes` is cut, `ending` is added, and everything is
    * fsynced, also when nothing changed. The process before may have been killed between write and fsync, and
-   * what is read from now on will be acted upon.
+   * what was read will be acted upon.
    */
-  static async resume(file: string, first: number, bytes: number, ending: string): Promise<ActiveSegment> {
+  static async resume(file: string, bytes: number, ending = ''): Promise<AppendFile> {
     const descriptor = await open(file, 'r+');
     try {
       await truncate(descriptor, bytes);
@@ -89,20 +81,21 @@ export class ActiveSegment {
       await close(descriptor);
       throw explainDiskError(error, `cannot open ${file}`);
     }
-    return new ActiveSegment(first, file, descriptor, bytes + Buffer.byteLength(ending));
+    return new AppendFile(file, descriptor, bytes + Buffer.byteLength(ending));
   }
 
   /**
-   * Rejects with `disk-full` when the write found no space: the file is then as it was before. Any other
-   * rejection leaves the file unknown, and it must not be used again.
+   * Resolves when the bytes are durable. Not while another append is in flight. Rejects with `disk-full` when
+   * the write found no space: the file is then as it was before. After any other rejection what the disk holds
+   * is unknown, and the file must not be used again until it was read anew.
    */
   async append(bytes: Uint8Array): Promise<void> {
     const before = this.#bytes;
     try {
       await writeAll(this.#descriptor, bytes, before);
     } catch (error) {
-      const explained = explainDiskError(error, `cannot append to ${this.#file}`);
-      // Cut durably, so that a crash after the next, shorter batch cannot bring back the end of this one.
+      const explained = explainDiskError(error, `cannot append to ${this.path}`);
+      // Cut durably, so that a crash after the next, shorter append cannot bring back the end of this one.
       if (explained !== error) {
         await truncate(this.#descriptor, before);
         await sync(this.#descriptor);
