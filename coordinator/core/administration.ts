@@ -27,7 +27,11 @@ export function changeToken(turn: Turn, command: CommandOf<'CreateToken' | 'Revo
     return;
   }
   const token = turn.state.tokens.get(command.token);
-  requireThat(token !== undefined, 'not-found', `no token has the id ${command.token}: see lockstep token list`);
+  requireThat(
+    token !== undefined,
+    'not-found',
+    `no token has the id ${command.token}: see lockstep token list`,
+  );
   if (!token.revoked) turn.emit({ type: 'TokenRevoked', token: command.token, by: command.by });
 }
 
@@ -42,7 +46,11 @@ export function labelNode(turn: Turn, command: CommandOf<'LabelNode'>): void {
       'invalid',
       `label key ${JSON.stringify(key)} is not letters, digits, dots, dashes, underscores or slashes`,
     );
-    requireThat(value.length <= labelValueLengthMax, 'invalid', `label ${key} is longer than ${labelValueLengthMax}`);
+    requireThat(
+      value.length <= labelValueLengthMax,
+      'invalid',
+      `label ${key} is longer than ${labelValueLengthMax}`,
+    );
   }
   const changes = Object.entries(command.set).some(([key, value]) => node.operatorLabels[key] !== value);
   const unset = command.unset.filter((key) => key in node.operatorLabels);
@@ -80,7 +88,10 @@ export function changeParam(turn: Turn, command: CommandOf<'SetParam' | 'UnsetPa
   const { scope, name, by } = command;
   if ('node' in scope) requireNode(turn, scope.node);
   if (command.type === 'UnsetParam') {
-    const params = 'node' in scope ? turn.state.nodes.get(scope.node)?.params : turn.state.clusterParams.get(scope.cluster);
+    const params =
+      'node' in scope
+        ? turn.state.nodes.get(scope.node)?.params
+        : turn.state.clusterParams.get(scope.cluster);
     requireThat(params?.has(name) === true, 'not-found', `${scopeName(scope)} has no param ${name}`);
     turn.emit({ type: 'ParamUnset', scope, name, by });
     return;

@@ -14,7 +14,11 @@ export function connectAgent(turn: Turn, hello: Hello, token: string): void {
   if (known === undefined) {
     join(turn, hello, token);
   } else if (known.administration === 'retired') {
-    refuse(turn, `node ${hello.name} was retired: bring it back with lockstep node in-service ${hello.name}`, null);
+    refuse(
+      turn,
+      `node ${hello.name} was retired: bring it back with lockstep node in-service ${hello.name}`,
+      null,
+    );
     return;
   } else if (known.incarnation !== hello.incarnation) {
     if (known.contact === 'connected' || (known.contact === 'disconnected' && !isSameMachine(known, hello))) {
@@ -22,12 +26,18 @@ export function connectAgent(turn: Turn, hello: Hello, token: string): void {
       return;
     }
     join(turn, hello, token);
-    if (known.live !== null) interruptJob(turn, known.live, 'evidence lost: the agent came back without its state');
+    if (known.live !== null)
+      interruptJob(turn, known.live, 'evidence lost: the agent came back without its state');
   } else if (hello.counter <= known.counter) {
     quarantineClone(turn, known);
     return;
   } else if (known.contact === 'connected') {
-    turn.effect({ kind: 'disconnect', node: known.name, counter: known.counter, reason: 'replaced by a newer connection' });
+    turn.effect({
+      kind: 'disconnect',
+      node: known.name,
+      counter: known.counter,
+      reason: 'replaced by a newer connection',
+    });
   }
   turn.emit({
     type: 'NodeConnected',
@@ -69,9 +79,16 @@ function join(turn: Turn, hello: Hello, token: string): void {
 
 /** Two processes use one state folder's identity: neither can be told from the other, so neither gets work. */
 function quarantineClone(turn: Turn, node: Node): void {
-  const reason = 'a connection counter was used twice: its state folder was copied, or put back from a backup';
+  const reason =
+    'a connection counter was used twice: its state folder was copied, or put back from a backup';
   if (node.administration !== 'quarantined') {
-    turn.emit({ type: 'NodeAdministered', node: node.name, administration: 'quarantined', by: 'coordinator', reason });
+    turn.emit({
+      type: 'NodeAdministered',
+      node: node.name,
+      administration: 'quarantined',
+      by: 'coordinator',
+      reason,
+    });
   }
   refuse(turn, `node ${node.name} is quarantined: ${reason}`, null);
 }

@@ -6,8 +6,8 @@
 import type { LockstepError } from '../../shared/errors.ts';
 import type { AttemptResult, Hello, JobSpecification } from '../../shared/messages.ts';
 import type { Pipeline } from '../../shared/pipeline/model.ts';
-import type { ScopeFacts } from './scope.ts';
 import type { Actor, Event, NodeAdministration, ParamScope } from './events.ts';
+import type { ScopeFacts } from './scope.ts';
 
 export type CreateRun = {
   readonly type: 'CreateRun';
@@ -32,27 +32,98 @@ export type ResumeHow =
   | { readonly kind: 'elect'; readonly node: string; readonly role: string | null };
 
 export type Command =
-  | { readonly type: 'BeginReign'; readonly lineage: string; readonly epoch: number; readonly version: string }
-  | { readonly type: 'CreateToken'; readonly token: string; readonly hash: string; readonly kind: 'join' | 'operator'; readonly by: Actor; readonly expiresAt: number | null }
+  | {
+      readonly type: 'BeginReign';
+      readonly lineage: string;
+      readonly epoch: number;
+      readonly version: string;
+    }
+  | {
+      readonly type: 'CreateToken';
+      readonly token: string;
+      readonly hash: string;
+      readonly kind: 'join' | 'operator';
+      readonly by: Actor;
+      readonly expiresAt: number | null;
+    }
   | { readonly type: 'RevokeToken'; readonly token: string; readonly by: Actor }
   | { readonly type: 'ConnectAgent'; readonly hello: Hello; readonly token: string }
-  | { readonly type: 'DisconnectAgent'; readonly node: string; readonly incarnation: string; readonly counter: number; readonly reason: string }
+  | {
+      readonly type: 'DisconnectAgent';
+      readonly node: string;
+      readonly incarnation: string;
+      readonly counter: number;
+      readonly reason: string;
+    }
   | { readonly type: 'ReportFacts'; readonly node: string; readonly digest: string }
   | { readonly type: 'PullJobs'; readonly node: string; readonly credit: number }
-  | { readonly type: 'ReportStarted'; readonly node: string; readonly attempt: string; readonly nodeAt: number }
-  | { readonly type: 'ReportResult'; readonly node: string; readonly number: number; readonly result: AttemptResult }
-  | { readonly type: 'LabelNode'; readonly node: string; readonly set: Readonly<Record<string, string>>; readonly unset: readonly string[]; readonly by: Actor }
-  | { readonly type: 'AdministerNode'; readonly node: string; readonly administration: NodeAdministration; readonly by: Actor; readonly reason: string }
+  | {
+      readonly type: 'ReportStarted';
+      readonly node: string;
+      readonly attempt: string;
+      readonly nodeAt: number;
+    }
+  | {
+      readonly type: 'ReportResult';
+      readonly node: string;
+      readonly number: number;
+      readonly result: AttemptResult;
+    }
+  | {
+      readonly type: 'LabelNode';
+      readonly node: string;
+      readonly set: Readonly<Record<string, string>>;
+      readonly unset: readonly string[];
+      readonly by: Actor;
+    }
+  | {
+      readonly type: 'AdministerNode';
+      readonly node: string;
+      readonly administration: NodeAdministration;
+      readonly by: Actor;
+      readonly reason: string;
+    }
   | { readonly type: 'RemoveNode'; readonly node: string; readonly by: Actor; readonly reason: string }
-  | { readonly type: 'SetParam'; readonly scope: ParamScope; readonly name: string; readonly value: unknown; readonly secret: boolean; readonly by: Actor }
+  | {
+      readonly type: 'SetParam';
+      readonly scope: ParamScope;
+      readonly name: string;
+      readonly value: unknown;
+      readonly secret: boolean;
+      readonly by: Actor;
+    }
   | { readonly type: 'UnsetParam'; readonly scope: ParamScope; readonly name: string; readonly by: Actor }
   | { readonly type: 'PinModule'; readonly module: string; readonly digest: string; readonly by: Actor }
   | CreateRun
-  | { readonly type: 'ApproveUnit'; readonly run: string; readonly unit: string | null; readonly by: Actor; readonly reason: string }
-  | { readonly type: 'RejectUnit'; readonly run: string; readonly unit: string | null; readonly by: Actor; readonly reason: string }
+  | {
+      readonly type: 'ApproveUnit';
+      readonly run: string;
+      readonly unit: string | null;
+      readonly by: Actor;
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'RejectUnit';
+      readonly run: string;
+      readonly unit: string | null;
+      readonly by: Actor;
+      readonly reason: string;
+    }
   | { readonly type: 'CancelRun'; readonly run: string; readonly by: Actor; readonly reason: string }
-  | { readonly type: 'ResumeRun'; readonly run: string; readonly how: ResumeHow; readonly by: Actor; readonly reason: string }
-  | { readonly type: 'DecideJob'; readonly job: string; readonly as: 'succeeded' | 'failed' | 'again'; readonly by: Actor; readonly reason: string }
+  | {
+      readonly type: 'ResumeRun';
+      readonly run: string;
+      readonly how: ResumeHow;
+      readonly by: Actor;
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'DecideJob';
+      readonly job: string;
+      readonly as: 'succeeded' | 'failed' | 'again';
+      readonly by: Actor;
+      readonly reason: string;
+    }
   | { readonly type: 'ArchiveRun'; readonly run: string; readonly digest: string }
   /** Time passed: look at the deadlines. */
   | { readonly type: 'Tick' };

@@ -17,7 +17,10 @@ import { Rejection } from './turn.ts';
 /** Under which name a generated value is kept in the cluster. */
 const generatedName = (pipeline: string, param: string): string => `${pipeline}/${param}`;
 
-type Planned = { readonly params: Readonly<Record<string, LayeredValue>>; readonly generated: readonly string[] };
+type Planned = {
+  readonly params: Readonly<Record<string, LayeredValue>>;
+  readonly generated: readonly string[];
+};
 
 export function createRun(turn: Turn, command: CreateRun): void {
   const { state } = turn;
@@ -72,7 +75,10 @@ function resolveParams(turn: Turn, command: CreateRun, run: string): Planned {
       params[name] = lower;
     } else if (declaration.generate !== undefined && command.generated[name] !== undefined) {
       const reference = `generated/${command.cluster}/${pipeline.name}/${name}`;
-      params[name] = { from: 'generated', value: keep(turn, declaration, reference, command.generated[name]) };
+      params[name] = {
+        from: 'generated',
+        value: keep(turn, declaration, reference, command.generated[name]),
+      };
       generated.push(name);
     } else if (declaration.default !== undefined) {
       const value = keep(turn, declaration, `${run}/param/${name}`, declaration.default);

@@ -30,57 +30,273 @@ export type JobMode = 'normal' | 'verify-first' | 'check-only';
 
 export type EventBody =
   // The coordinator itself
-  | { readonly type: 'ReignBegan'; readonly lineage: string; readonly epoch: number; readonly version: string }
+  | {
+      readonly type: 'ReignBegan';
+      readonly lineage: string;
+      readonly epoch: number;
+      readonly version: string;
+    }
   // Nodes
-  | { readonly type: 'TokenCreated'; readonly token: string; readonly hash: string; readonly kind: 'join' | 'operator'; readonly by: Actor; readonly expiresAt: number | null }
+  | {
+      readonly type: 'TokenCreated';
+      readonly token: string;
+      readonly hash: string;
+      readonly kind: 'join' | 'operator';
+      readonly by: Actor;
+      readonly expiresAt: number | null;
+    }
   | { readonly type: 'TokenRevoked'; readonly token: string; readonly by: Actor }
-  | { readonly type: 'NodeJoined'; readonly node: string; readonly incarnation: string; readonly machineId: string | null; readonly labels: Readonly<Record<string, string>>; readonly token: string }
-  | { readonly type: 'NodeConnected'; readonly node: string; readonly boot: string; readonly counter: number; readonly version: string; readonly address: string | null; readonly diskless: boolean; readonly labels: Readonly<Record<string, string>> }
+  | {
+      readonly type: 'NodeJoined';
+      readonly node: string;
+      readonly incarnation: string;
+      readonly machineId: string | null;
+      readonly labels: Readonly<Record<string, string>>;
+      readonly token: string;
+    }
+  | {
+      readonly type: 'NodeConnected';
+      readonly node: string;
+      readonly boot: string;
+      readonly counter: number;
+      readonly version: string;
+      readonly address: string | null;
+      readonly diskless: boolean;
+      readonly labels: Readonly<Record<string, string>>;
+    }
   | { readonly type: 'NodeDisconnected'; readonly node: string; readonly reason: string }
   | { readonly type: 'NodeUnreachable'; readonly node: string; readonly since: number }
   | { readonly type: 'FactsReported'; readonly node: string; readonly digest: string }
-  | { readonly type: 'NodeLabelled'; readonly node: string; readonly set: Readonly<Record<string, string>>; readonly unset: readonly string[]; readonly by: Actor }
-  | { readonly type: 'NodeAdministered'; readonly node: string; readonly administration: NodeAdministration; readonly by: Actor; readonly reason: string }
+  | {
+      readonly type: 'NodeLabelled';
+      readonly node: string;
+      readonly set: Readonly<Record<string, string>>;
+      readonly unset: readonly string[];
+      readonly by: Actor;
+    }
+  | {
+      readonly type: 'NodeAdministered';
+      readonly node: string;
+      readonly administration: NodeAdministration;
+      readonly by: Actor;
+      readonly reason: string;
+    }
   | { readonly type: 'NodeRemoved'; readonly node: string; readonly by: Actor; readonly reason: string }
   // Params and modules
-  | { readonly type: 'ParamSet'; readonly scope: ParamScope; readonly name: string; readonly value: StoredValue; readonly by: Actor }
+  | {
+      readonly type: 'ParamSet';
+      readonly scope: ParamScope;
+      readonly name: string;
+      readonly value: StoredValue;
+      readonly by: Actor;
+    }
   | { readonly type: 'ParamUnset'; readonly scope: ParamScope; readonly name: string; readonly by: Actor }
   | { readonly type: 'ModulePinned'; readonly module: string; readonly digest: string; readonly by: Actor }
   // Runs
-  | { readonly type: 'RunCreated'; readonly run: string; readonly cluster: string; readonly pipeline: Pipeline; readonly params: Readonly<Record<string, LayeredValue>>; readonly limit: string | null; readonly checkOnly: boolean; readonly by: Actor }
+  | {
+      readonly type: 'RunCreated';
+      readonly run: string;
+      readonly cluster: string;
+      readonly pipeline: Pipeline;
+      readonly params: Readonly<Record<string, LayeredValue>>;
+      readonly limit: string | null;
+      readonly checkOnly: boolean;
+      readonly by: Actor;
+    }
   /** `digest` is over pipeline, params and nodes: what an approval is bound to. */
-  | { readonly type: 'RunPlanned'; readonly run: string; readonly digest: string; readonly roles: Readonly<Record<string, RolePlan>> }
+  | {
+      readonly type: 'RunPlanned';
+      readonly run: string;
+      readonly digest: string;
+      readonly roles: Readonly<Record<string, RolePlan>>;
+    }
   | { readonly type: 'RunStarted'; readonly run: string }
-  | { readonly type: 'ApprovalRequested'; readonly run: string; readonly unit: string; readonly text: string; readonly digest: string }
-  | { readonly type: 'ApprovalGiven'; readonly run: string; readonly unit: string; readonly digest: string; readonly by: Actor; readonly reason: string }
-  | { readonly type: 'ApprovalRejected'; readonly run: string; readonly unit: string; readonly by: Actor; readonly reason: string }
-  | { readonly type: 'LeaderElected'; readonly run: string; readonly cluster: string; readonly role: string; readonly node: string; readonly by: Actor; readonly reason: string }
-  | { readonly type: 'WaveOpened'; readonly run: string; readonly unit: string; readonly wave: number; readonly nodes: readonly string[] }
+  | {
+      readonly type: 'ApprovalRequested';
+      readonly run: string;
+      readonly unit: string;
+      readonly text: string;
+      readonly digest: string;
+    }
+  | {
+      readonly type: 'ApprovalGiven';
+      readonly run: string;
+      readonly unit: string;
+      readonly digest: string;
+      readonly by: Actor;
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'ApprovalRejected';
+      readonly run: string;
+      readonly unit: string;
+      readonly by: Actor;
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'LeaderElected';
+      readonly run: string;
+      readonly cluster: string;
+      readonly role: string;
+      readonly node: string;
+      readonly by: Actor;
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'WaveOpened';
+      readonly run: string;
+      readonly unit: string;
+      readonly wave: number;
+      readonly nodes: readonly string[];
+    }
   | { readonly type: 'SlotTaken'; readonly run: string; readonly unit: string; readonly node: string }
   | { readonly type: 'SlotReleased'; readonly run: string; readonly unit: string; readonly node: string }
-  | { readonly type: 'RunFailing'; readonly run: string; readonly unit: string; readonly reason: string; readonly hold: boolean }
+  | {
+      readonly type: 'RunFailing';
+      readonly run: string;
+      readonly unit: string;
+      readonly reason: string;
+      readonly hold: boolean;
+    }
   /** `decision`: until an operator resumes it. `contact`: goes on by itself when enough nodes are back. */
-  | { readonly type: 'RunHeld'; readonly run: string; readonly needs: 'decision' | 'contact'; readonly reason: string }
-  | { readonly type: 'RunResumed'; readonly run: string; readonly how: 'continue' | 'retry-failed' | 'accept-failed' | 'elect'; readonly by: Actor; readonly reason: string }
+  | {
+      readonly type: 'RunHeld';
+      readonly run: string;
+      readonly needs: 'decision' | 'contact';
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'RunResumed';
+      readonly run: string;
+      readonly how: 'continue' | 'retry-failed' | 'accept-failed' | 'elect';
+      readonly by: Actor;
+      readonly reason: string;
+    }
   | { readonly type: 'RunCancelRequested'; readonly run: string; readonly by: Actor; readonly reason: string }
-  | { readonly type: 'RunEnded'; readonly run: string; readonly state: 'succeeded' | 'failed' | 'cancelled'; readonly reason: string }
+  | {
+      readonly type: 'RunEnded';
+      readonly run: string;
+      readonly state: 'succeeded' | 'failed' | 'cancelled';
+      readonly reason: string;
+    }
   | { readonly type: 'RunArchived'; readonly run: string; readonly digest: string }
   | { readonly type: 'NodeLeft'; readonly run: string; readonly node: string; readonly reason: string }
   // Jobs
   | { readonly type: 'StepOpened'; readonly run: string; readonly step: string }
-  | { readonly type: 'JobGranted'; readonly run: string; readonly step: string; readonly node: string; readonly attempt: number; readonly attemptsMax: number; readonly mode: JobMode; readonly task: number; readonly inputs: Readonly<Record<string, StoredValue>>; readonly provides?: { readonly service: string; readonly port: number | null; readonly address: string | null } }
-  | { readonly type: 'JobStarted'; readonly run: string; readonly step: string; readonly node: string; readonly attempt: number; readonly nodeAt: number }
-  | { readonly type: 'AttemptEnded'; readonly run: string; readonly step: string; readonly node: string; readonly attempt: number; readonly outcome: Outcome; readonly final: boolean; readonly unchanged: boolean; readonly exitCode: number | null; readonly signal: string | null; readonly reason: string | null; readonly iterations: number; readonly nodeStartedAt: number | null; readonly nodeFinishedAt: number | null; readonly durationMs: number; readonly outputs: Readonly<Record<string, StoredValue>>; readonly logs: { readonly stdout: number; readonly stderr: number } }
+  | {
+      readonly type: 'JobGranted';
+      readonly run: string;
+      readonly step: string;
+      readonly node: string;
+      readonly attempt: number;
+      readonly attemptsMax: number;
+      readonly mode: JobMode;
+      readonly task: number;
+      readonly inputs: Readonly<Record<string, StoredValue>>;
+      readonly provides?: {
+        readonly service: string;
+        readonly port: number | null;
+        readonly address: string | null;
+      };
+    }
+  | {
+      readonly type: 'JobStarted';
+      readonly run: string;
+      readonly step: string;
+      readonly node: string;
+      readonly attempt: number;
+      readonly nodeAt: number;
+    }
+  | {
+      readonly type: 'AttemptEnded';
+      readonly run: string;
+      readonly step: string;
+      readonly node: string;
+      readonly attempt: number;
+      readonly outcome: Outcome;
+      readonly final: boolean;
+      readonly unchanged: boolean;
+      readonly exitCode: number | null;
+      readonly signal: string | null;
+      readonly reason: string | null;
+      readonly iterations: number;
+      readonly nodeStartedAt: number | null;
+      readonly nodeFinishedAt: number | null;
+      readonly durationMs: number;
+      readonly outputs: Readonly<Record<string, StoredValue>>;
+      readonly logs: { readonly stdout: number; readonly stderr: number };
+    }
   /** A result of an attempt that is superseded or decided: recorded, never applied. */
-  | { readonly type: 'StaleResultReported'; readonly node: string; readonly attempt: string; readonly outcome: Outcome; readonly reason: string | null }
-  | { readonly type: 'JobRequeued'; readonly run: string; readonly step: string; readonly node: string; readonly mode: JobMode; readonly reason: string }
-  | { readonly type: 'JobSkipped'; readonly run: string; readonly step: string; readonly node: string; readonly reason: string }
-  | { readonly type: 'JobFailed'; readonly run: string; readonly step: string; readonly node: string; readonly reason: string }
-  | { readonly type: 'JobHeld'; readonly run: string; readonly step: string; readonly node: string; readonly reason: string }
-  | { readonly type: 'JobUnknown'; readonly run: string; readonly step: string; readonly node: string; readonly attempt: number; readonly since: number }
-  | { readonly type: 'JobFound'; readonly run: string; readonly step: string; readonly node: string; readonly attempt: number }
-  | { readonly type: 'JobDecided'; readonly run: string; readonly step: string; readonly node: string; readonly as: 'succeeded' | 'failed' | 'again'; readonly by: Actor; readonly reason: string }
-  | { readonly type: 'ServiceProvided'; readonly cluster: string; readonly service: string; readonly node: string; readonly port: number | null; readonly address: string | null; readonly run: string; readonly step: string };
+  | {
+      readonly type: 'StaleResultReported';
+      readonly node: string;
+      readonly attempt: string;
+      readonly outcome: Outcome;
+      readonly reason: string | null;
+    }
+  | {
+      readonly type: 'JobRequeued';
+      readonly run: string;
+      readonly step: string;
+      readonly node: string;
+      readonly mode: JobMode;
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'JobSkipped';
+      readonly run: string;
+      readonly step: string;
+      readonly node: string;
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'JobFailed';
+      readonly run: string;
+      readonly step: string;
+      readonly node: string;
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'JobHeld';
+      readonly run: string;
+      readonly step: string;
+      readonly node: string;
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'JobUnknown';
+      readonly run: string;
+      readonly step: string;
+      readonly node: string;
+      readonly attempt: number;
+      readonly since: number;
+    }
+  | {
+      readonly type: 'JobFound';
+      readonly run: string;
+      readonly step: string;
+      readonly node: string;
+      readonly attempt: number;
+    }
+  | {
+      readonly type: 'JobDecided';
+      readonly run: string;
+      readonly step: string;
+      readonly node: string;
+      readonly as: 'succeeded' | 'failed' | 'again';
+      readonly by: Actor;
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'ServiceProvided';
+      readonly cluster: string;
+      readonly service: string;
+      readonly node: string;
+      readonly port: number | null;
+      readonly address: string | null;
+      readonly run: string;
+      readonly step: string;
+    };
 
 export type ParamScope = { readonly cluster: string } | { readonly node: string };
 

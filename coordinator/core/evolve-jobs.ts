@@ -4,7 +4,7 @@ import { isSettled } from './derive.ts';
 import type { Event } from './events.ts';
 import { newJob } from './layout.ts';
 import type { Job, Run, State } from './state.ts';
-import { finishJob, leaveRun, setJobState, wakeRun } from './transitions.ts';
+import { finishJob, leaveRun, setJobState, settle, wakeRun } from './transitions.ts';
 
 type JobEvent = Extract<
   Event,
@@ -33,7 +33,10 @@ export function findJob(state: State, run: string, step: string, node: string): 
 export function evolveJob(state: State, event: JobEvent): void {
   if (event.type === 'StepOpened') {
     const run = present(state.runs.get(event.run), `run ${event.run}`);
-    const step = present(run.steps[present(run.stepIndex.get(event.step), 'step index')], `step ${event.step}`);
+    const step = present(
+      run.steps[present(run.stepIndex.get(event.step), 'step index')],
+      `step ${event.step}`,
+    );
     step.opened = true;
     const facts = new Map<string, string>();
     for (const member of run.members.values()) {
@@ -101,6 +104,8 @@ function failJob(state: State, job: Job, reason: string | null): void {
   job.lostAs = null;
   job.reason = reason;
   job.finishedAt = state.at;
+  // Its node has left the run already: nobody waits for this one.
+  if (job.member.out !== null) settle(state, job);
 }
 
 function decideJob(state: State, job: Job, event: Extract<Event, { type: 'JobDecided' }>): void {
@@ -160,7 +165,11 @@ export function endAttempt(state: State, event: Extract<Event, { type: 'AttemptE
 }
 
 /** What an operator's decision does to the jobs of a run that was held. */
-export function resumeJobs(state: State, run: Run, how: 'continue' | 'retry-failed' | 'accept-failed' | 'elect'): void {
+export function resumeJobs(
+  state: State,
+  run: Run,
+  how: 'continue' | 'retry-failed' | 'accept-failed' | 'elect',
+): void {
   if (how !== 'retry-failed' && how !== 'accept-failed') return;
   for (const step of run.steps) {
     for (const job of step.jobs.values()) {

@@ -4,19 +4,19 @@
  */
 import { assertNever, present } from '../../shared/assert.ts';
 import { limits } from '../../shared/limits.ts';
-import { endAttempt, evolveJob, resumeJobs } from './evolve-jobs.ts';
+import { deriveRun, isDoneIn } from './derive.ts';
 import type { Event, EventBody, ParamScope, StoredValue } from './events.ts';
+import { endAttempt, evolveJob, resumeJobs } from './evolve-jobs.ts';
 import { layoutRun } from './layout.ts';
-import { deriveRun } from './derive.ts';
+import { electLeader } from './leadership.ts';
 import type { Member, Node, Run, State, UnitState } from './state.ts';
 import { leaderKeyOf } from './state.ts';
-import { isDoneIn } from './derive.ts';
-import { electLeader } from './leadership.ts';
 import { enableAll, leaveRun, refreshAvailability, refreshNode, releaseRun, wakeRun } from './transitions.ts';
 
 const nodeOf = (state: State, name: string): Node => present(state.nodes.get(name), `node ${name}`);
 const runOf = (state: State, id: string): Run => present(state.runs.get(id), `run ${id}`);
-const memberOf = (run: Run, node: string): Member => present(run.members.get(node), `member ${node} of ${run.id}`);
+const memberOf = (run: Run, node: string): Member =>
+  present(run.members.get(node), `member ${node} of ${run.id}`);
 
 function unitOf(run: Run, id: string): UnitState {
   return present(
@@ -125,7 +125,11 @@ function beginReign(state: State, lineage: string, epoch: number): void {
 function watchContact(state: State, node: Node): void {
   state.deadlines.add({ at: state.at + limits.unknownAfterDefaultMs, kind: 'contact', node: node.name });
   if (node.live !== null) {
-    state.deadlines.add({ at: state.at + node.live.step.step.unknownAfterMs, kind: 'unknown', node: node.name });
+    state.deadlines.add({
+      at: state.at + node.live.step.step.unknownAfterMs,
+      kind: 'unknown',
+      node: node.name,
+    });
   }
 }
 
@@ -237,10 +241,7 @@ type RunEvent = Extract<EventBody, { run: string }> & Event;
 
 function evolveRun(
   state: State,
-  event: Exclude<
-    RunEvent,
-    { type: 'StepOpened' | 'AttemptEnded' | 'ServiceProvided' | `Job${string}` }
-  >,
+  event: Exclude<RunEvent, { type: 'StepOpened' | 'AttemptEnded' | 'ServiceProvided' | `Job${string}` }>,
 ): void {
   switch (event.type) {
     case 'RunCreated':
@@ -254,7 +255,11 @@ function evolveRun(
       for (const [name, role] of Object.entries(event.roles)) {
         run.roles.set(name, { name, nodes: role.nodes, leader: role.leader });
       }
-      layoutRun(run, (node) => ({ node: nodeOf(state, node), out: null, accepted: false, ready: [] }), event.at);
+      layoutRun(
+        run,
+        (node) => ({ node: nodeOf(state, node), out: null, accepted: false, ready: [] }),
+        event.at,
+      );
       for (const member of run.members.values()) member.node.queue.push(run);
       deriveRun(run);
       state.agenda.runs.add(run);

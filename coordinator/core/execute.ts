@@ -1,12 +1,19 @@
 /** Answers one command: looks at the state, then emits events or rejects. One function per command. */
 import { assertNever } from '../../shared/assert.ts';
+import {
+  administerNode,
+  changeParam,
+  changeToken,
+  labelNode,
+  pinModule,
+  removeNode,
+} from './administration.ts';
 import { connectAgent, disconnectAgent, pullJobs, reportFacts } from './agents.ts';
-import { administerNode, changeParam, changeToken, labelNode, pinModule, removeNode } from './administration.ts';
 import type { Command, Decision, Lookup } from './commands.ts';
 import { createRun } from './create-run.ts';
 import { lookAtEverything } from './derive.ts';
-import { decideJob, resumeRun } from './resume.ts';
 import { reportResult, reportStarted } from './results.ts';
+import { decideJob, resumeRun } from './resume.ts';
 import { answerApproval, archiveRun, cancelRun } from './runs.ts';
 import type { State } from './state.ts';
 import { decideWith, Turn } from './turn.ts';

@@ -5,6 +5,7 @@
 import { assertNever } from '../../shared/assert.ts';
 import { idOf } from './agents.ts';
 import { isSettled } from './derive.ts';
+import { slotsOfLeft } from './resume.ts';
 import { hasDomainRoom } from './slots.ts';
 import type { Job, Node, Run, State, StepState, UnitState } from './state.ts';
 import { runStateOf } from './state.ts';
@@ -69,7 +70,11 @@ function explainGathering(run: Run): Gate {
     const until = new Date(run.createdAt + (role.waitForMs ?? 0)).toISOString();
     return `role ${role.name} waits for ${role.count ?? 1} connected ${role.count === 1 ? 'node' : 'nodes'} until ${until}`;
   });
-  return { gate: 'nodes', sentence: `run ${run.id} has not begun: ${parts.join('; ')}`, since: run.createdAt };
+  return {
+    gate: 'nodes',
+    sentence: `run ${run.id} has not begun: ${parts.join('; ')}`,
+    since: run.createdAt,
+  };
 }
 
 export function explainJob(state: State, job: Job): Explanation {
@@ -100,7 +105,11 @@ function gateOf(state: State, job: Job): Gate {
         since: job.since,
       };
     case 'running':
-      return { gate: 'result', sentence: `is running on ${node.name}, attempt ${job.attempt}${away(node)}`, since: job.since };
+      return {
+        gate: 'result',
+        sentence: `is running on ${node.name}, attempt ${job.attempt}${away(node)}`,
+        since: job.since,
+      };
     case 'unknown':
       return {
         gate: 'contact',
@@ -128,7 +137,8 @@ function gateOf(state: State, job: Job): Gate {
   }
 }
 
-const away = (node: Node): string => (node.contact === 'connected' ? '' : `; ${node.name} is not connected at the moment`);
+const away = (node: Node): string =>
+  node.contact === 'connected' ? '' : `; ${node.name} is not connected at the moment`;
 
 /** Gates of the run as a whole, which close it for all its jobs. */
 function runGate(run: Run): Gate | undefined {
@@ -143,8 +153,12 @@ function runGate(run: Run): Gate | undefined {
     const next =
       run.hold.needs === 'contact'
         ? 'it goes on by itself when enough nodes are back'
-        : `resume it with lockstep resume ${run.id}${run.failing === null ? '' : ' --retry-failed|--accept-failed'}, or cancel it`;
-    return { gate: 'hold', sentence: `run ${run.id} is held: ${run.hold.reason}; ${next}`, since: run.hold.at };
+        : `resume it with lockstep resume ${run.id}${resumeOption(run)}, or cancel it`;
+    return {
+      gate: 'hold',
+      sentence: `run ${run.id} is held: ${run.hold.reason}; ${next}`,
+      since: run.hold.at,
+    };
   }
   if (run.failing !== null) {
     return {
@@ -160,6 +174,12 @@ function runGate(run: Run): Gate | undefined {
   return undefined;
 }
 
+function resumeOption(run: Run): string {
+  if (run.failing !== null) return ' --retry-failed|--accept-failed';
+  const [kept] = slotsOfLeft(run);
+  return kept === undefined ? '' : ' --accept-failed';
+}
+
 const listedMax = 5;
 
 function list(names: Iterable<string>): string {
@@ -171,7 +191,9 @@ function list(names: Iterable<string>): string {
 function budgetSentence(unit: UnitState): string {
   const parts: string[] = [];
   if (unit.unknown.size > unit.limits.unknown) {
-    parts.push(`${list(unit.unknown)} may be running it and cannot be reached (maxUnknown ${unit.limits.unknown})`);
+    parts.push(
+      `${list(unit.unknown)} may be running it and cannot be reached (maxUnknown ${unit.limits.unknown})`,
+    );
   }
   if (unit.unreachable.size > unit.limits.unreachable) {
     parts.push(`${list(unit.unreachable)} cannot be reached (maxUnreachable ${unit.limits.unreachable})`);
@@ -230,7 +252,11 @@ function queueGate(run: Run, job: Job): Gate {
     others.set(first.id, [...(others.get(first.id) ?? []), node.name]);
   }
   const named = [...others].map(([id, nodes]) => `run ${id}, which has ${list(nodes)}`);
-  return { gate: 'queue', sentence: `waits for ${named.join('; ') || 'its run to start'}`, since: run.createdAt };
+  return {
+    gate: 'queue',
+    sentence: `waits for ${named.join('; ') || 'its run to start'}`,
+    since: run.createdAt,
+  };
 }
 
 function contactGate(node: Node): Gate | undefined {
@@ -261,9 +287,14 @@ function readyGate(state: State, job: Job): Gate {
   if (contact !== undefined) return contact;
   const { live } = member.node;
   if (live !== null) {
-    return { gate: 'node', sentence: `waits: ${member.node.name} has ${idOf(live)} to finish first`, since: live.since };
+    return {
+      gate: 'node',
+      sentence: `waits: ${member.node.name} has ${idOf(live)} to finish first`,
+      since: live.since,
+    };
   }
-  const place = unit.unit.strategy.kind === 'rolling' ? slotGate(state, unit, member.node) : parallelGate(unit);
+  const place =
+    unit.unit.strategy.kind === 'rolling' ? slotGate(state, unit, member.node) : parallelGate(unit);
   return (
     place ?? {
       gate: 'credit',
@@ -287,10 +318,18 @@ function slotGate(state: State, unit: UnitState, node: Node): Gate | undefined {
   const wave = unit.waveOf.get(node.name);
   if (wave === undefined || wave > unit.wave) {
     const left = [...unit.waveOf].filter(([, of]) => of === unit.wave).map(([name]) => name);
-    return { gate: 'wave', sentence: `waits for wave ${unit.wave + 1} of ${unit.unit.id} to end: ${list(left)}`, since: null };
+    return {
+      gate: 'wave',
+      sentence: `waits for wave ${unit.wave + 1} of ${unit.unit.id} to end: ${list(left)}`,
+      since: null,
+    };
   }
   if (unit.pauseUntil > state.at) {
-    return { gate: 'pause', sentence: `waits for the pause until ${new Date(unit.pauseUntil).toISOString()}`, since: null };
+    return {
+      gate: 'pause',
+      sentence: `waits for the pause until ${new Date(unit.pauseUntil).toISOString()}`,
+      since: null,
+    };
   }
   const holders = list(unit.unavailable);
   const since = unit.slots.size === 0 ? null : Math.min(...unit.slots.values());

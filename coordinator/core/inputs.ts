@@ -58,7 +58,10 @@ function chooseTask(
 ): { ok: true; task: Task; index: number } | { ok: false; reason: string } {
   for (const [index, task] of job.step.step.tasks.entries()) {
     if (task.if === undefined) return { ok: true, task, index };
-    const result = evaluateCondition(task.if, scopeOf(turn.state, job, readsOfExpression(task.if), turn.lookup));
+    const result = evaluateCondition(
+      task.if,
+      scopeOf(turn.state, job, readsOfExpression(task.if), turn.lookup),
+    );
     if (!result.ok) return { ok: false, reason: `uses ${index + 1}: if: ${result.reason}` };
     if (result.value) return { ok: true, task, index };
   }
@@ -75,7 +78,8 @@ function addParams(turn: Turn, job: Job, task: Task, inputs: Map<string, StoredV
       const fault = faultOfParam(name, declaration, plainValueOf(param.value, turn.lookup));
       if (fault !== undefined) return `${fault} (set on node ${job.member.node.name})`;
     }
-    const wanted = task.params === undefined ? !declaration.secret && !('secret' in param.value) : name in task.params;
+    const wanted =
+      task.params === undefined ? !declaration.secret && !('secret' in param.value) : name in task.params;
     if (wanted) inputs.set(name, param.value);
   }
   for (const [name, declaration] of Object.entries(task.params ?? {})) {
@@ -122,7 +126,8 @@ function evaluateWith(
   attempt: number,
 ): { ok: true; value: StoredValue; plain?: unknown } | { ok: false; reason: string } {
   const reads = readsOfTemplate(template);
-  const perNode = secret || reads.roots.has('node') || reads.roots.has('steps') || job.member.node.params.size > 0;
+  const perNode =
+    secret || reads.roots.has('node') || reads.roots.has('steps') || job.member.node.params.size > 0;
   const known = perNode ? undefined : sameForAll.get(job.step)?.get(name);
   if (known !== undefined) return { ok: true, value: known };
   const result = evaluateTemplate(template, scopeOf(turn.state, job, reads, turn.lookup));
@@ -147,7 +152,10 @@ function evaluateWith(
 function asFile(value: unknown): StoredValue | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   const keys = Object.keys(value);
-  return keys.length === 1 && 'file' in value && typeof value.file === 'string' && value.file.startsWith('sha256:')
+  return keys.length === 1 &&
+    'file' in value &&
+    typeof value.file === 'string' &&
+    value.file.startsWith('sha256:')
     ? { file: value.file }
     : undefined;
 }

@@ -9,7 +9,10 @@ import { compareNames } from './order.ts';
 import type { Job, Member, RoleState, Run, StepState, UnitState } from './state.ts';
 
 /** The nodes that targets name, each once, in order of names. */
-export function nodesOfTargets(targets: readonly Target[], roles: ReadonlyMap<string, RoleState>): readonly string[] {
+export function nodesOfTargets(
+  targets: readonly Target[],
+  roles: ReadonlyMap<string, RoleState>,
+): readonly string[] {
   const nodes = new Set<string>();
   for (const target of targets) {
     const role = present(roles.get(target.role), `role ${target.role}`);
@@ -34,12 +37,15 @@ export function layoutUnit(
   const names = nodesOfTargets(unit.on, roles);
   const label = unit.strategy.kind === 'rolling' ? unit.strategy.by?.label : undefined;
   const domains =
-    label === undefined ? null : new Map(names.map((node) => [node, labelsOf(node)[label] ?? noDomain] as const));
+    label === undefined
+      ? null
+      : new Map(names.map((node) => [node, labelsOf(node)[label] ?? noDomain] as const));
   const nodes =
     domains === null
       ? names
       : [...names].sort(
-          (a, b) => compareNames(domains.get(a) ?? noDomain, domains.get(b) ?? noDomain) || compareNames(a, b),
+          (a, b) =>
+            compareNames(domains.get(a) ?? noDomain, domains.get(b) ?? noDomain) || compareNames(a, b),
         );
   const singleWave = waveTargetsOf(unit.strategy, nodes.length).length === 1;
   return {
@@ -71,7 +77,9 @@ export function layoutUnit(
 }
 
 /** For each step the steps that need it, by index. */
-export function dependentsOf(pipeline: Pipeline): readonly (readonly { step: number; sameNode: boolean }[])[] {
+export function dependentsOf(
+  pipeline: Pipeline,
+): readonly (readonly { step: number; sameNode: boolean }[])[] {
   const steps = pipeline.units.flatMap((unit) => unit.steps);
   const indexes = new Map(steps.map((step, index) => [step.id, index]));
   const dependents: { step: number; sameNode: boolean }[][] = steps.map(() => []);
@@ -134,7 +142,10 @@ export function layoutRun(run: Run, memberOf: (node: string) => Member, at: numb
         jobsUnfinished: 0,
       };
       for (const node of nodesOfTargets(step.on, run.roles)) {
-        stepState.jobs.set(node, newJob(run, stepState, present(run.members.get(node), `member ${node}`), at));
+        stepState.jobs.set(
+          node,
+          newJob(run, stepState, present(run.members.get(node), `member ${node}`), at),
+        );
       }
       run.stepIndex.set(step.id, stepState.index);
       run.steps.push(stepState);

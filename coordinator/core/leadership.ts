@@ -13,7 +13,9 @@ import { enableAll, wakeRun } from './transitions.ts';
 /** Steps whose nodes change with the leader and that nobody has begun: they can still be given away. */
 const isUntouched = (run: Run, stepIndex: number): boolean => {
   const step = present(run.steps[stepIndex], 'step');
-  return [...step.jobs.values()].every((job) => !isLive(job.state) && !isSettled(job) && job.state !== 'failed');
+  return [...step.jobs.values()].every(
+    (job) => !isLive(job.state) && !isSettled(job) && job.state !== 'failed',
+  );
 };
 
 export function electLeader(state: State, run: Run, roleName: string, node: string): void {

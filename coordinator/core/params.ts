@@ -36,8 +36,13 @@ export function paramLayers(
 }
 
 /** Why a value does not fit its declaration, or undefined. Values themselves are never named: they may be secret. */
-export function faultOfParam(name: string, declaration: ParamDeclaration, value: unknown): string | undefined {
-  if (!hasType(declaration.type, value)) return `param ${name} must be ${declaration.type}, not ${typeName(value)}`;
+export function faultOfParam(
+  name: string,
+  declaration: ParamDeclaration,
+  value: unknown,
+): string | undefined {
+  if (!hasType(declaration.type, value))
+    return `param ${name} must be ${declaration.type}, not ${typeName(value)}`;
   if (declaration.values !== undefined && !declaration.values.some((allowed) => allowed === value)) {
     return `param ${name} must be one of ${declaration.values.map((allowed) => JSON.stringify(allowed)).join(', ')}`;
   }
@@ -69,4 +74,3 @@ function hasType(type: ParamDeclaration['type'], value: unknown): boolean {
 
 const typeName = (value: unknown): string =>
   value === null ? 'null' : Array.isArray(value) ? 'a list' : typeof value;
-

@@ -16,10 +16,18 @@ export type UnitPreview = {
   readonly title: string | null;
   readonly strategy: 'parallel' | 'rolling';
   readonly approve: string | null;
-  readonly steps: readonly { readonly id: string; readonly nodes: readonly string[]; readonly gates: readonly string[] }[];
+  readonly steps: readonly {
+    readonly id: string;
+    readonly nodes: readonly string[];
+    readonly gates: readonly string[];
+  }[];
   readonly waves: readonly (readonly string[])[];
   readonly downMax: number;
-  readonly domains: readonly { readonly domain: string; readonly nodes: readonly string[]; readonly downMax: number }[];
+  readonly domains: readonly {
+    readonly domain: string;
+    readonly nodes: readonly string[];
+    readonly downMax: number;
+  }[];
 };
 
 export type PlanPreview = {
@@ -39,7 +47,11 @@ export type PlanPreview = {
 
 export type PlanRequest = Pick<CreateRun, 'pipeline' | 'cluster' | 'limit'>;
 
-export function previewPlan(state: State, { pipeline, cluster, limit }: PlanRequest, lookup: Lookup): PlanPreview {
+export function previewPlan(
+  state: State,
+  { pipeline, cluster, limit }: PlanRequest,
+  lookup: Lookup,
+): PlanPreview {
   const selection = selectRoles(state, pipeline, cluster, limit, lookup);
   const warnings: string[] = [];
   const roleStates = new Map<string, RoleState>();
@@ -47,7 +59,9 @@ export function previewPlan(state: State, { pipeline, cluster, limit }: PlanRequ
     const { name } = role.role;
     const leader = usesLeader(pipeline, name) ? leaderFor(state, cluster, role, lookup) : undefined;
     if (leader?.kind === 'gone') {
-      warnings.push(`the leader of role ${name} is ${leader.node}, but ${leader.reason}: the run would be held`);
+      warnings.push(
+        `the leader of role ${name} is ${leader.node}, but ${leader.reason}: the run would be held`,
+      );
     }
     const leads = leader === undefined || leader.kind === 'gone' ? null : leader.node;
     roleStates.set(name, { name, nodes: role.nodes, leader: leads });
@@ -118,7 +132,11 @@ function previewUnit(
       gates: gatesOf(step, unit),
     })),
     waves,
-    downMax: downMaxOf(unit, by?.domains, domains.map((domain) => domain.downMax)),
+    downMax: downMaxOf(
+      unit,
+      by?.domains,
+      domains.map((domain) => domain.downMax),
+    ),
     domains,
   };
 }

@@ -2,13 +2,14 @@
  * From a run that was created to one whose nodes are known: at once, or when the nodes it waits for have
  * come. Membership is frozen here, and so is everything that an approval is bound to.
  */
-import type { Turn } from './turn.ts';
-import type { Run, State } from './state.ts';
-import { clusterOf } from './state.ts';
-import type { RoleSelection, Selection } from './selection.ts';
-import { leaderFor, selectRoles, usesLeader } from './selection.ts';
+
 import { limits } from '../../shared/limits.ts';
 import type { RolePlan } from './events.ts';
+import type { RoleSelection, Selection } from './selection.ts';
+import { leaderFor, selectRoles, usesLeader } from './selection.ts';
+import type { Run, State } from './state.ts';
+import { clusterOf } from './state.ts';
+import type { Turn } from './turn.ts';
 
 /** What is wrong with a selection, in full sentences; empty when the run can be planned. */
 export function faultsOfSelection(selection: Selection): readonly string[] {
@@ -38,15 +39,28 @@ export function planRun(turn: Turn, run: Run, selection: Selection): void {
   const gone: string[] = [];
   const elected: { role: string; node: string; reason: string }[] = [];
   for (const [name, role] of selection.roles) {
-    const leader = usesLeader(run.pipeline, name) ? leaderFor(turn.state, run.cluster, role, turn.lookup) : undefined;
+    const leader = usesLeader(run.pipeline, name)
+      ? leaderFor(turn.state, run.cluster, role, turn.lookup)
+      : undefined;
     if (leader?.kind === 'gone') {
       gone.push(`the leader of role ${name} is ${leader.node}, but ${leader.reason}`);
     }
     if (leader?.kind === 'elected') elected.push({ role: name, node: leader.node, reason: leader.reason });
-    roles[name] = { nodes: role.nodes, leader: leader === undefined || leader.kind === 'gone' ? null : leader.node };
+    roles[name] = {
+      nodes: role.nodes,
+      leader: leader === undefined || leader.kind === 'gone' ? null : leader.node,
+    };
   }
   for (const { role, node, reason } of elected) {
-    turn.emit({ type: 'LeaderElected', run: run.id, cluster: run.cluster, role, node, by: 'coordinator', reason });
+    turn.emit({
+      type: 'LeaderElected',
+      run: run.id,
+      cluster: run.cluster,
+      role,
+      node,
+      by: 'coordinator',
+      reason,
+    });
   }
   const digest = turn.lookup.digestOf(JSON.stringify([run.pipeline, run.params, roles]));
   turn.emit({ type: 'RunPlanned', run: run.id, digest, roles });
@@ -67,7 +81,8 @@ export const isGathered = (role: RoleSelection, state: State): boolean => {
 
 /** Whether the run may be created although nodes are missing, because every role that lacks some waits for them. */
 export const canWait = (selection: Selection): boolean =>
-  selection.faults.length === 0 && [...selection.roles.values()].every((role) => role.enough || mayWait(role));
+  selection.faults.length === 0 &&
+  [...selection.roles.values()].every((role) => role.enough || mayWait(role));
 
 /** Looks whether runs that wait for nodes have them now. */
 export function gatherRuns(turn: Turn): void {
@@ -100,6 +115,8 @@ export function giveUpGathering(turn: Turn, runId: string): void {
     return waitForMs !== undefined && run.createdAt + waitForMs <= turn.at && !isGathered(role, turn.state);
   });
   if (late.length === 0) return;
-  const reason = late.map((role) => `waited ${role.role.waitForMs ?? 0} ms: ${explainShortage(role)}`).join('; ');
+  const reason = late
+    .map((role) => `waited ${role.role.waitForMs ?? 0} ms: ${explainShortage(role)}`)
+    .join('; ');
   turn.emit({ type: 'RunEnded', run: run.id, state: 'failed', reason });
 }

@@ -200,8 +200,11 @@ function offerJob(turn: Turn, run: Run, member: Member, job: Job): boolean {
   if (unit.approval.kind === 'requested') return false;
   const rolling = unit.unit.strategy.kind === 'rolling';
   if (rolling && !unit.slots.has(node)) {
-    if (unit.wave < 0) turn.state.agenda.units.set(unit, run);
-    if ((unit.waveOf.get(node) ?? Number.POSITIVE_INFINITY) > unit.wave) return false;
+    if (!unit.waveOf.has(node)) {
+      // Not in a wave yet: the next one may be opened if the last is done.
+      if (unit.waveUnfinished === 0) turn.state.agenda.units.set(unit, run);
+      return false;
+    }
     awaitPlace(unit, node);
     turn.state.agenda.units.set(unit, run);
     return false;
@@ -265,4 +268,3 @@ function grant(turn: Turn, job: Job): void {
   });
   turn.effect({ kind: 'grant', node: member.node.name, job: grantedJobOf(job, turn.lookup) });
 }
-

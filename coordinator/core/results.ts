@@ -4,8 +4,8 @@
  * is recorded as stale.
  */
 import { assertNever } from '../../shared/assert.ts';
-import { limits } from '../../shared/limits.ts';
 import { parseAttemptId } from '../../shared/ids.ts';
+import { limits } from '../../shared/limits.ts';
 import type { AttemptResult } from '../../shared/messages.ts';
 import { attemptOf, markStarted, namesOf } from './agents.ts';
 import type { StoredValue } from './events.ts';
@@ -108,7 +108,11 @@ function afterInterruption(turn: Turn, job: Job, outcome: 'interrupted' | 'not-s
   const { step } = job.step;
   const names = namesOf(job);
   if (job.attempt >= Math.min(limits.retryAttemptsMax, step.retry.attempts + interruptedAttemptsMax)) {
-    turn.emit({ type: 'JobHeld', ...names, reason: `attempt ${job.attempt} was ${outcome}; no further one is made` });
+    turn.emit({
+      type: 'JobHeld',
+      ...names,
+      reason: `attempt ${job.attempt} was ${outcome}; no further one is made`,
+    });
     return;
   }
   if (outcome === 'not-started') {
@@ -129,7 +133,11 @@ function afterInterruption(turn: Turn, job: Job, outcome: 'interrupted' | 'not-s
       });
       return;
     case 'never-twice':
-      turn.emit({ type: 'JobHeld', ...names, reason: `interrupted, and it may not run twice (${job.reason ?? 'no reason given'})` });
+      turn.emit({
+        type: 'JobHeld',
+        ...names,
+        reason: `interrupted, and it may not run twice (${job.reason ?? 'no reason given'})`,
+      });
       return;
     default:
       assertNever(step.rerun);

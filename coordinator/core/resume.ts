@@ -1,7 +1,7 @@
 /** How an operator lets a held run or job go on. Each way is a decision in the journal, with who and why. */
 import { assertNever } from '../../shared/assert.ts';
-import { idOf, namesOf } from './agents.ts';
 import { requireThat } from './administration.ts';
+import { idOf, namesOf } from './agents.ts';
 import type { Command } from './commands.ts';
 import { isSettled } from './derive.ts';
 import { findJob } from './evolve-jobs.ts';
@@ -36,7 +36,13 @@ export function resumeRun(turn: Turn, command: ResumeRun): void {
 }
 
 function resumed(turn: Turn, run: Run, command: ResumeRun): void {
-  turn.emit({ type: 'RunResumed', run: run.id, how: command.how.kind, by: command.by, reason: command.reason });
+  turn.emit({
+    type: 'RunResumed',
+    run: run.id,
+    how: command.how.kind,
+    by: command.by,
+    reason: command.reason,
+  });
 }
 
 const overBudgetUnit = (run: Run): string | undefined =>
@@ -70,11 +76,30 @@ function* openFailures(run: Run): Iterable<Job> {
   }
 }
 
-function resumeFailed(turn: Turn, run: Run, command: ResumeRun, kind: 'retry-failed' | 'accept-failed'): void {
+/** Slots that nodes kept which failed within the budget: they count as unavailable until somebody accepts that. */
+export function* slotsOfLeft(run: Run): Iterable<{ unit: string; node: string }> {
+  for (const unit of run.units) {
+    for (const node of unit.slots.keys()) {
+      if (run.members.get(node)?.out != null) yield { unit: unit.unit.id, node };
+    }
+  }
+}
+
+function resumeFailed(
+  turn: Turn,
+  run: Run,
+  command: ResumeRun,
+  kind: 'retry-failed' | 'accept-failed',
+): void {
   const failures = [...openFailures(run)];
-  requireThat(failures.length > 0, 'conflict', `no job of run ${run.id} has failed that a decision could change`);
+  const kept = kind === 'accept-failed' && run.hold !== null ? [...slotsOfLeft(run)] : [];
   requireThat(
-    run.failing?.hold === true,
+    failures.length + kept.length > 0,
+    'conflict',
+    `no job of run ${run.id} has failed that a decision could change`,
+  );
+  requireThat(
+    run.failing?.hold === true || kept.length > 0,
     'conflict',
     `run ${run.id} is not held for its failures (it is ${runStateOf(run)})`,
   );
@@ -86,8 +111,10 @@ function resumeFailed(turn: Turn, run: Run, command: ResumeRun, kind: 'retry-fai
   if (kind === 'accept-failed') {
     for (const { step, member } of failures) {
       const node = member.node.name;
-      if (step.unit.slots.has(node)) turn.emit({ type: 'SlotReleased', run: run.id, unit: step.unit.unit.id, node });
+      if (step.unit.slots.has(node))
+        turn.emit({ type: 'SlotReleased', run: run.id, unit: step.unit.unit.id, node });
     }
+    for (const { unit, node } of kept) turn.emit({ type: 'SlotReleased', run: run.id, unit, node });
   }
   resumed(turn, run, command);
 }
@@ -95,11 +122,16 @@ function resumeFailed(turn: Turn, run: Run, command: ResumeRun, kind: 'retry-fai
 function elect(turn: Turn, run: Run, command: ResumeRun, node: string, named: string | null): void {
   requireThat(run.planned, 'conflict', `run ${run.id} still waits for its nodes`);
   const candidates = [...run.roles.values()].filter(
-    (role) => usesLeader(run.pipeline, role.name) && (named === null ? role.nodes.includes(node) : role.name === named),
+    (role) =>
+      usesLeader(run.pipeline, role.name) &&
+      (named === null ? role.nodes.includes(node) : role.name === named),
   );
   const [role] = candidates;
   if (role === undefined) {
-    throw new Rejection('invalid', `no role of run ${run.id} that has a leader ${named ?? `contains ${node}`}`);
+    throw new Rejection(
+      'invalid',
+      `no role of run ${run.id} that has a leader ${named ?? `contains ${node}`}`,
+    );
   }
   requireThat(
     candidates.length === 1,

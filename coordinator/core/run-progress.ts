@@ -7,7 +7,8 @@ import type { Turn } from './turn.ts';
 export function considerRun(turn: Turn, run: Run): void {
   if (run.end !== null) return;
   if (run.cancel !== null) {
-    if (run.jobsLive === 0) endRun(turn, run, 'cancelled', `cancelled by ${run.cancel.by}: ${run.cancel.reason}`);
+    if (run.jobsLive === 0)
+      endRun(turn, run, 'cancelled', `cancelled by ${run.cancel.by}: ${run.cancel.reason}`);
     return;
   }
   if (!run.planned) return;
@@ -25,18 +26,26 @@ export function considerRun(turn: Turn, run: Run): void {
   }
   if (run.jobsUnfinished === 0) {
     const out = [...run.members.values()].filter((member) => member.out !== null).length;
-    const reason = out === 0 ? 'every step is done' : `every step is done; ${out} of ${run.members.size} nodes left the run`;
+    const reason =
+      out === 0
+        ? 'every step is done'
+        : `every step is done; ${out} of ${run.members.size} nodes left the run`;
     endRun(turn, run, 'succeeded', reason);
     return;
   }
   if (run.hold?.needs === 'contact' && stuckUnit(run) === undefined) {
-    turn.emit({ type: 'RunResumed', run: run.id, how: 'continue', by: 'coordinator', reason: 'enough nodes are back' });
+    turn.emit({
+      type: 'RunResumed',
+      run: run.id,
+      how: 'continue',
+      by: 'coordinator',
+      reason: 'enough nodes are back',
+    });
     return;
   }
   if (run.hold === null && run.jobsLive === 0 && run.unitsOverBudget === 0) {
     const stuck = stuckUnit(run);
-    // Elsewhere in the run there may be work that was not handed out yet.
-    if (stuck !== undefined && stuck.jobsReady === run.jobsReady) {
+    if (stuck !== undefined && !mayGoOn(run)) {
       turn.emit({ type: 'RunHeld', run: run.id, needs: needsOf(run, stuck), reason: reasonOf(run, stuck) });
     }
   }
@@ -51,30 +60,56 @@ function endRun(turn: Turn, run: Run, state: 'succeeded' | 'failed' | 'cancelled
   turn.emit({ type: 'RunEnded', run: run.id, state, reason });
 }
 
-/** A rolling unit whose turn it is and in which no slot can ever be given as things are. */
+/**
+ * A rolling unit whose turn it is and in which no slot can ever be given as things are. A node that holds
+ * its slot and has still to go on there will give it back, and so may one whose job an operator decides.
+ */
 function stuckUnit(run: Run): UnitState | undefined {
   return run.units.find(
     (unit) =>
       unit.unit.strategy.kind === 'rolling' &&
       unit.waiting.nodes.size > 0 &&
-      (unit.unavailable.size >= unit.limits.atOnce ||
-        (unit.domains !== null && ![...domainsWaiting(unit)].some((domain) => hasDomainRoom(unit, domain)))),
+      causesOf(run, unit).every(({ cause }) => cause !== onItsWay) &&
+      isFull(unit),
   );
+}
+
+/** No node that stands in line can have a slot. */
+const isFull = (unit: UnitState): boolean =>
+  unit.unavailable.size >= unit.limits.atOnce ||
+  (unit.domains !== null && ![...domainsWaiting(unit)].some((domain) => hasDomainRoom(unit, domain)));
+
+/** Whether elsewhere in the run there is work that only was not handed out yet, or waits for its node's link. */
+function mayGoOn(run: Run): boolean {
+  for (const member of run.members.values()) {
+    if (member.node.administration !== 'in-service') continue;
+    for (const index of member.ready) {
+      const unit = present(run.steps[index], 'step').unit;
+      const node = member.node.name;
+      if (unit.approval.kind === 'requested') continue;
+      if (unit.unit.strategy.kind === 'parallel' || unit.slots.has(node)) return true;
+      if (unit.waveOf.has(node) ? !isFull(unit) : unit.waveUnfinished === 0) return true;
+    }
+  }
+  return false;
 }
 
 function domainsWaiting(unit: UnitState): ReadonlySet<string> {
   return new Set([...unit.waiting.nodes].map((node) => unit.domains?.get(node) ?? ''));
 }
 
+const onItsWay = 'holds its slot';
+
 function causesOf(run: Run, unit: UnitState): readonly { node: string; cause: string; comesBack: boolean }[] {
   return [...unit.unavailable].map((node) => {
     const member = present(run.members.get(node), `member ${node}`);
-    if (member.out !== null || unit.failed.has(node)) return { node, cause: 'failed here', comesBack: false };
+    const failed = member.out !== null || unit.failed.has(node);
+    if (failed && unit.slots.has(node)) return { node, cause: 'failed here', comesBack: false };
     if (member.node.administration !== 'in-service') {
       return { node, cause: `is ${member.node.administration}`, comesBack: false };
     }
     if (member.node.contact === 'unreachable') return { node, cause: 'is unreachable', comesBack: true };
-    return { node, cause: 'holds its slot', comesBack: false };
+    return { node, cause: onItsWay, comesBack: false };
   });
 }
 

@@ -1,6 +1,7 @@
 /** Approvals, cancels and archiving: what operators do to a run as a whole. Resuming is in resume.ts. */
-import { attemptOf } from './agents.ts';
+
 import { requireThat } from './administration.ts';
+import { attemptOf } from './agents.ts';
 import type { Command } from './commands.ts';
 import type { Run, UnitState } from './state.ts';
 import { runStateOf } from './state.ts';
@@ -53,7 +54,11 @@ function requestedUnit(run: Run, id: string | null): UnitState {
   if (only === undefined) {
     throw new Rejection('conflict', `run ${run.id} does not wait for an approval (it is ${runStateOf(run)})`);
   }
-  requireThat(requested.length === 1, 'usage', `run ${run.id} waits for several approvals: name one of ${names}`);
+  requireThat(
+    requested.length === 1,
+    'usage',
+    `run ${run.id} waits for several approvals: name one of ${names}`,
+  );
   return only;
 }
 

@@ -9,8 +9,8 @@ import { referencesInTemplate, referencesOf } from '../../shared/expressions/eva
 import type { ScopeValue } from '../../shared/expressions/scope.ts';
 import { toScopeParams, toScopeValue, toScopeValueOnce } from '../../shared/expressions/scope.ts';
 import type { Lookup } from './commands.ts';
-import type { StoredValue } from './events.ts';
 import { isSettled } from './derive.ts';
+import type { StoredValue } from './events.ts';
 import { effectiveParams } from './params.ts';
 import type { Job, Run, State, StepState } from './state.ts';
 import { leaderKeyOf } from './state.ts';
@@ -74,7 +74,10 @@ function rolesScope(run: Run, step: StepState, lookup: Lookup): ScopeMap {
 
 const outputsScope = (job: Job, lookup: Lookup): ScopeMap =>
   new Map(
-    Object.entries(job.outputs ?? {}).map(([name, stored]) => [name, toScopeValue(plainValueOf(stored, lookup))]),
+    Object.entries(job.outputs ?? {}).map(([name, stored]) => [
+      name,
+      toScopeValue(plainValueOf(stored, lookup)),
+    ]),
   );
 
 /** Outputs of other steps: `steps.X.outputs` where one node ran it, `steps.X.nodes["n"].outputs` always. */
@@ -97,9 +100,7 @@ function stepsScope(run: Run, reader: StepState, names: ReadonlySet<string>, loo
     const finished = [...source.jobs.values()].every(isSettled);
     steps.set(
       name,
-      finished
-        ? shared(reader, `steps.${name}`, () => stepScope(source, lookup))
-        : stepScope(source, lookup),
+      finished ? shared(reader, `steps.${name}`, () => stepScope(source, lookup)) : stepScope(source, lookup),
     );
   }
   return steps;
@@ -143,7 +144,10 @@ export function scopeOf(state: State, job: Job, reads: Reads, lookup: Lookup): S
   const scope: Record<string, ScopeValue> = {};
   if (reads.roots.has('params')) {
     const values = Object.fromEntries(
-      [...effectiveParams(run, job.member.node)].map(([name, layered]) => [name, plainValueOf(layered.value, lookup)]),
+      [...effectiveParams(run, job.member.node)].map(([name, layered]) => [
+        name,
+        plainValueOf(layered.value, lookup),
+      ]),
     );
     scope.params = toScopeParams(values, run.pipeline.params);
   }

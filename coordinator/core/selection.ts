@@ -43,7 +43,8 @@ function inOrder(pipeline: Pipeline): readonly RoleDeclaration[] {
 }
 
 /** Reachable and in service first: they are taken when there are more than needed. */
-const isUsable = (node: Node): boolean => node.contact !== 'unreachable' && node.administration === 'in-service';
+const isUsable = (node: Node): boolean =>
+  node.contact !== 'unreachable' && node.administration === 'in-service';
 
 export function selectRoles(
   state: State,
@@ -71,7 +72,8 @@ export function selectRoles(
     const leader = state.leaders.get(leaderKeyOf(cluster, role.name));
     const chosen = role.count === undefined ? matched : spreadOver(matched, role.count, role.spread, leader);
     for (const node of matched) {
-      if (!chosen.includes(node)) others.push({ node: node.name, because: `${role.name} has its ${role.count} nodes` });
+      if (!chosen.includes(node))
+        others.push({ node: node.name, because: `${role.name} has its ${role.count} nodes` });
     }
     const needed = role.optional ? 0 : (role.count ?? 1);
     roles.set(role.name, {
@@ -97,7 +99,8 @@ function whyNot(
   missing: Map<string, number>,
   faults: string[],
 ): string | null {
-  if (node.administration === 'retired' || node.administration === 'quarantined') return `it is ${node.administration}`;
+  if (node.administration === 'retired' || node.administration === 'quarantined')
+    return `it is ${node.administration}`;
   const facts = node.factsDigest === null ? undefined : lookup.facts(node.factsDigest);
   for (const [what, text] of [
     ['select', role.select],
@@ -175,7 +178,8 @@ export function leaderFor(
   const kept = state.leaders.get(leaderKeyOf(cluster, role.name));
   if (kept !== undefined) {
     if (nodes.includes(kept)) return { kind: 'kept', node: kept };
-    const because = selection.others.find((other) => other.node === kept)?.because ?? 'it is not known any more';
+    const because =
+      selection.others.find((other) => other.node === kept)?.because ?? 'it is not known any more';
     return { kind: 'gone', node: kept, reason: because };
   }
   const members = nodes.map((name) => present(state.nodes.get(name), `node ${name}`));
@@ -194,7 +198,11 @@ type Key = string | number | boolean | null;
 function preferenceOf(node: Node, role: RoleDeclaration, lookup: Lookup): Key {
   if (role.prefer === undefined) return null;
   const facts = node.factsDigest === null ? undefined : lookup.facts(node.factsDigest);
-  const result = evaluatePreference(role.prefer, { name: node.name, labels: node.labels, facts: facts ?? {} });
+  const result = evaluatePreference(role.prefer, {
+    name: node.name,
+    labels: node.labels,
+    facts: facts ?? {},
+  });
   return result.ok ? result.value : null;
 }
 

@@ -2,8 +2,9 @@
  * Who may be unavailable next: candidates of a unit in order of rank, under the bound in total, per failure
  * domain and in the number of domains. Finding the next one looks at the heads of queues, never at all nodes.
  */
-import type { Node, Run, UnitState, Waiting } from './state.ts';
+
 import { popHeap, pushHeap } from './heap.ts';
+import type { Node, Run, UnitState, Waiting } from './state.ts';
 
 const smaller = (a: number, b: number): boolean => a < b;
 
@@ -35,6 +36,8 @@ function headOf(unit: UnitState, line: number[]): string | undefined {
 export const hasDomainRoom = (unit: UnitState, domain: string): boolean => {
   const { strategy } = unit.unit;
   if (strategy.kind !== 'rolling' || strategy.by === undefined) return true;
+  // Accidents may have opened more domains than allowed: then nobody is added, wherever it stands.
+  if (unit.unavailableByDomain.size > strategy.by.domains) return false;
   const count = unit.unavailableByDomain.get(domain) ?? 0;
   if (count > 0) return strategy.by.perDomain === undefined || count < strategy.by.perDomain;
   return unit.unavailableByDomain.size < strategy.by.domains;
@@ -80,7 +83,8 @@ function nextInClosedDomain(unit: UnitState): string | undefined {
 
 const lowest = (unit: UnitState, nodes: readonly string[]): string | undefined =>
   nodes.reduce<string | undefined>(
-    (best, node) => (best === undefined || (unit.rank.get(node) ?? 0) < (unit.rank.get(best) ?? 0) ? node : best),
+    (best, node) =>
+      best === undefined || (unit.rank.get(node) ?? 0) < (unit.rank.get(best) ?? 0) ? node : best,
     undefined,
   );
 

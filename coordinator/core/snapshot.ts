@@ -8,7 +8,18 @@ import { deriveRun } from './derive.ts';
 import { emptyState } from './empty.ts';
 import type { StoredValue } from './events.ts';
 import { layoutRun, newJob } from './layout.ts';
-import type { ArchivedRun, Endpoint, Job, Member, Node, Run, State, StepState, Token, UnitState } from './state.ts';
+import type {
+  ArchivedRun,
+  Endpoint,
+  Job,
+  Member,
+  Node,
+  Run,
+  State,
+  StepState,
+  Token,
+  UnitState,
+} from './state.ts';
 
 export const snapshotFormat = 1;
 
@@ -31,7 +42,9 @@ type UnitDocument = Pick<UnitState, 'approval' | 'nodes' | 'wave' | 'pauseUntil'
   readonly waveOf: readonly (readonly [string, number])[];
 };
 
-type StepDocument = Pick<StepState, 'opened'> & { readonly facts: readonly (readonly [string, string])[] | null };
+type StepDocument = Pick<StepState, 'opened'> & {
+  readonly facts: readonly (readonly [string, string])[] | null;
+};
 
 const runFields = [
   'id',
@@ -55,7 +68,11 @@ const runFields = [
 ] as const satisfies readonly (keyof Run)[];
 
 type RunDocument = Pick<Run, (typeof runFields)[number]> & {
-  readonly roles: readonly { readonly name: string; readonly nodes: readonly string[]; readonly leader: string | null }[];
+  readonly roles: readonly {
+    readonly name: string;
+    readonly nodes: readonly string[];
+    readonly leader: string | null;
+  }[];
   readonly members: readonly (readonly [string, string | null, boolean])[];
   readonly units: readonly UnitDocument[];
   readonly steps: readonly StepDocument[];
@@ -120,7 +137,10 @@ const nodeDocument = ({ live: _live, credit: _credit, ...node }: Node): NodeDocu
 function* runShards(run: Run): Iterable<readonly [string, unknown]> {
   const jobs = run.steps.flatMap((step) => [...step.jobs.values()].map(jobDocument));
   const document: RunDocument = {
-    ...(Object.fromEntries(runFields.map((field) => [field, run[field]])) as Pick<Run, (typeof runFields)[number]>),
+    ...(Object.fromEntries(runFields.map((field) => [field, run[field]])) as Pick<
+      Run,
+      (typeof runFields)[number]
+    >),
     roles: [...run.roles.values()],
     members: [...run.members.values()].map(({ node, out, accepted }) => [node.name, out, accepted]),
     units: run.units.map((unit) => ({
@@ -143,7 +163,14 @@ function* runShards(run: Run): Iterable<readonly [string, unknown]> {
   }
 }
 
-const jobDocument = ({ run: _run, step, member, blockers: _blockers, admitted: _admitted, ...job }: Job): JobDocument => ({
+const jobDocument = ({
+  run: _run,
+  step,
+  member,
+  blockers: _blockers,
+  admitted: _admitted,
+  ...job
+}: Job): JobDocument => ({
   ...job,
   step: step.index,
   node: member.node.name,
@@ -191,7 +218,10 @@ function readRun(state: State, id: string, read: (name: string) => unknown): voi
   const document = read(`run-${id}`) as RunDocument;
   const members = new Map(document.members.map(([node, out, accepted]) => [node, { out, accepted }]));
   const run: Run = {
-    ...(Object.fromEntries(runFields.map((field) => [field, document[field]])) as Pick<Run, (typeof runFields)[number]>),
+    ...(Object.fromEntries(runFields.map((field) => [field, document[field]])) as Pick<
+      Run,
+      (typeof runFields)[number]
+    >),
     roles: new Map(document.roles.map((role) => [role.name, { ...role }])),
     members: new Map(),
     units: [],
@@ -228,7 +258,11 @@ function readRun(state: State, id: string, read: (name: string) => unknown): voi
 }
 
 /** A node that was removed after the run had ended is shown as it was named. */
-function memberFrom(state: State, name: string, stored: { out: string | null; accepted: boolean } | undefined): Member {
+function memberFrom(
+  state: State,
+  name: string,
+  stored: { out: string | null; accepted: boolean } | undefined,
+): Member {
   const node = state.nodes.get(name) ?? removedNode(name);
   return { node, out: stored?.out ?? null, accepted: stored?.accepted ?? false, ready: [] };
 }

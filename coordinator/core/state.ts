@@ -88,7 +88,11 @@ export type Endpoint = {
 
 export type RoleState = { readonly name: string; nodes: readonly string[]; leader: string | null };
 
-export type RunEnd = { readonly state: 'succeeded' | 'failed' | 'cancelled'; readonly at: number; readonly reason: string };
+export type RunEnd = {
+  readonly state: 'succeeded' | 'failed' | 'cancelled';
+  readonly at: number;
+  readonly reason: string;
+};
 
 export type Run = {
   readonly id: string;
@@ -110,7 +114,12 @@ export type Run = {
   cancel: { readonly by: string; readonly reason: string; readonly at: number } | null;
   hold: { readonly needs: 'decision' | 'contact'; readonly reason: string; readonly at: number } | null;
   /** A unit had more failures than allowed: nothing more is granted. */
-  failing: { readonly unit: string; readonly reason: string; readonly hold: boolean; readonly at: number } | null;
+  failing: {
+    readonly unit: string;
+    readonly reason: string;
+    readonly hold: boolean;
+    readonly at: number;
+  } | null;
   readonly roles: Map<string, RoleState>;
   readonly members: Map<string, Member>;
   readonly units: UnitState[];
@@ -239,7 +248,11 @@ export type Grant = {
   readonly mode: JobMode;
   readonly task: number;
   readonly inputs: Readonly<Record<string, StoredValue>>;
-  readonly provides?: { readonly service: string; readonly port: number | null; readonly address: string | null };
+  readonly provides?: {
+    readonly service: string;
+    readonly port: number | null;
+    readonly address: string | null;
+  };
 };
 
 export type Job = {
@@ -320,11 +333,21 @@ export function runStateOf(run: Run): RunStateName {
   if (run.startedAt === null) return 'queued';
   if (run.unitsOverBudget > 0) return 'paused';
   if (run.jobsLive === 0 && run.approvalsPending > 0) return 'waiting-for-approval';
-  if (run.jobsLive === 0 && run.jobsHeld > 0 && run.jobsReady === 0) return 'held';
+  if (run.jobsLive === 0 && run.jobsHeld > 0 && run.jobsReady === jobsInLine(run)) return 'held';
   return 'running';
 }
 
-export type NodeStateName = 'ready' | 'busy' | 'unreachable' | 'cordoned' | 'maintenance' | 'quarantined' | 'retired';
+/** Ready jobs that wait for a place which only another job of the run can free. */
+const jobsInLine = (run: Run): number => run.units.reduce((sum, unit) => sum + unit.waiting.nodes.size, 0);
+
+export type NodeStateName =
+  | 'ready'
+  | 'busy'
+  | 'unreachable'
+  | 'cordoned'
+  | 'maintenance'
+  | 'quarantined'
+  | 'retired';
 
 /** What an operator did to a node is said before what its link does; away for a moment still counts as there. */
 export function nodeStateOf(node: Node): NodeStateName {

@@ -49,7 +49,7 @@ export function refreshAvailability(state: State, run: Run, unit: UnitState, mem
 export function wakeRun(state: State, run: Run): void {
   state.agenda.runs.add(run);
   for (const member of run.members.values()) if (member.ready.length > 0) state.agenda.nodes.add(member.node);
-  for (const unit of run.units) if (unit.waiting.nodes.size > 0) state.agenda.units.set(unit, run);
+  for (const unit of run.units) if (unit.jobsReady > 0) state.agenda.units.set(unit, run);
 }
 
 /** After a node's contact or administration changed. */
@@ -179,7 +179,12 @@ export function enableAll(state: State, run: Run): void {
 }
 
 /** The job ends for good, and what waited for it goes on. */
-export function finishJob(state: State, job: Job, next: 'succeeded' | 'skipped' | 'cancelled', reason: string | null): void {
+export function finishJob(
+  state: State,
+  job: Job,
+  next: 'succeeded' | 'skipped' | 'cancelled',
+  reason: string | null,
+): void {
   setJobState(state, job, next);
   job.grant = null;
   job.lostAs = null;

@@ -12,10 +12,17 @@ export function openWave(turn: Turn, run: Run, unit: UnitState): boolean {
   if (target === undefined) return false;
   const usable = (node: string): boolean => {
     const member = present(run.members.get(node), `member ${node}`);
-    return member.out === null && member.node.contact === 'connected' && member.node.administration === 'in-service';
+    return (
+      member.out === null &&
+      member.node.contact === 'connected' &&
+      member.node.administration === 'in-service'
+    );
   };
   const left = unit.nodes.filter((node) => !unit.waveOf.has(node));
-  const chosen = [...left.filter(usable), ...left.filter((node) => !usable(node))].slice(0, target - unit.waveOf.size);
+  const chosen = [...left.filter(usable), ...left.filter((node) => !usable(node))].slice(
+    0,
+    target - unit.waveOf.size,
+  );
   turn.emit({ type: 'WaveOpened', run: run.id, unit: unit.unit.id, wave, nodes: chosen });
   return true;
 }

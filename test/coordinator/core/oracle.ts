@@ -1,0 +1,291 @@
+/**
+ * A deliberately simple judge of the journal: it keeps every event, recomputes from scratch what each event
+ * was allowed to assume, and knows nothing of counters, queues or slots as the core keeps them.
+ */
+import type { Event } from '../../../coordinator/core/events.ts';
+import type { Pipeline, Step, Target, Unit } from '../../../shared/pipeline/model.ts';
+
+type RoleMembers = { nodes: readonly string[]; leader: string | null };
+type Attempt = { number: number; live: boolean; outcome: string | null };
+type NodeKnown = { rack: string; unreachable: boolean; inService: boolean };
+
+export class Oracle {
+  #seq = 0;
+  readonly #nodes = new Map<string, NodeKnown>();
+  readonly #pipelines = new Map<string, Pipeline>();
+  readonly #roles = new Map<string, Map<string, RoleMembers>>();
+  readonly #ended = new Set<string>();
+  readonly #out = new Set<string>();
+  readonly #approved = new Set<string>();
+  readonly #settled = new Set<string>();
+  readonly #failed = new Set<string>();
+  readonly #attempts = new Map<string, Attempt[]>();
+  readonly #slots = new Map<string, Set<string>>();
+  readonly #mayRepeat = new Map<string, boolean>();
+  readonly #waves = new Map<string, Map<string, number>>();
+  readonly #stopped = new Set<string>();
+
+  check(event: Event): void {
+    this.#seq += 1;
+    this.#require(event.seq === this.#seq, `P5: seq ${event.seq} follows ${this.#seq - 1}`);
+    switch (event.type) {
+      case 'NodeConnected':
+        this.#nodes.set(event.node, {
+          rack: event.labels.rack ?? '(none)',
+          unreachable: false,
+          inService: this.#nodes.get(event.node)?.inService ?? true,
+        });
+        return;
+      case 'NodeUnreachable':
+        this.#node(event.node).unreachable = true;
+        return;
+      case 'NodeAdministered':
+        this.#node(event.node).inService = event.administration === 'in-service';
+        return;
+      case 'RunCreated':
+        this.#pipelines.set(event.run, event.pipeline);
+        this.#roles.set(event.run, new Map());
+        return;
+      case 'RunPlanned':
+        this.#roles.set(
+          event.run,
+          new Map(Object.entries(event.roles).map(([name, role]) => [name, { ...role }])),
+        );
+        return;
+      case 'LeaderElected': {
+        const role = this.#roles.get(event.run)?.get(event.role);
+        if (role !== undefined) role.leader = event.node;
+        return;
+      }
+      case 'ApprovalGiven':
+        this.#approved.add(`${event.run}/${event.unit}`);
+        return;
+      case 'WaveOpened':
+        this.#checkWave(event.run, event.unit, event.nodes);
+        return;
+      case 'SlotTaken':
+        this.#checkSlot(event.run, event.unit, event.node);
+        return;
+      case 'SlotReleased':
+        this.#slots.get(`${event.run}/${event.unit}`)?.delete(event.node);
+        return;
+      case 'JobGranted':
+        this.#checkGrant(event);
+        return;
+      case 'AttemptEnded':
+        this.#endAttempt(event);
+        return;
+      case 'JobSkipped':
+        this.#settled.add(jobOf(event));
+        return;
+      case 'JobFailed':
+        this.#failed.add(jobOf(event));
+        return;
+      case 'JobRequeued':
+        this.#mayRepeat.set(jobOf(event), true);
+        return;
+      case 'JobDecided':
+        this.#decide(event);
+        return;
+      case 'RunFailing':
+        this.#stopped.add(event.run);
+        return;
+      case 'RunHeld':
+        this.#stopped.add(event.run);
+        return;
+      case 'RunCancelRequested':
+        this.#stopped.add(`${event.run} for good`);
+        return;
+      case 'RunResumed':
+        this.#resume(event);
+        return;
+      case 'NodeLeft':
+        this.#out.add(`${event.run}/${event.node}`);
+        return;
+      case 'RunEnded':
+        this.#ended.add(event.run);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #require(condition: boolean, message: string): asserts condition {
+    if (!condition) throw new Error(message);
+  }
+
+  #node(name: string): NodeKnown {
+    const node = this.#nodes.get(name);
+    this.#require(node !== undefined, `unknown node ${name}`);
+    return node;
+  }
+
+  #unitOf(run: string, step: string): Unit {
+    const unit = this.#pipelines.get(run)?.units.find((one) => one.steps.some(({ id }) => id === step));
+    this.#require(unit !== undefined, `unit of ${step}`);
+    return unit;
+  }
+
+  #step(run: string, id: string): Step {
+    const step = this.#unitOf(run, id).steps.find((one) => one.id === id);
+    this.#require(step !== undefined, `step ${id}`);
+    return step;
+  }
+
+  #nodesOf(run: string, targets: readonly Target[]): ReadonlySet<string> {
+    const nodes = new Set<string>();
+    for (const { role, who } of targets) {
+      const members = this.#roles.get(run)?.get(role);
+      for (const node of members?.nodes ?? []) {
+        if (who === 'all' || (who === 'leader') === (node === members?.leader)) nodes.add(node);
+      }
+    }
+    return nodes;
+  }
+
+  #isSettled(run: string, step: string, node: string): boolean {
+    return this.#settled.has(`${run}/${step}/${node}`) || this.#out.has(`${run}/${node}`);
+  }
+
+  #checkGrant(event: Extract<Event, { type: 'JobGranted' }>): void {
+    const { run, node } = event;
+    const id = jobOf(event);
+    const step = this.#step(run, event.step);
+    const unit = this.#unitOf(run, event.step);
+    this.#require(!this.#ended.has(run), `P1: ${id} granted after the run ended`);
+    this.#require(!this.#stopped.has(run), `P1: ${id} granted while the run is failing or held`);
+    this.#require(!this.#stopped.has(`${run} for good`), `P1: ${id} granted while the run is cancelled`);
+    this.#require(!this.#out.has(`${run}/${node}`), `P1: ${id} granted to a node that left`);
+    this.#require(
+      this.#nodesOf(run, step.on).has(node),
+      `P1: ${id} granted to a node that is not in the step`,
+    );
+    for (const need of step.needs) {
+      const nodes = this.#nodesOf(run, this.#step(run, need.step).on);
+      for (const other of nodes) {
+        if (need.sameNode && other !== node) continue;
+        this.#require(
+          this.#isSettled(run, need.step, other),
+          `P1: ${id} granted before ${need.step} on ${other}`,
+        );
+      }
+    }
+    if (unit.approve !== undefined) {
+      this.#require(this.#approved.has(`${run}/${unit.id}`), `P1: ${id} granted without approval`);
+    }
+    if (unit.strategy.kind === 'rolling') {
+      this.#require(
+        this.#slots.get(`${run}/${unit.id}`)?.has(node) === true,
+        `P8: ${id} granted without a slot`,
+      );
+    }
+    const attempts = this.#attempts.get(id) ?? [];
+    const last = attempts.at(-1);
+    this.#require(last === undefined || !last.live, `P2: ${id} has two live attempts`);
+    this.#require(event.attempt > (last?.number ?? 0), `P2: ${id} attempt ${event.attempt} again`);
+    if (last !== undefined) {
+      this.#require(this.#mayRepeat.get(id) === true, `P2: ${id} repeated without evidence or a decision`);
+      this.#mayRepeat.set(id, false);
+    }
+    for (const [other, list] of this.#attempts) {
+      const busy = other.endsWith(`/${node}`) && list.at(-1)?.live === true;
+      this.#require(!busy, `${node} has two jobs: ${id} and ${other}`);
+    }
+    attempts.push({ number: event.attempt, live: true, outcome: null });
+    this.#attempts.set(id, attempts);
+  }
+
+  #endAttempt(event: Extract<Event, { type: 'AttemptEnded' }>): void {
+    const id = jobOf(event);
+    const last = this.#attempts.get(id)?.at(-1);
+    this.#require(last?.live === true, `P2: ${id} ended without a live attempt`);
+    last.number = event.attempt;
+    if (!event.final) return;
+    last.live = false;
+    last.outcome = event.outcome;
+    if (event.outcome === 'succeeded' || event.outcome === 'cancelled') this.#settled.add(id);
+    else if (event.outcome === 'failed' || event.outcome === 'timed-out') this.#failed.add(id);
+    else if (event.outcome === 'interrupted') {
+      const { rerun } = this.#step(event.run, event.step);
+      this.#mayRepeat.set(id, rerun !== 'never-twice');
+    } else this.#mayRepeat.set(id, true);
+  }
+
+  #decide(event: Extract<Event, { type: 'JobDecided' }>): void {
+    const id = jobOf(event);
+    const last = this.#attempts.get(id)?.at(-1);
+    if (last !== undefined) last.live = false;
+    this.#failed.delete(id);
+    if (event.as === 'succeeded') this.#settled.add(id);
+    else if (event.as === 'failed') this.#failed.add(id);
+    else this.#mayRepeat.set(id, true);
+  }
+
+  #resume(event: Extract<Event, { type: 'RunResumed' }>): void {
+    this.#stopped.delete(event.run);
+    for (const id of [...this.#failed]) {
+      if (!id.startsWith(`${event.run}/`)) continue;
+      const node = id.slice(id.lastIndexOf('/') + 1);
+      if (this.#out.has(`${event.run}/${node}`)) continue;
+      if (event.how === 'retry-failed') {
+        this.#failed.delete(id);
+        this.#mayRepeat.set(id, true);
+      } else if (event.how === 'accept-failed') this.#out.add(`${event.run}/${node}`);
+    }
+  }
+
+  #checkWave(run: string, unitId: string, nodes: readonly string[]): void {
+    const waves = this.#waves.get(`${run}/${unitId}`) ?? new Map<string, number>();
+    const unit = this.#pipelines.get(run)?.units.find(({ id }) => id === unitId);
+    const last = unit?.steps.at(-1);
+    this.#require(last !== undefined, `unit ${unitId}`);
+    for (const earlier of waves.keys()) {
+      this.#require(
+        this.#isSettled(run, last.id, earlier),
+        `waves: ${unitId} goes on before ${earlier} is done`,
+      );
+    }
+    for (const node of nodes) waves.set(node, waves.size);
+    this.#waves.set(`${run}/${unitId}`, waves);
+  }
+
+  #checkSlot(run: string, unitId: string, node: string): void {
+    const unit = this.#pipelines.get(run)?.units.find(({ id }) => id === unitId);
+    this.#require(unit?.strategy.kind === 'rolling', `P8: slot in ${unitId}`);
+    const { strategy } = unit;
+    const nodes = this.#nodesOf(run, unit.on);
+    const slots = this.#slots.get(`${run}/${unitId}`) ?? new Set<string>();
+    this.#slots.set(`${run}/${unitId}`, slots);
+    slots.add(node);
+    const down = [...nodes].filter((name) => {
+      const known = this.#node(name);
+      return slots.has(name) || known.unreachable || !known.inService;
+    });
+    const { maxUnavailable, by } = strategy;
+    const max =
+      'count' in maxUnavailable
+        ? maxUnavailable.count
+        : Math.max(1, Math.floor((maxUnavailable.percent * nodes.size) / 100));
+    this.#require(down.length <= max, `P8: ${down.join(', ')} are down in ${unitId}, ${max} may be`);
+    if (by === undefined) return;
+    const racks = new Map<string, number>();
+    for (const name of down) {
+      const { rack } = this.#node(name);
+      racks.set(rack, (racks.get(rack) ?? 0) + 1);
+    }
+    this.#require(
+      racks.size <= by.domains,
+      `P8: ${racks.size} racks are down in ${unitId}, ${by.domains} may be`,
+    );
+    // Accidents in another rack are not this slot's doing.
+    const { rack } = this.#node(node);
+    const count = racks.get(rack) ?? 0;
+    this.#require(
+      by.perDomain === undefined || count <= by.perDomain,
+      `P8: ${count} nodes of ${rack} are down`,
+    );
+  }
+}
+
+const jobOf = (event: { run: string; step: string; node: string }): string =>
+  `${event.run}/${event.step}/${event.node}`;

@@ -1,0 +1,200 @@
+/**
+ * Random pipelines, clusters, outcomes and interleavings against the oracle: promises P1, P2, P5 and P8 hold
+ * after every event, every counter equals what can be computed from nothing, and every run ends once faults
+ * stop. A failure names its seed: LOCKSTEP_SEED=n runs only that one.
+ */
+import t from 'tap';
+import { emptyState } from '../../../coordinator/core/empty.ts';
+import { evolve } from '../../../coordinator/core/evolve.ts';
+import { explainRun } from '../../../coordinator/core/explain.ts';
+import { runStateOf } from '../../../coordinator/core/state.ts';
+import { dumpState, throughSnapshot } from './dump.ts';
+import { Oracle } from './oracle.ts';
+import { Random, randomPipeline } from './random-pipeline.ts';
+import { World } from './world.ts';
+
+const only = process.env.LOCKSTEP_SEED;
+const seeds = only === undefined ? Array.from({ length: 30_000 }, (_, seed) => seed + 1) : [Number(only)];
+
+/** One story: a cluster, one to three runs, and things that happen to them. */
+function play(seed: number): World {
+  const random = new Random(seed);
+  const world = new World();
+  world.grantsPerTurn = 1 + random.below(5);
+  const oracle = new Oracle();
+  world.onEvent = (event) => {
+    if (only !== undefined) console.error(JSON.stringify(event).slice(0, 300));
+    oracle.check(event);
+  };
+  for (const event of world.events) oracle.check(event);
+  const names = Array.from({ length: 2 + random.below(7) }, (_, index) => `n${index + 1}`);
+  for (const [index, name] of names.entries()) {
+    world.connect(name, { rack: `r${index % 3}`, kind: index % 2 === 0 ? 'even' : 'odd' });
+  }
+  const runs = 1 + random.below(3);
+  for (let count = 0; count < runs; count += 1) {
+    const fault = world.run(randomPipeline(random));
+    if (fault !== undefined) throw new Error(fault);
+  }
+  for (let step = 0; step < 150 && world.state.activeRuns.size > 0; step += 1) act(world, random, names);
+  compare(world);
+  calm(world, names);
+  return world;
+}
+
+function act(world: World, random: Random, names: readonly string[]): void {
+  const node = random.pick(names);
+  const known = world.state.nodes.get(node);
+  const held = world.attemptOn(node) !== undefined;
+  const kind = random.below(100);
+  if (known === undefined) return;
+  if (kind < 55) {
+    if (!held) world.pull(node);
+    else if (random.chance(0.3)) world.start(node);
+    else if (known.contact === 'connected') {
+      const outcome = random.pick([
+        'succeeded',
+        'succeeded',
+        'succeeded',
+        'failed',
+        'timed-out',
+        'interrupted',
+        'not-started',
+      ] as const);
+      const job = world.held.get(node)?.[0]?.job;
+      if (outcome === 'failed' && (job?.attemptsMax ?? 1) > 1) world.retry(node);
+      else world.finish(node, outcome);
+    }
+  } else if (kind < 65) {
+    if (known.contact === 'connected') world.disconnect(node);
+    else world.connect(node);
+  } else if (kind < 72) world.wait(random.pick([500, 5_000, 61_000]));
+  else if (kind < 76) {
+    world.command({
+      type: 'AdministerNode',
+      node,
+      administration: random.pick(['in-service', 'in-service', 'cordoned', 'maintenance'] as const),
+      by: 'operator:test',
+      reason: 'test',
+    });
+  } else if (kind < 78) {
+    // The state folder is gone: a new life under the same name, after the old one was given up.
+    if (known.contact === 'unreachable') {
+      world.held.delete(node);
+      world.incarnations.set(node, `inc-${node}-${world.events.length}`);
+      world.counters.set(node, 0);
+      world.connect(node);
+    }
+  } else if (kind < 82) world.obeyCancels();
+  else if (kind < 97) decideSomething(world, random);
+  else if (random.chance(0.1)) {
+    const [run] = world.state.activeRuns.values();
+    if (run !== undefined)
+      world.command({ type: 'CancelRun', run: run.id, by: 'operator:test', reason: 'test' });
+  }
+}
+
+function decideSomething(world: World, random: Random): void {
+  const by = 'operator:test';
+  for (const run of world.state.activeRuns.values()) {
+    const unit = run.units.find(({ approval }) => approval.kind === 'requested');
+    if (unit !== undefined) world.command({ type: 'ApproveUnit', run: run.id, unit: null, by, reason: '' });
+    for (const step of run.steps) {
+      for (const [node, job] of step.jobs) {
+        if (job.state !== 'held' && !(job.state === 'unknown' && random.chance(0.2))) continue;
+        const as = random.pick(['succeeded', 'failed', 'again'] as const);
+        world.command({ type: 'DecideJob', job: `${run.id}/${step.step.id}/${node}`, as, by, reason: '' });
+      }
+    }
+    if (run.hold === null) continue;
+    const kind = random.pick(['continue', 'retry-failed', 'accept-failed'] as const);
+    world.command({ type: 'ResumeRun', run: run.id, how: { kind }, by, reason: '' });
+  }
+}
+
+/** Faults stop: nodes come back, agents do what they are told, operators answer. Everything must end. */
+function calm(world: World, names: readonly string[]): void {
+  const by = 'operator:test';
+  for (let round = 0; round < 400; round += 1) {
+    if (world.state.activeRuns.size === 0) return;
+    for (const node of names) {
+      world.command({ type: 'AdministerNode', node, administration: 'in-service', by, reason: '' });
+      if (world.state.nodes.get(node)?.contact !== 'connected') world.connect(node);
+      world.obeyCancels();
+      while (world.attemptOn(node) !== undefined) world.finish(node, 'succeeded');
+      world.pull(node);
+    }
+    for (const run of [...world.state.activeRuns.values()]) {
+      for (const { unit } of run.units) {
+        world.command({ type: 'ApproveUnit', run: run.id, unit: unit.id, by, reason: '' });
+      }
+      for (const step of run.steps) {
+        for (const [node, job] of step.jobs) {
+          if (job.state !== 'held') continue;
+          world.command({
+            type: 'DecideJob',
+            job: `${run.id}/${step.step.id}/${node}`,
+            as: 'succeeded',
+            by,
+            reason: '',
+          });
+        }
+      }
+      for (const kind of ['continue', 'accept-failed'] as const) {
+        if (run.hold !== null)
+          world.command({ type: 'ResumeRun', run: run.id, how: { kind }, by, reason: '' });
+      }
+    }
+    world.wait(2_000);
+  }
+  const stuck = [...world.state.activeRuns.values()].map(
+    (run) =>
+      `${run.id} ${runStateOf(run)}: ${explainRun(world.state, run)
+        .map(({ sentence }) => sentence)
+        .join(' | ')}`,
+  );
+  throw new Error(`does not end: ${stuck.join('; ')}`);
+}
+
+function compare(world: World): void {
+  const live = dumpState(world.state);
+  const folded = emptyState();
+  for (const event of world.events) evolve(folded, event);
+  if (dumpState(folded) !== live)
+    throw new Error(`P5: the fold differs: ${firstDifference(live, dumpState(folded))}`);
+  const restored = dumpState(throughSnapshot(world.state));
+  if (restored !== live) throw new Error(`P5: a counter is wrong: ${firstDifference(live, restored)}`);
+  for (const run of world.state.activeRuns.values()) {
+    const unfinished = explainRun(world.state, run);
+    if (unfinished.some(({ sentence }) => sentence === '')) throw new Error('P10: no explanation');
+  }
+}
+
+function firstDifference(a: string, b: string): string {
+  const left = a.split('\n');
+  const right = b.split('\n');
+  const index = left.findIndex((line, at) => line !== right[at]);
+  return `line ${index}: ${left.slice(Math.max(0, index - 12), index + 2).join(' ')} ≠ ${right.slice(index, index + 2).join(' ')}`;
+}
+
+t.test('random stories keep the promises', (t) => {
+  for (const seed of seeds) {
+    try {
+      play(seed);
+    } catch (error) {
+      t.fail(`seed ${seed}: ${error instanceof Error ? error.stack : String(error)}`, {
+        reproduce: `LOCKSTEP_SEED=${seed} npx tap run test/coordinator/core/random-runs.test.ts`,
+      });
+      break;
+    }
+  }
+  t.pass(`${seeds.length} seeds`);
+  t.end();
+});
+
+t.test('the same seed gives the same journal', (t) => {
+  for (const seed of seeds.slice(0, 20)) {
+    t.equal(JSON.stringify(play(seed).events), JSON.stringify(play(seed).events), `seed ${seed}`);
+  }
+  t.end();
+});

@@ -1,0 +1,213 @@
+/**
+ * The core with everything around it played by the test: time, the journal (a list), the nodes' agents. No
+ * decision is made here; a test says what happens and looks at what the core made of it.
+ */
+import { createHash } from 'node:crypto';
+import type { Command, Decision, Effect, GrantedJob, Lookup } from '../../../coordinator/core/commands.ts';
+import { emptyState } from '../../../coordinator/core/empty.ts';
+import type { Event } from '../../../coordinator/core/events.ts';
+import { execute } from '../../../coordinator/core/execute.ts';
+import { progress } from '../../../coordinator/core/progress.ts';
+import type { State } from '../../../coordinator/core/state.ts';
+import { attemptIdOf, parseAttemptId } from '../../../shared/ids.ts';
+import type { AttemptResult, Hello, Outcome } from '../../../shared/messages.ts';
+import type { Pipeline } from '../../../shared/pipeline/model.ts';
+
+export type Held = { attempt: string; state: 'accepted' | 'running'; job: GrantedJob };
+
+export class World {
+  readonly state: State = emptyState();
+  readonly events: Event[] = [];
+  readonly facts = new Map<string, object>();
+  readonly texts = new Map<string, string>();
+  readonly secrets = new Map<string, string>();
+  /** What each agent was granted and has not ended. */
+  readonly held = new Map<string, Held[]>();
+  readonly counters = new Map<string, number>();
+  readonly incarnations = new Map<string, string>();
+  readonly results = new Map<string, number>();
+  readonly cancels: { node: string; attempt: string; reason: string }[] = [];
+  readonly rejections: string[] = [];
+  at = Date.UTC(2026, 0, 1);
+  onEvent: (event: Event, state: State) => void = () => {};
+  grantsPerTurn = 1_000;
+
+  readonly lookup: Lookup = {
+    facts: (digest) => this.facts.get(digest),
+    text: (digest) => this.texts.get(digest) ?? 'null',
+    secret: (reference) => this.secrets.get(reference) ?? 'null',
+    digestOf: (text) => `sha256:${createHash('sha256').update(text).digest('hex')}`,
+  };
+
+  constructor() {
+    this.command({ type: 'BeginReign', lineage: 'test', epoch: 1, version: '0' });
+  }
+
+  /** Executes one command and everything that follows; an error's message comes back, or undefined. */
+  command(command: Command): string | undefined {
+    const decision = execute(this.state, command, this.at, this.lookup);
+    this.take(decision);
+    this.settle();
+    return decision.ok ? undefined : decision.error.message;
+  }
+
+  settle(): void {
+    for (let turn = 0; turn < 10_000; turn += 1) {
+      const decision = progress(this.state, this.at, this.lookup, this.grantsPerTurn);
+      this.take(decision);
+      if (!decision.more) return;
+    }
+    throw new Error('the agenda never gets empty');
+  }
+
+  take(decision: Decision): void {
+    if (decision.ok) {
+      for (const { reference, value } of decision.secrets) this.secrets.set(reference, value);
+      for (const { digest, text } of decision.blobs) this.texts.set(digest, text);
+      for (const event of decision.events) {
+        this.events.push(event);
+        this.onEvent(event, this.state);
+      }
+    }
+    for (const effect of decision.effects) this.deliver(effect);
+  }
+
+  deliver(effect: Effect): void {
+    if (effect.kind === 'reject') this.rejections.push(effect.reason);
+    if (effect.kind === 'cancel') this.cancels.push(effect);
+    if (effect.kind !== 'grant') return;
+    const held = this.held.get(effect.node) ?? [];
+    this.held.set(effect.node, held);
+    if (held.some((other) => other.attempt === effect.job.attempt)) return;
+    held.push({ attempt: effect.job.attempt, state: 'accepted', job: effect.job });
+  }
+
+  wait(ms: number): void {
+    this.at += ms;
+    this.command({ type: 'Tick' });
+  }
+
+  connect(node: string, labels: Record<string, string> = {}, more: Partial<Hello> = {}): void {
+    const counter = (this.counters.get(node) ?? 0) + 1;
+    this.counters.set(node, counter);
+    const incarnation = this.incarnations.get(node) ?? `inc-${node}-1`;
+    this.incarnations.set(node, incarnation);
+    const known = this.state.nodes.get(node)?.agentLabels;
+    this.command({
+      type: 'ConnectAgent',
+      token: 'test',
+      hello: {
+        type: 'hello',
+        protocol: 1,
+        version: '0',
+        name: node,
+        labels: known ?? labels,
+        incarnation,
+        boot: 'boot-1',
+        counter,
+        diskless: false,
+        features: [],
+        address: `10.0.0.${this.counters.size}`,
+        held: (this.held.get(node) ?? []).map(({ attempt, state }) => ({ attempt, state })),
+        ...more,
+      },
+    });
+    this.pull(node);
+  }
+
+  /** Asks for a job, as an agent does when it has none. */
+  pull(node: string): void {
+    if ((this.held.get(node) ?? []).length === 0) this.command({ type: 'PullJobs', node, credit: 1 });
+  }
+
+  disconnect(node: string): void {
+    const counter = this.counters.get(node) ?? 0;
+    const incarnation = this.incarnations.get(node) ?? '';
+    this.command({ type: 'DisconnectAgent', node, incarnation, counter, reason: 'test' });
+  }
+
+  start(node: string): void {
+    const [first] = this.held.get(node) ?? [];
+    if (first === undefined || first.state === 'running') return;
+    first.state = 'running';
+    this.command({ type: 'ReportStarted', node, attempt: first.attempt, nodeAt: this.at });
+  }
+
+  /** The node's job ends like this; the agent then asks for the next one. */
+  finish(node: string, outcome: Outcome, more: Partial<AttemptResult> = {}): void {
+    const held = this.held.get(node) ?? [];
+    const first = held.shift();
+    if (first === undefined) throw new Error(`${node} has no job`);
+    this.report(node, first.attempt, outcome, more);
+    this.pull(node);
+  }
+
+  /** The attempt failed and the agent goes on with the next one of its grant. */
+  retry(node: string): void {
+    const first = this.held.get(node)?.[0];
+    const name = parseAttemptId(first?.attempt ?? '');
+    if (first === undefined || name === undefined) throw new Error(`${node} has no job`);
+    this.report(node, first.attempt, 'failed', { final: false });
+    first.attempt = attemptIdOf(name.job, name.attempt + 1);
+    first.job = { ...first.job, attempt: first.attempt, attemptsMax: first.job.attemptsMax - 1 };
+    first.state = 'accepted';
+  }
+
+  report(node: string, attempt: string, outcome: Outcome, more: Partial<AttemptResult> = {}): void {
+    const number = (this.results.get(node) ?? 0) + 1;
+    this.results.set(node, number);
+    this.command({ type: 'ReportResult', node, number, result: resultOf(attempt, outcome, this.at, more) });
+  }
+
+  run(pipeline: Pipeline, params: Record<string, unknown> = {}, cluster = 'default'): string | undefined {
+    return this.command({
+      type: 'CreateRun',
+      by: 'operator:test',
+      cluster,
+      pipeline,
+      params,
+      generated: Object.fromEntries(Object.keys(pipeline.params).map((name) => [name, 'ab'.repeat(16)])),
+      limit: null,
+      checkOnly: false,
+    });
+  }
+
+  /** The agents end what they were told to end. */
+  obeyCancels(): void {
+    for (const { node, attempt } of this.cancels.splice(0)) {
+      const held = this.held.get(node) ?? [];
+      const index = held.findIndex((other) => other.attempt === attempt);
+      if (index < 0 || this.state.nodes.get(node)?.contact !== 'connected') continue;
+      held.splice(index, 1);
+      this.report(node, attempt, 'cancelled');
+      this.pull(node);
+    }
+  }
+
+  attemptOn(node: string): string | undefined {
+    return this.held.get(node)?.[0]?.attempt;
+  }
+}
+
+export const resultOf = (
+  attempt: string,
+  outcome: Outcome,
+  at: number,
+  more: Partial<AttemptResult> = {},
+): AttemptResult => ({
+  attempt,
+  outcome,
+  final: true,
+  unchanged: false,
+  exitCode: outcome === 'succeeded' ? 0 : outcome === 'failed' ? 1 : null,
+  signal: null,
+  reason: outcome === 'succeeded' ? null : `test says ${outcome}`,
+  phase: 'run',
+  iterations: 1,
+  startedAt: at,
+  finishedAt: at,
+  durationMs: 0,
+  outputs: {},
+  logs: { stdout: 0, stderr: 0 },
+  ...more,
+});
