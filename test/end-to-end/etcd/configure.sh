@@ -1,0 +1,17 @@
+#!/bin/sh
+# Writes the configuration of this node's etcd member where Debian's package expects it.
+# in: PARAM_ADDRESS, PARAM_PEERS (NAME=URL,…), PARAM_STATE (new|existing), PARAM_TOKEN
+set -eu
+umask 077
+cat >/etc/default/etcd.new <<EOF
+ETCD_NAME=$LOCKSTEP_NODE
+ETCD_DATA_DIR=/var/lib/etcd/default
+ETCD_LISTEN_PEER_URLS=http://$PARAM_ADDRESS:2380
+ETCD_INITIAL_ADVERTISE_PEER_URLS=http://$PARAM_ADDRESS:2380
+ETCD_LISTEN_CLIENT_URLS=http://$PARAM_ADDRESS:2379,http://127.0.0.1:2379
+ETCD_ADVERTISE_CLIENT_URLS=http://$PARAM_ADDRESS:2379
+ETCD_INITIAL_CLUSTER=$PARAM_PEERS
+ETCD_INITIAL_CLUSTER_STATE=$PARAM_STATE
+ETCD_INITIAL_CLUSTER_TOKEN=$PARAM_TOKEN
+EOF
+mv /etc/default/etcd.new /etc/default/etcd
