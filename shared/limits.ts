@@ -12,6 +12,7 @@ const dayMs = 24 * 60 * 60_000;
 export const limits = {
   // Pipeline files and what is inside
   pipelineFileBytesMax: 1 * MiB,
+  pipelineModelBytesMax: 4 * MiB,
   pipelineStepsMax: 500,
   expressionLengthMax: 4 * KiB,
   expressionNodesMax: 2_000,
@@ -123,6 +124,7 @@ export const limits = {
   secretsMax: 100_000,
   secretValueBytesMax: 64 * KiB,
   secretReferenceLengthMax: 512,
+  secretsSlackBytes: 1 * MiB,
   logSegmentBytesMax: 16 * MiB,
   logSegmentSpanMs: 1 * dayMs,
   logRecordBytesMax: 64 * KiB,

@@ -8,6 +8,7 @@
  * together. Anything else is damage to what was acknowledged (a flipped bit, a foreign program, a bad disk)
  * and is refused, because cutting it would break promises silently.
  */
+import { holesIn, isUnwritten, sectorBytes } from '../../shared/disk/torn-write.ts';
 import type { LockstepError } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
 import {
@@ -44,8 +45,6 @@ export type Recovered = {
   readonly repair: Repair;
 };
 
-/** Devices write whole sectors of at least this many bytes: a hole that a crash left cannot be finer. */
-const sectorBytes = 512;
 const newline = 0x0a;
 
 /** State after a verified line; at a batch's last line (`more` 0) it is one that recovery may go back to. */
@@ -172,18 +171,13 @@ function checkHoles(
   if (bytes.length - from > limits.journalBatchBytesMax)
     throw refuse(torn.hole, 'more is missing than one batch');
 
-  for (let start = torn.hole; start !== -1; ) {
-    let end = start;
-    while (end < bytes.length && bytes[end] === 0) end += 1;
-    // A batch's first byte may stand inside a sector whose beginning was durable before.
-    const startsWhole = start % sectorBytes === 0 || start === from;
-    const endsWhole = end % sectorBytes === 0 || end === bytes.length;
-    if (!startsWhole || !endsWhole) throw refuse(start, 'NUL bytes that no crash leaves');
+  for (const hole of holesIn(bytes, torn.hole)) {
+    if (!isUnwritten(hole, from, bytes.length)) throw refuse(hole.start, 'NUL bytes that no crash leaves');
 
     // The line in which the hole ends is broken by it; the ones after it, up to the next hole, are not.
-    const nextHole = bytes.indexOf(0, end);
+    const nextHole = bytes.indexOf(0, hole.end);
     const limit = nextHole === -1 ? bytes.length : nextHole;
-    for (let offset = bytes.indexOf(newline, end) + 1; offset > 0 && offset < limit; ) {
+    for (let offset = bytes.indexOf(newline, hole.end) + 1; offset > 0 && offset < limit; ) {
       const lineEnd = bytes.indexOf(newline, offset);
       if (lineEnd === -1 || lineEnd >= limit) break;
       if (claimedBatch(bytes.toString('utf8', offset, lineEnd)) !== batch) {
@@ -191,6 +185,5 @@ function checkHoles(
       }
       offset = lineEnd + 1;
     }
-    start = nextHole;
   }
 }
