@@ -1,0 +1,211 @@
+/**
+ * `lockstep exec`: one command on many nodes, through the same machinery as any pipeline: it is a run of one
+ * step, so it waits its turn on busy nodes, is in the journal and survives a lost connection.
+ */
+import { LockstepError } from '../../../shared/errors.ts';
+import { limits } from '../../../shared/limits.ts';
+import { run as runSchema } from '../../http/resources.ts';
+import { LiveScreen } from '../live-screen.ts';
+import { readLogs } from '../log-stream.ts';
+import { exitCodeOfRun, exitCodes } from '../outcome.ts';
+import { type Answer, drawAnswers } from '../render/answers.ts';
+import { type Line, span } from '../render/line.ts';
+import { progressOf } from '../render/lists.ts';
+import { bytesOf } from '../render/log-lines.ts';
+import { formatDuration } from '../render/measures.ts';
+import { byName, selectorOf } from '../render/node-names.ts';
+import type { Run } from '../resources.ts';
+import { followRun } from '../run-follower.ts';
+import { type CommonOptions, interruption, type Session, withCoordinator } from '../session.ts';
+import { readPipeline } from '../submission.ts';
+
+export type ExecOptions = CommonOptions & {
+  readonly parallel?: number;
+  readonly timeout?: string;
+  readonly cluster: string;
+};
+
+/** One word for a POSIX shell, quoted only when it must be. */
+export const shellWord = (word: string): string =>
+  /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+
+/** One word is a script as it stands; several are a command whose arguments stay apart. */
+export const scriptOf = (words: readonly string[]): string =>
+  words.length === 1 ? (words[0] ?? '') : words.map(shellWord).join(' ');
+
+const step = 'exec';
+
+/** The pipeline that does it. A failing node stops no other one, and one that is away is left out. */
+export const execPipeline = (
+  selector: string,
+  words: readonly string[],
+  options: Omit<ExecOptions, 'cluster'>,
+): string =>
+  JSON.stringify(
+    {
+      kind: 'pipeline',
+      name: 'exec',
+      title: words.join(' ').slice(0, 100),
+      roles: { nodes: { select: selector } },
+      steps: [
+        {
+          id: step,
+          on: 'nodes',
+          run: scriptOf(words),
+          shell: ['sh'],
+          offline: 'skip',
+          ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
+          strategy: {
+            parallel: {
+              ...(options.parallel === undefined ? {} : { maxParallel: options.parallel }),
+              maxFailed: '100%',
+              maxUnknown: '100%',
+              maxUnreachable: '100%',
+            },
+          },
+        },
+      ],
+    },
+    null,
+    2,
+  );
+
+/** Nobody sees the pipeline: what is wrong with it is wrong with the words that were typed. */
+function explain(error: unknown, selector: string): unknown {
+  if (!(error instanceof LockstepError) || error.diagnostics.length === 0) return error;
+  const faults = error.diagnostics.map(({ message, expected, nearest }) =>
+    [
+      message,
+      expected === undefined ? '' : ` (expected ${expected})`,
+      nearest === undefined ? '' : ` (did you mean "${nearest}"?)`,
+    ].join(''),
+  );
+  return new LockstepError(
+    error.code,
+    `cannot run this on the nodes that \`${selector}\` selects: ${faults.join('; ')}`,
+  );
+}
+
+async function create(
+  { client }: Session,
+  selector: string,
+  words: readonly string[],
+  options: ExecOptions,
+): Promise<Run> {
+  try {
+    const { submission } = readPipeline({ file: 'exec', text: execPipeline(selector, words, options) });
+    return await client.send('POST', '/api/runs', { ...submission, cluster: options.cluster }, runSchema);
+  } catch (error) {
+    throw explain(error, selector);
+  }
+}
+
+async function readAnswers({ client }: Session, run: Run, signal: AbortSignal): Promise<Answer[]> {
+  type Written = { readonly stdout: Buffer[]; readonly stderr: Buffer[]; missingBytes: number };
+  const written = new Map<string, Written>();
+  for await (const chunk of readLogs(
+    client,
+    { run: run.id, step, tailBytes: limits.attemptLogTailBytes },
+    false,
+    signal,
+  )) {
+    let of = written.get(chunk.node);
+    if (of === undefined) {
+      of = { stdout: [], stderr: [], missingBytes: 0 };
+      written.set(chunk.node, of);
+    }
+    if (of[chunk.stream].length === 0) of.missingBytes += chunk.offset;
+    of.missingBytes += chunk.gapBytes ?? 0;
+    of[chunk.stream].push(bytesOf(chunk));
+  }
+  return [...(run.jobs ?? [])]
+    .sort((a, b) => byName(a.node, b.node))
+    .map((job) => {
+      const { stdout, stderr, missingBytes } = written.get(job.node) ?? {
+        stdout: [],
+        stderr: [],
+        missingBytes: 0,
+      };
+      return {
+        job,
+        stdout: Buffer.concat(stdout).toString('utf8'),
+        stderr: Buffer.concat(stderr).toString('utf8'),
+        missingBytes,
+      };
+    });
+}
+
+/** Waits until all nodes have answered; on a terminal one line tells how far it is. */
+async function follow(
+  { client, terminal }: Session,
+  created: Run,
+  isQuiet: boolean,
+  signal: AbortSignal,
+): Promise<Run> {
+  const screen = terminal.interactive && !isQuiet ? new LiveScreen(terminal) : undefined;
+  let latest = created;
+  let lost: string | null = null;
+  const draw = (): void => {
+    const elapsed = formatDuration(Date.now() + client.clockAheadMs - Date.parse(created.createdAt));
+    const progress: Line = [
+      span(`${created.id} ${progressOf(latest.counts)} nodes answered, ${elapsed}`, 'dim'),
+    ];
+    screen?.draw(lost === null ? [progress] : [progress, [span(lost, 'warn')]]);
+  };
+  const timer = setInterval(draw, 500);
+  const listener = {
+    event: () => undefined,
+    run: (run: Run) => {
+      latest = run;
+    },
+    lost: (sentence: string | null) => {
+      lost = sentence;
+      if (sentence !== null && screen === undefined) terminal.note(sentence);
+    },
+  };
+  const isOver = (run: Run): boolean => exitCodeOfRun(run.state) !== undefined;
+  try {
+    return await followRun(
+      client,
+      created,
+      { id: created.id, since: created.seq, jobs: true, isOver },
+      listener,
+      signal,
+    );
+  } finally {
+    clearInterval(timer);
+    screen?.draw([]);
+    screen?.close();
+  }
+}
+
+export async function exec(
+  selector: string,
+  words: readonly string[],
+  options: ExecOptions,
+): Promise<number> {
+  return withCoordinator(options, async (session) => {
+    const { terminal } = session;
+    const { signal } = interruption();
+    const created = await create(session, selectorOf(selector), words, options);
+    const run = await follow(session, created, options.output !== undefined, signal);
+    const exitCode = exitCodeOfRun(run.state);
+    if (exitCode === undefined) {
+      terminal.note(
+        `${run.id} goes on. Watch it with \`lockstep watch ${run.id}\`, stop it with \`lockstep cancel ${run.id}\`.`,
+      );
+      return exitCodes.interrupted;
+    }
+    const answers = await readAnswers(session, run, signal);
+    const documents = answers.map(({ job, stdout, stderr }) => ({ ...job, stdout, stderr }));
+    if (options.output === 'json') terminal.printJson(documents);
+    else if (options.output === 'jsonl') for (const document of documents) terminal.printJsonLine(document);
+    else terminal.printWhole(drawAnswers(answers, run.id, terminal.interactive));
+    // The run as such allows for failures; whoever typed the command wants it done everywhere.
+    if (exitCode !== exitCodes.done) {
+      terminal.note(`${run.id} is ${run.state}${run.reason === null ? '' : `: ${run.reason}`}`);
+      return exitCode;
+    }
+    return answers.every(({ job }) => job.state === 'succeeded') ? exitCodes.done : exitCodes.failed;
+  });
+}

@@ -1,0 +1,82 @@
+/** `lockstep run` and `lockstep plan`: a pipeline file handed over to be run, or only to be planned. */
+import { formatDiagnostic } from '../../../shared/diagnostic.ts';
+import type { ParamDeclaration } from '../../../shared/pipeline/model.ts';
+import { paramList, plan as planSchema, run as runSchema } from '../../http/resources.ts';
+import { exitCodes } from '../outcome.ts';
+import { type ParamOptions, readParams, secretsToAsk } from '../param-values.ts';
+import { selectorOf } from '../render/node-names.ts';
+import { drawPlan } from '../render/plan-picture.ts';
+import type { Submission } from '../resources.ts';
+import { type CommonOptions, type Session, withCoordinator } from '../session.ts';
+import { type PipelineFile, readPipelineFile, uploadMissing } from '../submission.ts';
+import { watchRun } from './watch.ts';
+
+export type RunOptions = CommonOptions &
+  ParamOptions & {
+    readonly watch?: boolean;
+    readonly cluster: string;
+    readonly limit?: string;
+    readonly check?: boolean;
+    readonly modules?: string;
+  };
+
+/** Asks for secrets that nothing gives, when somebody is there; else the coordinator says which are missing. */
+async function askSecrets(
+  { client, terminal }: Session,
+  declared: Readonly<Record<string, ParamDeclaration>>,
+  given: Record<string, unknown>,
+  cluster: string,
+): Promise<Record<string, unknown>> {
+  if (!terminal.canAsk || secretsToAsk(declared, given, new Set()).length === 0) return given;
+  const { items } = await client.read(paramList, '/api/params', { cluster });
+  const asked: Record<string, unknown> = {};
+  for (const name of secretsToAsk(declared, given, new Set(items.map((param) => param.name)))) {
+    const description = declared[name]?.description;
+    asked[name] = await terminal.askSecret(`${name}${description === undefined ? '' : ` (${description})`}`);
+  }
+  return { ...given, ...asked };
+}
+
+async function submit(
+  session: Session,
+  { pipeline, submission, content }: PipelineFile,
+  options: RunOptions,
+): Promise<Submission> {
+  const given = readParams(options, pipeline.params, process.env);
+  const params = await askSecrets(session, pipeline.params, given, options.cluster);
+  await uploadMissing(session.client, content);
+  return {
+    ...submission,
+    params,
+    cluster: options.cluster,
+    limit: options.limit === undefined ? null : selectorOf(options.limit),
+    checkOnly: options.check === true,
+  };
+}
+
+export async function run(path: string, options: RunOptions): Promise<number> {
+  // Before anything is asked of a coordinator: faults in the file are told also without one.
+  const file = readPipelineFile(path, options.modules);
+  return withCoordinator(options, async (session) => {
+    const { client, terminal } = session;
+    const created = await client.send('POST', '/api/runs', await submit(session, file, options), runSchema);
+    for (const warning of created.warnings ?? file.warnings) terminal.note(formatDiagnostic(warning));
+    if (options.watch) return watchRun(session, created.id, options);
+    if (options.output === undefined)
+      terminal.write(`${created.id} is ${created.state}. Watch it with: lockstep watch ${created.id}\n`);
+    else terminal.printJson(created);
+    return exitCodes.done;
+  });
+}
+
+export async function plan(path: string, options: RunOptions): Promise<number> {
+  const file = readPipelineFile(path, options.modules);
+  return withCoordinator(options, async (session) => {
+    const { client, terminal } = session;
+    const planned = await client.send('POST', '/api/plans', await submit(session, file, options), planSchema);
+    if (options.output === undefined) terminal.printWhole(drawPlan(planned));
+    else terminal.printJson(planned);
+    for (const warning of planned.warnings) terminal.note(formatDiagnostic(warning));
+    return exitCodes.done;
+  });
+}

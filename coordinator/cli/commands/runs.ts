@@ -1,0 +1,52 @@
+/** `lockstep runs` and `lockstep runs show`: what ran, and one run as it is now. */
+import { runPage, run as runSchema } from '../../http/resources.ts';
+import { exitCodes } from '../outcome.ts';
+import { describeRun, listRuns } from '../render/lists.ts';
+import { drawRun } from '../render/run-picture.ts';
+import type { RunListed } from '../resources.ts';
+import { readExplanations } from '../run-reading.ts';
+import { type CommonOptions, segment, withCoordinator } from '../session.ts';
+
+export type RunsOptions = CommonOptions & {
+  readonly state?: string;
+  readonly cluster?: string;
+  readonly number: number;
+};
+
+export async function listed(options: RunsOptions): Promise<number> {
+  return withCoordinator(options, async ({ client, terminal }) => {
+    const { state, cluster, number } = options;
+    const runs: RunListed[] = [];
+    for await (const run of client.list(runPage, '/api/runs', { state, cluster })) {
+      if (options.output === 'jsonl') terminal.printJsonLine(run);
+      else runs.push(run);
+      if (runs.length === number) break;
+    }
+    if (options.output === 'json') terminal.printJson(runs);
+    else if (options.output === undefined && runs.length > 0)
+      terminal.print(listRuns(runs, Date.now() + client.clockAheadMs));
+    else if (options.output === undefined)
+      terminal.note('there are no such runs; start one with `lockstep run FILE`');
+    return exitCodes.done;
+  });
+}
+
+export async function show(id: string, options: CommonOptions): Promise<number> {
+  return withCoordinator(options, async ({ client, terminal }) => {
+    const run = await client.read(runSchema, `/api/runs/${segment(id)}`);
+    if (options.output !== undefined) {
+      terminal.printJson(run);
+      return exitCodes.done;
+    }
+    const view = {
+      run,
+      now: Date.now() + client.clockAheadMs,
+      explanations: run.finishedAt === null ? await readExplanations(client, id) : [],
+      tails: new Map(),
+      lost: null,
+    };
+    const size = { columns: terminal.columns, rows: Number.POSITIVE_INFINITY, asciiOnly: terminal.asciiOnly };
+    terminal.print([...drawRun(view, size), [], ...describeRun(run)]);
+    return exitCodes.done;
+  });
+}

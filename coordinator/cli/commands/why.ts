@@ -1,0 +1,49 @@
+/** `lockstep why`: one sentence for each unfinished job of a run, or for what a node is about. */
+import { LockstepError } from '../../../shared/errors.ts';
+import { explanations as explanationsSchema } from '../../http/resources.ts';
+import type { CoordinatorClient } from '../client.ts';
+import { exitCodes } from '../outcome.ts';
+import { type Line, span } from '../render/line.ts';
+import { formatDuration } from '../render/measures.ts';
+import type { Explanation } from '../resources.ts';
+import { readExplanations } from '../run-reading.ts';
+import { type CommonOptions, segment, withCoordinator } from '../session.ts';
+
+const runPattern = /^r[1-9][0-9]*$/;
+const jobPattern = /^(r[1-9][0-9]*)\//;
+
+async function explain(client: CoordinatorClient, subject: string): Promise<readonly Explanation[]> {
+  const [, runOfJob] = jobPattern.exec(subject) ?? [];
+  if (runOfJob !== undefined)
+    return (await readExplanations(client, runOfJob)).filter(
+      ({ job }) => job === subject.replace(/#.*$/, ''),
+    );
+  const ofNode = async (): Promise<readonly Explanation[]> =>
+    (await client.read(explanationsSchema, `/api/nodes/${segment(subject)}/why`)).items;
+  if (!runPattern.test(subject)) return ofNode();
+  try {
+    return await readExplanations(client, subject);
+  } catch (error) {
+    // A node may have a name that looks like a run's.
+    if (!(error instanceof LockstepError) || error.code !== 'not-found') throw error;
+    return ofNode().catch(() => {
+      throw error;
+    });
+  }
+}
+
+const drawn = ({ sentence, since }: Explanation, now: number): Line => [
+  span(sentence),
+  ...(since === null ? [] : [span(`  (for ${formatDuration(now - Date.parse(since))})`, 'dim')]),
+];
+
+export async function why(subject: string, options: CommonOptions): Promise<number> {
+  return withCoordinator(options, async ({ client, terminal }) => {
+    const items = await explain(client, subject);
+    if (options.output === 'json') terminal.printJson(items);
+    else if (options.output === 'jsonl') for (const item of items) terminal.printJsonLine(item);
+    else if (items.length === 0) terminal.note(`${subject} waits for nothing: it has nothing left to do`);
+    else terminal.printWhole(items.map((item) => drawn(item, Date.now() + client.clockAheadMs)));
+    return exitCodes.done;
+  });
+}

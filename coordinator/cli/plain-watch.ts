@@ -1,0 +1,60 @@
+/** `watch` for log files and CI jobs: one line for each change, from the beginning of the run. */
+import { LockstepError } from '../../shared/errors.ts';
+import { exitCodeOfRun } from './outcome.ts';
+import { eventLine, failedAttempt } from './render/event-line.ts';
+import { line } from './render/line.ts';
+import type { JournalEvent, Run } from './resources.ts';
+import { followRun } from './run-follower.ts';
+import { readTail } from './run-reading.ts';
+import type { Session } from './session.ts';
+
+const tailLines = 12;
+
+/** Nobody is there to approve: whatever does not go on by itself ends it. */
+const isOver = (run: Run): boolean => exitCodeOfRun(run.state) !== undefined;
+
+/** `describe`: what is printed of an event, if anything. */
+async function watchEvents(
+  { client, terminal }: Session,
+  first: Run,
+  print: (event: JournalEvent) => Promise<void>,
+  signal: AbortSignal,
+): Promise<Run> {
+  // One after the other, so that the tail of a log stands under the line that it belongs to.
+  let printing = Promise.resolve();
+  const listener = {
+    event: (event: JournalEvent) => {
+      printing = printing.then(() => print(event));
+    },
+    run: () => undefined,
+    lost: (sentence: string | null) => {
+      if (sentence !== null) terminal.note(sentence);
+    },
+  };
+  const following = { id: first.id, since: Math.max(0, first.seq - 1), jobs: false, isOver };
+  const run = await followRun(client, first, following, listener, signal);
+  await printing;
+  return run;
+}
+
+export async function watchPlain(session: Session, first: Run, signal: AbortSignal): Promise<Run> {
+  const { client, terminal } = session;
+  const print = async (event: JournalEvent): Promise<void> => {
+    const text = eventLine(event);
+    if (text !== undefined) terminal.printWhole([line(text)]);
+    const failed = failedAttempt(event);
+    if (failed === undefined) return;
+    const tail = await readTail(client, first.id, failed, tailLines, signal).catch((error: unknown) => {
+      if (error instanceof LockstepError) return [];
+      throw error;
+    });
+    terminal.printWhole(tail.map((text) => line(`    | ${text}`)));
+  };
+  return watchEvents(session, first, print, signal);
+}
+
+export const watchJsonLines = (session: Session, first: Run, signal: AbortSignal): Promise<Run> =>
+  watchEvents(session, first, async (event) => session.terminal.printJsonLine(event), signal);
+
+export const watchSilently = (session: Session, first: Run, signal: AbortSignal): Promise<Run> =>
+  watchEvents(session, first, async () => undefined, signal);

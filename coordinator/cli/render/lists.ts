@@ -1,0 +1,156 @@
+/** Lists of the API's resources as tables. */
+import type { Node, Run, RunListed } from '../resources.ts';
+import { nodeStateSpan, runStateSpan } from './glyphs.ts';
+import type { Line } from './line.ts';
+import { formatAge, formatBytes, formatDate, formatDuration } from './measures.ts';
+import { byName } from './node-names.ts';
+import { type Cell, type Column, formatTable } from './table.ts';
+
+export const formatLabels = (labels: Readonly<Record<string, string>>): string =>
+  Object.entries(labels)
+    .sort(([a], [b]) => byName(a, b))
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+
+/** Elapsed time of a run so far, or of its whole way. */
+const runElapsed = ({ startedAt, finishedAt }: RunListed, now: number): string =>
+  startedAt === null
+    ? ''
+    : formatDuration((finishedAt === null ? now : Date.parse(finishedAt)) - Date.parse(startedAt));
+
+const finishedStates: ReadonlySet<string> = new Set([
+  'succeeded',
+  'failed',
+  'skipped',
+  'cancelled',
+  'deferred',
+]);
+
+export function progressOf(counts: RunListed['counts']): string {
+  let done = 0;
+  let total = 0;
+  for (const [state, count] of Object.entries(counts)) {
+    total += count;
+    if (finishedStates.has(state)) done += count;
+  }
+  return total === 0 ? '' : `${done}/${total}`;
+}
+
+export function listRuns(runs: readonly RunListed[], now: number): Line[] {
+  return formatTable(
+    [
+      { head: 'RUN' },
+      { head: 'PIPELINE' },
+      { head: 'CLUSTER' },
+      { head: 'STATE' },
+      { head: 'JOBS', align: 'right' },
+      { head: 'CREATED' },
+      { head: 'TOOK', align: 'right' },
+      { head: 'BY' },
+      { head: 'REASON' },
+    ],
+    runs.map((run): Cell[] => [
+      run.id,
+      run.pipeline,
+      run.cluster,
+      [runStateSpan(run.state)],
+      progressOf(run.counts),
+      formatDate(Date.parse(run.createdAt)),
+      runElapsed(run, now),
+      run.by.replace(/^operator:/, ''),
+      run.reason ?? '',
+    ]),
+  );
+}
+
+const contactText = ({ contact, contactSince }: Node, now: number): string =>
+  `${contact === 'connected' ? 'connected' : 'away'} ${formatAge(now - Date.parse(contactSince))}`;
+
+/** A fact by its path, when the node has reported it and it is a word or number. */
+export function factOf(facts: unknown, path: readonly string[]): string | number | undefined {
+  let value: unknown = facts;
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = Object.entries(value).find(([name]) => name === key)?.[1];
+  }
+  return typeof value === 'string' || typeof value === 'number' ? value : undefined;
+}
+
+export function memoryOf(facts: unknown): string {
+  const bytes = factOf(facts, ['memory', 'totalBytes']);
+  return typeof bytes === 'number' ? formatBytes(bytes) : '';
+}
+
+export const systemOf = (facts: unknown): string => String(factOf(facts, ['os', 'name']) ?? '');
+
+export function listNodes(nodes: readonly Node[], now: number, isWide: boolean): Line[] {
+  const columns: Column[] = [
+    { head: 'NODE' },
+    { head: 'STATE' },
+    { head: 'PLATFORM' },
+    { head: 'CONTACT' },
+    { head: 'JOB' },
+    ...(isWide
+      ? [
+          { head: 'CLUSTER' },
+          { head: 'ADDRESS' },
+          { head: 'CPUS', align: 'right' } as const,
+          { head: 'MEMORY', align: 'right' } as const,
+          { head: 'SYSTEM' },
+          { head: 'AGENT' },
+        ]
+      : []),
+    { head: 'LABELS' },
+  ];
+  const rows = [...nodes]
+    .sort((a, b) => byName(a.name, b.name))
+    .map((node): Cell[] => [
+      node.name,
+      [nodeStateSpan(node.state)],
+      node.platform ?? '',
+      contactText(node, now),
+      node.job ?? '',
+      ...(isWide
+        ? [
+            node.cluster,
+            node.address ?? '',
+            String(factOf(node.facts, ['cpu', 'threads']) ?? ''),
+            memoryOf(node.facts),
+            systemOf(node.facts),
+            node.version,
+          ]
+        : []),
+      formatLabels(node.labels),
+    ]);
+  return formatTable(columns, rows);
+}
+
+/** `name: value` rows, aligned; a value of several lines is indented under its name. */
+export function describe(rows: readonly (readonly [string, Cell])[]): Line[] {
+  return formatTable(
+    [{ head: '' }, { head: '' }],
+    rows.map(([name, value]) => [[{ text: name, style: 'dim' }], value]),
+  ).slice(1);
+}
+
+/** The params that a run was given and its leaders, for `runs show`. */
+export function describeRun(run: Run): Line[] {
+  const rows: [string, Cell][] = [
+    ['pipeline', run.title === null ? run.pipeline : `${run.pipeline}: ${run.title}`],
+    ['cluster', run.cluster],
+    [
+      'created',
+      `${formatDate(Date.parse(run.createdAt))} by ${run.by.replace(/^operator:/, '')}, seq ${run.seq}`,
+    ],
+  ];
+  for (const [name, { nodes, leader }] of Object.entries(run.roles))
+    rows.push([
+      `role ${name}`,
+      `${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}${leader === null ? '' : `, led by ${leader}`}`,
+    ]);
+  for (const [name, value] of Object.entries(run.params))
+    rows.push([`param ${name}`, typeof value === 'string' ? value : JSON.stringify(value)]);
+  for (const [node, reason] of Object.entries(run.out)) rows.push([`out ${node}`, reason]);
+  if (run.reason !== null) rows.push(['reason', run.reason]);
+  return describe(rows);
+}
