@@ -15,7 +15,7 @@ mkdir -p "$disk/upper" "$disk/work" "$root"
 mount -t overlay -o "lowerdir=/,upperdir=$disk/upper,workdir=$disk/work" overlay "$root"
 cd "$root"
 
-mkdir -p proc sys dev run tmp shared ".$project"
+mkdir -p proc sys dev run tmp shared
 mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys
 mount -t tmpfs -o mode=755 tmpfs run
@@ -32,6 +32,8 @@ ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
 
 mount --bind "$shared" shared
+# Only now, because the tree may lie under /tmp.
+mkdir -p ".$project"
 mount --bind "$project" ".$project"
 mount -o remount,bind,ro ".$project"
 

@@ -23,8 +23,8 @@ import {
 
 export const projectRoot = resolve(import.meta.dirname, '../..');
 
-/** Where the lab keeps the hosts' disks: memory, mounted over a folder that every machine has. */
-const labFolder = '/mnt';
+/** Where the lab keeps the hosts' disks: memory, mounted over a folder that every machine has and no test needs. */
+const labFolder = projectRoot.startsWith('/mnt/') ? '/media' : '/mnt';
 const diskBytesMax = '4g';
 const network = '10.77.0';
 
