@@ -2,13 +2,14 @@
 # Brings what the scripts need onto a fresh machine: npm packages, and for the tests on real hosts a few of
 # Debian's. Sourced by `scripts/up` and `scripts/test` from the top of the tree; starts nothing itself.
 
-# Installs the npm packages that package-lock.json pins, when they are not there or the lock has changed.
+# Installs the npm packages that package-lock.json pins, when they are not there, or the lock has changed, or
+# the tree has been moved (tap's build knows its place).
 # Two calls at once wait for each other.
 install_packages() {
   local stamp=node_modules/.installed want log
   exec 9<package-lock.json
   flock 9
-  want=$(sha256sum <package-lock.json)
+  want="$(sha256sum <package-lock.json) $PWD"
   if [ "$(cat "$stamp" 2>/dev/null)" != "$want" ]; then
     command -v npm >/dev/null || {
       echo "needs Node.js 20 or newer with npm; on Debian: apt-get install nodejs npm" >&2
