@@ -156,7 +156,8 @@ export function endAttempt(state: State, event: Extract<Event, { type: 'AttemptE
     case 'not-started':
       // What becomes of it is the next event of the same batch: requeued, held, or cancelled with its run.
       job.grant = null;
-      if (job.run.cancel !== null) finishJob(state, job, 'cancelled', event.reason);
+      if (job.run.cancel !== null || job.member.out !== null)
+        finishJob(state, job, 'cancelled', event.reason);
       else setJobState(state, job, 'held');
       return;
     default:

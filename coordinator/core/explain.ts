@@ -308,7 +308,7 @@ function parallelGate(unit: UnitState): Gate | undefined {
   if (unit.jobsLive < unit.limits.atOnce) return undefined;
   return {
     gate: 'parallel',
-    sentence: `waits: ${unit.jobsLive} nodes work on ${unit.unit.id}, and ${unit.limits.atOnce} may at once`,
+    sentence: `waits for a place in ${unit.unit.id}: ${unit.jobsLive} of at most ${unit.limits.atOnce} jobs at once have not ended`,
     since: null,
   };
 }
@@ -344,7 +344,7 @@ function slotGate(state: State, unit: UnitState, node: Node): Gate | undefined {
   if (domain === undefined || hasDomainRoom(unit, domain)) return undefined;
   return {
     gate: 'slot',
-    sentence: `waits for a slot in ${unit.unit.id}: failure domain ${domain} may have no (further) unavailable node while ${holders} is unavailable`,
+    sentence: `waits for a slot in ${unit.unit.id}: its failure domain ${domain} has to wait while ${holders} ${unit.unavailable.size === 1 ? 'is' : 'are'} unavailable in ${list(unit.unavailableByDomain.keys())}`,
     since,
   };
 }

@@ -4,6 +4,7 @@
  */
 
 import { limits } from '../../shared/limits.ts';
+import { formatDuration } from '../../shared/pipeline/duration.ts';
 import type { RolePlan } from './events.ts';
 import type { RoleSelection, Selection } from './selection.ts';
 import { leaderFor, selectRoles, usesLeader } from './selection.ts';
@@ -116,7 +117,7 @@ export function giveUpGathering(turn: Turn, runId: string): void {
   });
   if (late.length === 0) return;
   const reason = late
-    .map((role) => `waited ${role.role.waitForMs ?? 0} ms: ${explainShortage(role)}`)
+    .map((role) => `waited ${formatDuration(role.role.waitForMs ?? 0)}: ${explainShortage(role)}`)
     .join('; ');
   turn.emit({ type: 'RunEnded', run: run.id, state: 'failed', reason });
 }

@@ -45,8 +45,13 @@ function resumed(turn: Turn, run: Run, command: ResumeRun): void {
   });
 }
 
+/** A unit over its budget because of nodes that have not left: those that have were dealt with. */
 const overBudgetUnit = (run: Run): string | undefined =>
-  run.units.find((unit) => unit.failed.size > unit.limits.failed)?.unit.id;
+  run.units.find(
+    (unit) =>
+      unit.failed.size > unit.limits.failed &&
+      [...unit.failed].some((node) => run.members.get(node)?.out === null),
+  )?.unit.id;
 
 function continueRun(turn: Turn, run: Run, command: ResumeRun): void {
   requireThat(run.hold !== null, 'conflict', `run ${run.id} is not held (it is ${runStateOf(run)})`);
@@ -173,17 +178,18 @@ export function decideJob(turn: Turn, command: Extract<Command, { type: 'DecideJ
   const job = findJob(turn.state, runId, step, node);
   if (job === undefined) throw new Rejection('not-found', `run ${runId} has no job ${command.job}`);
   const open = job.state === 'held' || job.state === 'unknown' || (job.state === 'failed' && !isSettled(job));
+  const { as, by, reason } = command;
   requireThat(
     open,
     'conflict',
     `${command.job} is ${job.state}: only a held, unknown or failed job of a held run can be decided`,
   );
+  requireThat(!(job.state === 'failed' && as === 'failed'), 'conflict', `${command.job} has failed already`);
   requireThat(
-    !(job.state === 'failed' && command.as === 'failed'),
+    as !== 'again' || job.member.out === null,
     'conflict',
-    `${command.job} has failed already`,
+    `${node} has left run ${runId} (${job.member.out ?? ''}): ${command.job} can only be decided as succeeded or failed`,
   );
-  const { as, by, reason } = command;
   turn.emit({ type: 'JobDecided', ...namesOf(job), as, by, reason });
   if (as === 'failed') {
     afterFailure(turn, job);

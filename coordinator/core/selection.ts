@@ -116,7 +116,10 @@ function whyNot(
     for (const path of result.missing) missing.set(path, (missing.get(path) ?? 0) + 1);
     if (result.value) continue;
     const [path] = result.missing;
-    if (path !== undefined) return facts === undefined ? 'its facts are not known yet' : `it has no ${path}`;
+    if (path !== undefined)
+      return facts === undefined && path.startsWith('facts')
+        ? 'its facts are not known yet'
+        : `it has no ${path}`;
     return what === 'select' ? 'select is false' : 'it is outside --limit';
   }
   const other = taken.get(node.name);

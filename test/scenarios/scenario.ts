@@ -1,0 +1,390 @@
+/**
+ * Scripts of what happens to a cluster and what the core makes of it, as text that can be read aloud:
+ *
+ *   command [arguments]
+ *   [more lines, such as a pipeline]
+ *   ----
+ *   what came of it, one line each
+ *
+ * Blocks are separated by blank lines, `#` begins a comment. LOCKSTEP_REWRITE=1 writes what really came of it
+ * into the files: read the difference before you believe it.
+ */
+import type { Event } from '../../coordinator/core/events.ts';
+import { explainRun } from '../../coordinator/core/explain.ts';
+import { previewPlan } from '../../coordinator/core/plan-preview.ts';
+import { runStateOf } from '../../coordinator/core/state.ts';
+import { formatDiagnostic } from '../../shared/diagnostic.ts';
+import { outcomes } from '../../shared/messages.ts';
+import type { Pipeline } from '../../shared/pipeline/model.ts';
+import { parsePipeline } from '../../shared/pipeline/pipeline.ts';
+import { World } from '../coordinator/core/world.ts';
+
+export type Block = { comment: string[]; command: string; body: string[]; expected: string[]; line: number };
+
+export function parseScenario(text: string): Block[] {
+  const blocks: Block[] = [];
+  let current: Block | undefined;
+  let comment: string[] = [];
+  let inExpected = false;
+  for (const [index, line] of text.split('\n').entries()) {
+    if (current === undefined) {
+      if (line === '' || line.startsWith('#')) comment.push(line);
+      else {
+        current = { comment, command: line, body: [], expected: [], line: index + 1 };
+        comment = [];
+        inExpected = false;
+      }
+    } else if (!inExpected && line === '----') inExpected = true;
+    else if (!inExpected) current.body.push(line);
+    else if (line === '') {
+      blocks.push(current);
+      current = undefined;
+      comment = [''];
+    } else current.expected.push(line);
+  }
+  if (current !== undefined) blocks.push(current);
+  return blocks;
+}
+
+export const formatScenario = (blocks: readonly Block[], actual: readonly string[][]): string =>
+  `${blocks
+    .map(({ comment, command, body }, index) =>
+      [...comment, command, ...body, '----', ...(actual[index] ?? [])].join('\n'),
+    )
+    .join('\n')}\n`;
+
+const durations: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+function milliseconds(text: string): number {
+  const match = /^(\d+)(ms|s|m|h)$/.exec(text);
+  const unit = durations[match?.[2] ?? ''];
+  if (match === null || unit === undefined) throw new Error(`not a duration: ${text}`);
+  return Number(match[1]) * unit;
+}
+
+/** One event as a line, without what only matters to machines. */
+export function formatEvent(event: Event): string | undefined {
+  switch (event.type) {
+    case 'NodeJoined':
+    case 'NodeConnected':
+    case 'FactsReported':
+    case 'StepOpened':
+    case 'ReignBegan':
+      return undefined;
+    case 'NodeDisconnected':
+      return `${event.node} lost its link`;
+    case 'NodeUnreachable':
+      return `${event.node} is unreachable`;
+    case 'NodeAdministered':
+      return `${event.node} is ${event.administration}`;
+    case 'NodeLabelled':
+      return `${event.node} labelled ${JSON.stringify(event.set)}`;
+    case 'RunCreated':
+      return `${event.run} created`;
+    case 'RunPlanned': {
+      const roles = Object.entries(event.roles).map(
+        ([name, { nodes, leader }]) =>
+          `${name}=${nodes.join(',')}${leader === null ? '' : ` (leader ${leader})`}`,
+      );
+      return `${event.run} planned: ${roles.join('; ')}`;
+    }
+    case 'RunStarted':
+      return `${event.run} started`;
+    case 'ApprovalRequested':
+      return `${event.run} asks for approval of ${event.unit}: ${event.text}`;
+    case 'ApprovalGiven':
+      return `${event.run} ${event.unit} approved by ${event.by}`;
+    case 'ApprovalRejected':
+      return `${event.run} ${event.unit} rejected by ${event.by}`;
+    case 'LeaderElected':
+      return `${event.node} leads ${event.role} (${event.reason})`;
+    case 'WaveOpened':
+      return `wave ${event.wave + 1} of ${event.unit}: ${event.nodes.join(' ')}`;
+    case 'SlotTaken':
+      return `slot ${event.unit} ${event.node}`;
+    case 'SlotReleased':
+      return `slot back ${event.unit} ${event.node}`;
+    case 'RunFailing':
+      return `${event.run} failing: ${event.reason}`;
+    case 'RunHeld':
+      return `${event.run} held (${event.needs}): ${event.reason}`;
+    case 'RunResumed':
+      return `${event.run} resumed (${event.how}) by ${event.by}`;
+    case 'RunCancelRequested':
+      return `${event.run} cancelling: ${event.reason}`;
+    case 'RunEnded':
+      return `${event.run} ${event.state}: ${event.reason}`;
+    case 'NodeLeft':
+      return `${event.node} leaves ${event.run}: ${event.reason}`;
+    case 'JobGranted': {
+      const inputs = Object.entries(event.inputs).map(([name, value]) => ` ${name}=${JSON.stringify(value)}`);
+      const tries = event.attemptsMax > 1 ? ` (up to ${event.attemptsMax} attempts)` : '';
+      const mode = event.mode === 'normal' ? '' : ` ${event.mode}`;
+      return `grant ${event.step} ${event.node}#${event.attempt}${mode}${tries}${inputs.join('')}`;
+    }
+    case 'JobStarted':
+      return `started ${event.step} ${event.node}#${event.attempt}`;
+    case 'AttemptEnded':
+      return `ended ${event.step} ${event.node}#${event.attempt} ${event.outcome}${event.final ? '' : ', retrying'}`;
+    case 'StaleResultReported':
+      return `stale ${event.attempt} ${event.outcome}`;
+    case 'JobRequeued':
+      return `requeued ${event.step} ${event.node}: ${event.reason}`;
+    case 'JobSkipped':
+      return `skipped ${event.step} ${event.node}: ${event.reason}`;
+    case 'JobFailed':
+      return `failed ${event.step} ${event.node}: ${event.reason}`;
+    case 'JobHeld':
+      return `held ${event.step} ${event.node}: ${event.reason}`;
+    case 'JobUnknown':
+      return `unknown ${event.step} ${event.node}#${event.attempt}`;
+    case 'JobFound':
+      return `found ${event.step} ${event.node}#${event.attempt}`;
+    case 'JobDecided':
+      return `decided ${event.step} ${event.node} ${event.as} by ${event.by}`;
+    case 'ServiceProvided':
+      return `service ${event.service} on ${event.node} at ${event.address ?? ''}:${event.port ?? ''}`;
+    default:
+      return event.type;
+  }
+}
+
+export class Scenario {
+  readonly world = new World();
+  #seen = 0;
+
+  perform(block: Block): string[] {
+    const [name = '', ...args] = block.command.split(/\s+/);
+    const output = this.#command(name, args, block.body.join('\n'));
+    const events = this.world.events.slice(this.#seen);
+    this.#seen = this.world.events.length;
+    const lines = events.map(formatEvent).filter((line) => line !== undefined);
+    for (const { node, attempt, reason } of this.world.cancels.splice(0)) {
+      this.#pendingCancels.push({ node, attempt });
+      lines.push(`cancel sent to ${node} for ${attempt}: ${reason}`);
+    }
+    for (const reason of this.world.rejections.splice(0)) lines.push(`rejected: ${reason}`);
+    return [...lines, ...output];
+  }
+
+  readonly #pendingCancels: { node: string; attempt: string }[] = [];
+
+  #command(name: string, args: readonly string[], body: string): string[] {
+    const { world } = this;
+    const [first = '', second = '', ...rest] = args;
+    const by = 'operator:ann';
+    const answer = (fault: string | undefined): string[] =>
+      fault === undefined ? [] : fault.split('\n').map((line) => `error: ${line}`);
+    switch (name) {
+      case 'nodes':
+        for (const [index, node] of args.filter((arg) => !arg.includes('=')).entries()) {
+          const labels = args
+            .filter((arg) => arg.includes('='))
+            .map((arg) => {
+              const [key = '', values = ''] = arg.split('=');
+              const list = values.split(',');
+              return [key, list[Math.min(index, list.length - 1)] ?? ''] as const;
+            });
+          world.connect(node, Object.fromEntries(labels.filter(([, value]) => value !== '-')));
+        }
+        return [];
+      case 'run': {
+        const pipeline = parse(body);
+        if (!pipeline.ok) return pipeline.lines;
+        return answer(world.run(pipeline.pipeline, paramsOf(args)));
+      }
+      case 'plan': {
+        const pipeline = parse(body);
+        if (!pipeline.ok) return pipeline.lines;
+        return formatPlan(world, pipeline.pipeline);
+      }
+      case 'finish': {
+        const outcome = outcomes.find((one) => one === (second || 'succeeded'));
+        if (outcome === undefined) throw new Error(`unknown outcome ${second}`);
+        if (world.attemptOn(first) === undefined) return [`${first} has no job`];
+        world.finish(first, outcome, { outputs: paramsOf(rest) as Record<string, string> });
+        return [];
+      }
+      case 'finish-all': {
+        // Every job that is out now ends, in order of names; what is granted meanwhile stays out.
+        const out = [...world.held].filter(([, held]) => held.length > 0).map(([node]) => node);
+        for (const node of out) world.finish(node, 'succeeded');
+        return [];
+      }
+      case 'retry':
+        world.retry(first);
+        return [];
+      case 'report': {
+        const outcome = outcomes.find((one) => one === second);
+        if (outcome === undefined) throw new Error(`unknown outcome ${second}`);
+        world.report(first.split('#')[0]?.split('/')[2] ?? '', first, outcome);
+        return [];
+      }
+      case 'obey': {
+        for (const cancel of this.#pendingCancels.splice(0)) {
+          world.cancels.push({ ...cancel, reason: '' });
+        }
+        world.obeyCancels();
+        return [];
+      }
+      case 'start':
+        world.start(first);
+        return [];
+      case 'connect':
+        for (const node of args) world.connect(node);
+        return [];
+      case 'disconnect':
+        for (const node of args) world.disconnect(node);
+        return [];
+      case 'reimage': {
+        const before = [
+          world.held.get(first),
+          world.incarnations.get(first),
+          world.counters.get(first),
+        ] as const;
+        world.held.delete(first);
+        world.incarnations.set(first, `inc-${first}-again`);
+        world.counters.set(first, 0);
+        world.connect(first);
+        if (world.rejections.length === 0) return [];
+        world.held.set(first, before[0] ?? []);
+        world.incarnations.set(first, before[1] ?? '');
+        world.counters.set(first, before[2] ?? 0);
+        return [];
+      }
+      case 'clone': {
+        const counter = world.counters.get(first) ?? 1;
+        world.counters.set(first, counter - 1);
+        world.connect(first);
+        world.counters.set(first, counter);
+        return [];
+      }
+      case 'wait':
+        world.wait(milliseconds(first));
+        return [];
+      case 'label':
+        return answer(
+          world.command({
+            type: 'LabelNode',
+            node: first,
+            set: paramsOf(args.slice(1)) as Record<string, string>,
+            unset: [],
+            by,
+          }),
+        );
+      case 'in-service':
+      case 'cordon':
+      case 'maintenance':
+      case 'retire': {
+        const administration = (
+          {
+            'in-service': 'in-service',
+            cordon: 'cordoned',
+            maintenance: 'maintenance',
+            retire: 'retired',
+          } as const
+        )[name];
+        return answer(
+          world.command({ type: 'AdministerNode', node: first, administration, by, reason: 'disk swap' }),
+        );
+      }
+      case 'remove':
+        return answer(world.command({ type: 'RemoveNode', node: first, by, reason: '' }));
+      case 'set':
+        return answer(
+          world.command({
+            type: 'SetParam',
+            scope: scopeOf(first),
+            name: second,
+            value: JSON.parse(rest.join(' ')),
+            secret: false,
+            by,
+          }),
+        );
+      case 'approve':
+        return answer(
+          world.command({ type: 'ApproveUnit', run: first, unit: second || null, by, reason: '' }),
+        );
+      case 'reject':
+        return answer(
+          world.command({ type: 'RejectUnit', run: first, unit: second || null, by, reason: 'not today' }),
+        );
+      case 'cancel':
+        return answer(world.command({ type: 'CancelRun', run: first, by, reason: 'wrong window' }));
+      case 'resume': {
+        const how =
+          second === 'elect'
+            ? ({ kind: 'elect', node: rest[0] ?? '', role: rest[1] ?? null } as const)
+            : ({
+                kind: second === 'retry-failed' || second === 'accept-failed' ? second : 'continue',
+              } as const);
+        return answer(world.command({ type: 'ResumeRun', run: first, how, by, reason: '' }));
+      }
+      case 'decide':
+        if (second !== 'succeeded' && second !== 'failed' && second !== 'again')
+          throw new Error(`decide as ${second}`);
+        return answer(world.command({ type: 'DecideJob', job: first, as: second, by, reason: 'looked' }));
+      case 'why': {
+        const run = world.state.runs.get(first);
+        if (run === undefined) return [`no run ${first}`];
+        return explainRun(world.state, run).map(
+          ({ sentence, since }) =>
+            `${sentence}${since === null ? '' : ` [${Math.round((world.at - since) / 1_000)} s]`}`,
+        );
+      }
+      case 'state': {
+        const run = world.state.runs.get(first);
+        return [run === undefined ? `no run ${first}` : runStateOf(run)];
+      }
+      case 'jobs': {
+        const run = world.state.runs.get(first);
+        return (run?.steps ?? []).map(
+          ({ step, jobs }) =>
+            `${step.id}: ${[...jobs].map(([node, job]) => `${node} ${job.state}`).join(', ')}`,
+        );
+      }
+      default:
+        throw new Error(`unknown command ${name}`);
+    }
+  }
+}
+
+const scopeOf = (text: string): { node: string } | { cluster: string } =>
+  text.startsWith('node/') ? { node: text.slice(5) } : { cluster: text.replace(/^cluster\//, '') };
+
+function paramsOf(args: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    args
+      .filter((arg) => arg.includes('='))
+      .map((arg) => {
+        const at = arg.indexOf('=');
+        const text = arg.slice(at + 1);
+        return [arg.slice(0, at), /^(\d+|true|false)$/.test(text) ? JSON.parse(text) : text];
+      }),
+  );
+}
+
+type Parsed = { ok: true; pipeline: Pipeline } | { ok: false; lines: string[] };
+
+function parse(body: string): Parsed {
+  const text = body.startsWith('kind:') ? body : `kind: pipeline\nname: p\n${body}\n`;
+  const parsed = parsePipeline({ file: 'p.yaml', text });
+  return parsed.ok ? parsed : { ok: false, lines: parsed.diagnostics.map(formatDiagnostic) };
+}
+
+function formatPlan(world: World, pipeline: Pipeline): string[] {
+  const plan = previewPlan(world.state, { pipeline, cluster: 'default', limit: null }, world.lookup);
+  const roles = plan.roles.map(
+    ({ name, nodes, leader }) =>
+      `role ${name}: ${nodes.join(' ')}${leader === null ? '' : `, leader ${leader}`}`,
+  );
+  const units = plan.units.flatMap(({ id, waves, downMax, domains, steps }) => [
+    `${id}: down at once ${downMax}${domains.map(({ domain, downMax: down }) => `, ${domain} ${down}`).join('')}`,
+    ...(waves.length > 1 ? waves.map((nodes, index) => `  wave ${index + 1}: ${nodes.join(' ')}`) : []),
+    ...steps.map(
+      ({ id: step, nodes, gates }) =>
+        `  ${step} on ${nodes.join(' ')}${gates.length > 0 ? `; after ${gates.join('; ')}` : ''}`,
+    ),
+  ]);
+  return [...roles, ...units, `worst: ${plan.downMax}`, ...plan.faults, ...plan.warnings];
+}
