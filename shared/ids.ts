@@ -6,7 +6,9 @@
 
 /** Node names, step ids, role, param and output names are safe in paths, URLs and shell words. */
 export const nodeNamePattern = /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/;
-export const stepIdPattern = /^[a-z][a-z0-9-]{0,62}$/;
+export const stepIdPattern = /^[a-z][a-z0-9-]{0,62}(\.verify)?$/;
+/** The part before the dot: what a file may call a step or a group. `<group>.verify` is made from it. */
+export const stepNamePattern = /^[a-z][a-z0-9-]{0,62}$/;
 export const identifierPattern = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
 export const digestPattern = /^sha256:[0-9a-f]{64}$/;
 
@@ -30,6 +32,7 @@ const attemptPattern = /^(r[1-9][0-9]*)\/([a-z][a-z0-9.-]*)\/([a-z0-9][a-z0-9.-]
 export function parseAttemptId(id: string): AttemptName | undefined {
   const match = attemptPattern.exec(id);
   const [, run, step, node, attempt] = match ?? [];
-  if (run === undefined || step === undefined || node === undefined || attempt === undefined) return undefined;
+  if (run === undefined || step === undefined || node === undefined || attempt === undefined)
+    return undefined;
   return { run, step, node, job: jobIdOf(run, step, node), attempt: Number(attempt) };
 }

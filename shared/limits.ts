@@ -55,6 +55,7 @@ export const limits = {
   // The wire
   messageBytesMax: 1 * MiB,
   frameMessagesMax: 256,
+  frameBytesMax: 4 * MiB,
   logChunkBytesMax: 64 * KiB,
   logUnacknowledgedBytesMax: 1 * MiB,
   factsBytesMax: 512 * KiB,
@@ -83,6 +84,12 @@ export const limits = {
   runsKeptMax: 50,
   runsQueuedMax: 1_000,
   httpBodyBytesMax: 4 * MiB,
+  httpHeadersWaitMs: 10_000,
+  httpRequestWaitMs: 10 * 60_000,
+  httpIdleWaitMs: 30_000,
+  uploadsAtOnceMax: 32,
+  followersMax: 1_000,
+  followSilenceMs: 15_000,
   pageSizeDefault: 100,
   pageSizeMax: 1_000,
 
@@ -162,6 +169,7 @@ export const limits = {
   logOverflowBytesMax: 4 * MiB,
   blobRetryDelayMaxMs: 10_000,
   blobIdleMs: 30_000,
+  blobFetchesAtOnceMax: 8,
   factsWaitMs: 10_000,
 } as const;
 
@@ -169,6 +177,7 @@ assert(limits.jobTimeoutDefaultMs <= limits.jobTimeoutMaxMs, 'the default timeou
 assert(limits.outputValueBytesMax <= limits.outputsBytesMax, 'one output fits among all outputs');
 assert(limits.outputsBytesMax < limits.messageBytesMax, 'outputs fit in a message');
 assert(limits.factsBytesMax < limits.messageBytesMax, 'facts fit in a message');
+assert(limits.messageBytesMax <= limits.frameBytesMax, 'a message fits in a frame');
 assert(limits.logChunkBytesMax * 2 < limits.messageBytesMax, 'an encoded log chunk fits in a message');
 assert(limits.attemptLogTailBytes < limits.attemptLogBytesMax, 'the kept tail is part of the log');
 assert(

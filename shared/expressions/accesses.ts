@@ -28,6 +28,13 @@ export type Access = {
   readonly tested: boolean;
 };
 
+/** As it would be written: `steps["a-b"].outputs.c`. */
+export const writtenPath = (root: string, steps: readonly AccessStep[]): string =>
+  steps.reduce((path, { key }) => {
+    if (key === undefined) return `${path}[…]`;
+    return /^[A-Za-z_][A-Za-z0-9_]*$/.test(key) ? `${path}.${key}` : `${path}["${key}"]`;
+  }, root);
+
 type Path = { readonly root: string; readonly steps: readonly AccessStep[] };
 /** Undefined: a variable whose values were made inside the expression. */
 type Variables = ReadonlyMap<string, Path | undefined>;

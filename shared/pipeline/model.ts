@@ -55,7 +55,11 @@ export type TemplateValue = {
   readonly secret: boolean;
 };
 
-export type OutputDeclaration = { readonly type: OutputType; readonly secret: boolean; readonly optional: boolean };
+export type OutputDeclaration = {
+  readonly type: OutputType;
+  readonly secret: boolean;
+  readonly optional: boolean;
+};
 
 /** What is executed, after `uses` was resolved; an inline step is a task of its own. */
 export type Task = {
@@ -91,7 +95,11 @@ export type Step = {
   readonly retry: { readonly attempts: number; readonly backoffMs: number };
   readonly rerun: RerunClass;
   readonly outputs: Readonly<Record<string, OutputDeclaration>>;
-  readonly provides?: { readonly service: string; readonly port?: TemplateValue; readonly address?: TemplateValue };
+  readonly provides?: {
+    readonly service: string;
+    readonly port?: TemplateValue;
+    readonly address?: TemplateValue;
+  };
   readonly leaves: 'nothing' | 'daemon';
   readonly offline: 'wait' | 'skip';
   readonly unknownAfterMs: number;

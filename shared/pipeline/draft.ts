@@ -1,0 +1,54 @@
+/**
+ * A pipeline between its file and its model: each step with what is known of it so far and with its place in the
+ * file. A step that the schema refused is there too, without contents, so that one wrong key does not make
+ * everything that refers to the step wrong as well.
+ */
+import type { MemberStepFile } from './language.ts';
+import type { Need, OutputDeclaration, Strategy, Target, Task } from './model.ts';
+import type { Path } from './source.ts';
+import type { Policy } from './work.ts';
+
+export type DraftStep = {
+  readonly id: string;
+  readonly path: Path;
+  /** Absent: refused by the schema, or the `verify` of a group. */
+  readonly file?: MemberStepFile;
+  readonly broken: boolean;
+  readonly unit: DraftUnit;
+  readonly tasks: readonly DraftTask[];
+  readonly outputs: Readonly<Record<string, OutputDeclaration>>;
+  readonly policy: Policy;
+  /** Why a node, or all, may have no outputs of it. */
+  readonly skippable?: string;
+};
+
+export type DraftTask = {
+  readonly task: Task;
+  readonly policy: Policy;
+  /** Where its `if` and `uses` stand. */
+  readonly path: Path;
+};
+
+export type DraftUnit = {
+  readonly id: string;
+  readonly kind: 'step' | 'group';
+  readonly path: Path;
+  readonly on: readonly Target[];
+  readonly strategy: Strategy;
+  readonly title?: string;
+  readonly if?: string;
+  readonly approve?: string;
+  readonly needs?: MemberStepFile['needs'];
+  /** Filled while the unit is read. */
+  readonly steps: DraftStep[];
+};
+
+/** A need with its place, before and after the name was looked up. */
+export type DraftNeed = Need & { readonly path: Path };
+
+/** It runs on one node: what it puts out can be read without naming the node. */
+export const isOnLeader = (on: readonly Target[]): boolean => on.length === 1 && on[0]?.who === 'leader';
+
+/** For a step whose id is missing: no file can contain it, as ids have neither "?" nor ".". */
+export const missingId = (path: Path): string => `?${path.join('.')}`;
+export const isWrittenId = (id: string): boolean => !id.startsWith('?');

@@ -1,0 +1,51 @@
+/**
+ * The JSON Schemas of the language, made from its one schema: for editors (completion, hovers and red lines while
+ * a pipeline is written), and for telling which keys may stand in a map, which "did you mean" chooses from.
+ */
+import * as z from 'zod';
+import { moduleSchema, pipelineSchema } from './language.ts';
+
+const forEditors = { target: 'draft-7', io: 'input' } as const;
+
+export const pipelineJsonSchema = (): Record<string, unknown> => ({
+  ...z.toJSONSchema(pipelineSchema, forEditors),
+});
+
+export const moduleJsonSchema = (): Record<string, unknown> => ({
+  ...z.toJSONSchema(moduleSchema, forEditors),
+});
+
+const node = z.looseObject({
+  properties: z.record(z.string(), z.unknown()).optional(),
+  additionalProperties: z.unknown().optional(),
+  items: z.unknown().optional(),
+  anyOf: z.array(z.unknown()).optional(),
+});
+type Node = z.infer<typeof node>;
+
+/** The schema and, where it allows several forms, each of them. */
+function formsOf(schema: unknown): readonly Node[] {
+  const parsed = node.safeParse(schema);
+  if (!parsed.success) return [];
+  return [parsed.data, ...(parsed.data.anyOf ?? []).flatMap(formsOf)];
+}
+
+function inside(form: Node, key: string | number): readonly unknown[] {
+  if (typeof key === 'number') return [form.items];
+  const { properties, additionalProperties } = form;
+  if (properties !== undefined && Object.hasOwn(properties, key)) return [properties[key]];
+  return [additionalProperties];
+}
+
+/** `like` is a key that the map has already: of several forms only those count that know it. */
+export function keysAt(
+  schema: unknown,
+  path: readonly (string | number)[],
+  like?: string,
+): readonly string[] {
+  let forms = formsOf(schema);
+  for (const key of path) forms = forms.flatMap((form) => inside(form, key)).flatMap(formsOf);
+  const maps = forms.flatMap(({ properties }) => (properties === undefined ? [] : [Object.keys(properties)]));
+  const alike = like === undefined ? [] : maps.filter((keys) => keys.includes(like));
+  return [...new Set((alike.length > 0 ? alike : maps).flat())];
+}

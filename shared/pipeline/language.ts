@@ -1,0 +1,402 @@
+/**
+ * The words of pipeline and module files: the one schema from which types, the JSON Schema for editors and the
+ * language reference derive. It says what may stand where; what things mean together (names that must exist,
+ * order, types of expressions) is judged by the files beside this one.
+ *
+ * `error` texts complete the sentence "expected …".
+ */
+import * as z from 'zod';
+import { identifierPattern, stepNamePattern } from '../ids.ts';
+import { limits } from '../limits.ts';
+import { percentPattern } from './amount.ts';
+import { durationExample, durationPattern } from './duration.ts';
+
+export const versionPattern = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/;
+export const labelKeyPattern = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,251}[A-Za-z0-9])?$/;
+export const usesPattern = /^([a-z][a-z0-9-]*)\/([a-z][a-z0-9-]*)@(\S+)$/;
+
+const stepName = z
+  .string()
+  .regex(stepNamePattern, { error: 'small letters, digits and "-", beginning with a letter, at most 63' });
+const identifier = z
+  .string()
+  .regex(identifierPattern, { error: 'letters, digits and "_", not beginning with a digit, at most 63' });
+const labelKey = z.string().regex(labelKeyPattern, { error: 'the key of a label, such as rack or site' });
+const duration = z.string().regex(durationPattern, { error: durationExample });
+const words = z.string().min(1).max(1_024);
+const script = z.string().min(1);
+const expression = z.string().min(1);
+const amount = z.union([
+  z.int().min(0),
+  z.string().regex(percentPattern, { error: 'a number, or a percentage from 1% to 100%' }),
+]);
+const oneOrMany = <T extends z.ZodType>(schema: T) => z.union([schema, z.array(schema).min(1)]);
+
+const about = <T extends z.ZodType>(schema: T, description: string): T => schema.describe(description);
+
+const title = about(words.optional(), 'A short name for people.');
+const description = about(z.string().max(10_000).optional(), 'What it is for, in as many words as it takes.');
+
+const paramFields = {
+  type: about(
+    z.enum(['string', 'int', 'double', 'bool', 'json']).optional(),
+    'Type of the value; `string` when absent.',
+  ),
+  title,
+  description,
+  default: about(
+    z.json().optional(),
+    'The value when nothing else gives one. Without it, a value must be given.',
+  ),
+  values: about(z.array(z.json()).min(1).optional(), 'The only values that are allowed.'),
+  pattern: about(
+    z.string().min(1).max(limits.globLengthMax).optional(),
+    'A glob (`*`, `?`, `[a-z]`) that the whole string must fit.',
+  ),
+  minimum: about(z.number().optional(), 'The least number allowed.'),
+  maximum: about(z.number().optional(), 'The greatest number allowed.'),
+  secret: about(z.boolean().optional(), 'The value never stands in the journal, in logs or on a page.'),
+};
+
+const outputType = z.enum(['string', 'int', 'bool', 'json', 'file']);
+const output = z.union([
+  outputType,
+  z.strictObject({
+    type: about(outputType, 'Type that the value must have. A `file` output names a path on the node.'),
+    description,
+    secret: about(z.boolean().optional(), 'The value is treated as a secret.'),
+    optional: about(z.boolean().optional(), 'The job may succeed without it.'),
+  }),
+]);
+
+export const paramSchema = z.strictObject({
+  ...paramFields,
+  generate: about(
+    z
+      .strictObject({
+        hex: about(z.int().min(1).max(1_024).optional(), 'So many random bytes, written in hexadecimal.'),
+        password: about(z.int().min(8).max(1_024).optional(), 'So many random letters and digits.'),
+        uuid: about(z.literal(true).optional(), 'A random UUID.'),
+      })
+      .optional(),
+    'Makes a value once per cluster when nothing else gives one, and keeps it. Exactly one of its keys.',
+  ),
+});
+
+export const roleSchema = z.strictObject({
+  select: about(
+    expression.optional(),
+    'CEL over `name`, `labels` and `facts`: the nodes for which it is true. All when absent.',
+  ),
+  count: about(
+    z.int().min(1).max(limits.runNodesMax).optional(),
+    'How many nodes; the run needs them all and takes no more.',
+  ),
+  spread: about(
+    words.optional(),
+    'A label, such as `labels.rack`: the nodes are taken from as many of its values as possible.',
+  ),
+  except: about(oneOrMany(words).optional(), 'Roles whose nodes are not taken.'),
+  optional: about(
+    z.boolean().optional(),
+    'The run goes on when no node is selected; its steps are then skipped.',
+  ),
+  waitFor: about(duration.optional(), 'How long the run waits for enough nodes to join.'),
+  prefer: about(
+    expression.optional(),
+    'CEL that gives a key per node: the node with the lowest leads, then the first by name.',
+  ),
+});
+
+const need = z.union([
+  words,
+  z.strictObject({
+    step: about(words, 'Id of a step or group.'),
+    same: about(
+      z.literal('node', { error: '"node"' }).optional(),
+      '`node`: only the same node must be done there, not all nodes.',
+    ),
+  }),
+]);
+
+const budgets = {
+  maxFailed: about(amount.optional(), 'How many nodes may fail before the run stops; 0 when absent.'),
+  maxUnknown: about(
+    amount.optional(),
+    'How many nodes may be out of contact while the work may be running; 0 when absent.',
+  ),
+  maxUnreachable: about(
+    amount.optional(),
+    'How many nodes may be left out because they cannot be reached; 0 when absent.',
+  ),
+};
+
+const strategy = z.union([
+  z.enum(['parallel', 'rolling']),
+  z.strictObject({
+    parallel: about(
+      z
+        .strictObject({
+          maxParallel: about(amount.optional(), 'How many nodes at once; all when absent.'),
+          ...budgets,
+        })
+        .optional(),
+      'All nodes at once, or as many as `maxParallel`.',
+    ),
+    rolling: about(
+      z
+        .strictObject({
+          maxUnavailable: about(
+            amount.optional(),
+            'How many nodes may be unavailable at once, from whatever cause; 1 when absent.',
+          ),
+          by: about(
+            z
+              .strictObject({
+                label: about(labelKey, 'The label whose values are the failure domains, such as `rack`.'),
+                domains: about(
+                  z.int().min(1).optional(),
+                  'How many of them may have unavailable nodes at once; 1 when absent.',
+                ),
+                perDomain: about(
+                  z.int().min(1).optional(),
+                  'How many nodes of one of them may be unavailable at once.',
+                ),
+              })
+              .optional(),
+            'Keeps unavailable nodes within few failure domains.',
+          ),
+          waves: about(
+            z.array(amount).min(1).max(100).optional(),
+            'Cumulative targets, such as `[1, 10%, 100%]`; each is finished before the next begins.',
+          ),
+          pause: about(duration.optional(), 'Time between one node being done and the next one beginning.'),
+          ...budgets,
+        })
+        .optional(),
+      'A few nodes at a time, never more unavailable than allowed.',
+    ),
+  }),
+]);
+
+const verify = z.union([
+  script,
+  z.strictObject({
+    run: about(script, 'The script; exit status 0 means that all is well.'),
+    every: about(duration.optional(), 'Time between two tries; 2s when absent.'),
+    timeout: about(duration.optional(), 'How long it may take to become well; 1m when absent.'),
+  }),
+]);
+
+const retry = z.union([
+  z.int().min(1).max(limits.retryAttemptsMax),
+  z.strictObject({
+    attempts: about(z.int().min(1).max(limits.retryAttemptsMax), 'How often it is tried in all.'),
+    backoff: about(
+      duration.optional(),
+      'Time before the second try, longer before each further one; 5s when absent.',
+    ),
+  }),
+]);
+
+const shell = z.union([words, z.array(words).min(1).max(32)]);
+
+const scriptFields = {
+  check: about(
+    script.optional(),
+    'Script that looks whether there is anything to do: exit status 0 is done already, 1 is not yet, else failed.',
+  ),
+  run: about(script.optional(), 'Script that does the work.'),
+  verify: about(verify.optional(), 'Script that must succeed after `run`, tried again until it does.'),
+  shell: about(
+    shell.optional(),
+    'Interpreter of the scripts: `bash`, `python3`, … or a list of program and arguments; `sh -e` when absent.',
+  ),
+  files: about(
+    oneOrMany(words).optional(),
+    'Files and folders beside this file that are laid out for the scripts. Files named as `./name` in a script come along by themselves.',
+  ),
+  outputs: about(
+    z.record(identifier, output).optional(),
+    'Values that the script writes to `$LOCKSTEP_OUTPUT` as KEY=value, with their types.',
+  ),
+  leaves: about(
+    z.enum(['nothing', 'daemon']).optional(),
+    '`daemon`: processes that the script leaves behind go on; else they are ended with it.',
+  ),
+  rerun: about(
+    z.enum(['idempotent', 'verify-first', 'never-twice']).optional(),
+    'What may happen after an interruption: go again, run `check` first, or wait for a decision. `verify-first` with a `check`, else `never-twice`.',
+  ),
+  retry: about(retry.optional(), 'Tries again when the script reports failure.'),
+  timeout: about(duration.optional(), 'Bounds the whole job, all tries included; 1h when absent.'),
+};
+
+const uses = z.union([
+  words,
+  z
+    .array(
+      z.strictObject({
+        if: about(expression.optional(), 'CEL: the first alternative for which it is true is taken.'),
+        uses: about(words, 'Task of a module: `module/task@version`.'),
+      }),
+    )
+    .min(1)
+    .max(32),
+]);
+
+const provides = z.union([
+  stepName,
+  z.strictObject({
+    service: about(stepName, 'Name under which others find it as `services.NAME.endpoints`.'),
+    port: about(
+      z.union([z.int().min(1).max(65_535), expression]).optional(),
+      'Port number, or a template that gives one.',
+    ),
+    address: about(expression.optional(), 'Template that gives the address; that of the node when absent.'),
+  }),
+]);
+
+/** What a step has wherever it stands. */
+const memberStepFields = {
+  id: about(stepName, 'Name of the step, unique in the pipeline.'),
+  title,
+  description,
+  needs: about(
+    oneOrMany(need).or(z.tuple([])).optional(),
+    'Steps that must be done before: on all nodes, or with `same: node` on this node. The step before it when absent; `[]` for none.',
+  ),
+  if: about(expression.optional(), 'CEL, per node: the step is skipped where it is false.'),
+  with: about(
+    z.record(identifier, z.json()).optional(),
+    'Values for the scripts, as `$PARAM_NAME`; `${{ }}` holds expressions.',
+  ),
+  uses: about(
+    uses.optional(),
+    'A task of a module instead of scripts: `module/task@version`, or alternatives with `if`.',
+  ),
+  ...scriptFields,
+  until: about(
+    expression.optional(),
+    'CEL over `outputs`, `params`, `node`, `exitCode` and `iteration`: the script is run again until it is true.',
+  ),
+  every: about(duration.optional(), 'Time between two iterations of `until`; 2s when absent.'),
+  provides: about(provides.optional(), 'A service that this step starts on its nodes.'),
+  offline: about(
+    z.enum(['wait', 'skip']).optional(),
+    'What happens with a node that cannot be reached: `wait` for it, or `skip` it.',
+  ),
+  unknownAfter: about(
+    duration.optional(),
+    'How long a node may be out of contact before its job is unknown; 1m when absent.',
+  ),
+};
+
+export const memberStepSchema = z.strictObject(memberStepFields);
+
+const on = about(oneOrMany(words), 'Who does it: a role, `role.leader` or `role.rest`, or a list of these.');
+const unitFields = {
+  approve: about(words.optional(), 'A question that an operator must approve before the first node begins.'),
+  strategy: about(strategy.optional(), 'How many nodes at once: `parallel` (all, when absent) or `rolling`.'),
+};
+
+export const stepSchema = z.strictObject({ ...memberStepFields, on, ...unitFields });
+
+const groupHeadFields = {
+  id: memberStepFields.id,
+  title,
+  description,
+  on,
+  needs: memberStepFields.needs,
+  if: memberStepFields.if,
+  ...unitFields,
+  verify: about(verify.optional(), 'The last step of the group: the node keeps its slot until it succeeds.'),
+};
+
+/** A group without its steps, which are judged one by one. */
+export const groupHeadSchema = z.strictObject(groupHeadFields);
+
+export const groupSchema = z.strictObject({
+  ...groupHeadFields,
+  group: about(
+    z.array(memberStepSchema).min(1),
+    'Steps that each node goes through on its own, in order, as one unit.',
+  ),
+});
+
+export const pipelineSchema = z
+  .strictObject({
+    kind: about(z.literal('pipeline'), 'What this file is.'),
+    name: about(stepName, 'Name of the pipeline.'),
+    title,
+    description,
+    params: about(
+      z.record(identifier, paramSchema).optional(),
+      'Values that may differ from cluster to cluster, node to node and run to run.',
+    ),
+    roles: about(z.record(identifier, roleSchema), 'Named selections of nodes.'),
+    steps: about(z.array(z.union([stepSchema, groupSchema])).min(1), 'Steps and groups, in order.'),
+  })
+  .meta({
+    title: 'Lockstep pipeline',
+    description: 'An ordered list of steps across the nodes of a cluster.',
+  });
+
+const {
+  outputs,
+  leaves,
+  rerun,
+  retry: retryField,
+  timeout,
+  files,
+  check,
+  run,
+  shell: shellField,
+} = scriptFields;
+
+export const taskSchema = z.strictObject({
+  title,
+  description,
+  params: about(
+    z.record(identifier, z.strictObject(paramFields)).optional(),
+    'Inputs of the task; a step gives them in `with`.',
+  ),
+  check,
+  run,
+  verify: scriptFields.verify,
+  shell: shellField,
+  files,
+  outputs,
+  leaves,
+  rerun,
+  retry: retryField,
+  timeout,
+});
+
+export const moduleSchema = z
+  .strictObject({
+    kind: about(z.literal('module'), 'What this file is.'),
+    name: about(stepName, 'Name of the module.'),
+    version: about(
+      z.string().regex(versionPattern, { error: 'a version such as 1.4.0' }),
+      'Its version; a version never changes once it is used.',
+    ),
+    title,
+    description,
+    tasks: about(z.record(stepName, taskSchema), 'Tasks, used as `module/task@version`.'),
+  })
+  .meta({ title: 'Lockstep module', description: 'A versioned package of tasks with their files.' });
+
+export type ParamFile = z.infer<typeof paramSchema>;
+export type RoleFile = z.infer<typeof roleSchema>;
+export type MemberStepFile = z.infer<typeof memberStepSchema>;
+export type StepFile = z.infer<typeof stepSchema>;
+export type GroupHeadFile = z.infer<typeof groupHeadSchema>;
+export type TaskFile = z.infer<typeof taskSchema>;
+export type StrategyFile = z.infer<typeof strategy>;
+export type VerifyFile = z.infer<typeof verify>;
+export type RetryFile = z.infer<typeof retry>;
+export type NeedFile = z.infer<typeof need>;
+export type OutputFile = z.infer<typeof output>;
+export type ShellFile = z.infer<typeof shell>;
+export type ProvidesFile = z.infer<typeof provides>;

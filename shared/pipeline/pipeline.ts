@@ -1,0 +1,240 @@
+/**
+ * From the text of a pipeline file to the model that runs are planned from, or to everything that is wrong with
+ * it. Pure: what lies beside the file and which modules there are comes in as arguments.
+ */
+import type { Diagnostic } from '../diagnostic.ts';
+import { limits } from '../limits.ts';
+import type { DraftStep, DraftUnit } from './draft.ts';
+import { parseDuration } from './duration.ts';
+import { keysAt, pipelineJsonSchema } from './editor-schema.ts';
+import { checkRole, checkUnits, ExpressionReader } from './expressions.ts';
+import { reportIssues } from './issues.ts';
+import { paramSchema, pipelineSchema, roleSchema } from './language.ts';
+import type { Need, ParamDeclaration, Pipeline, RerunClass, RoleDeclaration, Step, Unit } from './model.ts';
+import type { LoadedModule } from './module.ts';
+import { type Order, readOrder } from './order.ts';
+import { readParam } from './params.ts';
+import { Report } from './report.ts';
+import { readRole, reportCircles } from './roles.ts';
+import { salvage } from './salvage.ts';
+import type { FileSet, FileStat } from './scripts.ts';
+import { readSource, type Source } from './source.ts';
+import { readUnits } from './units.ts';
+import { reportUnused } from './unused.ts';
+import { reportRerun, rerunOf, timeoutOf } from './work.ts';
+
+export type PipelineInput = {
+  /** The name that diagnostics give the file. */
+  readonly file: string;
+  readonly text: string;
+  readonly files?: FileSet;
+  readonly modules?: readonly LoadedModule[];
+};
+
+export type PipelineParsed =
+  | {
+      readonly ok: true;
+      readonly pipeline: Pipeline;
+      readonly warnings: readonly Diagnostic[];
+      /** Texts of bundle manifests by digest, and the files that they name, by path beside the pipeline. */
+      readonly manifests: ReadonlyMap<string, string>;
+      readonly requiredFiles: ReadonlyMap<string, FileStat>;
+    }
+  /** Errors first, then warnings, each in the order of the text. */
+  | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
+
+export function parsePipeline(input: PipelineInput): PipelineParsed {
+  const read = readSource(input.file, input.text);
+  if (!read.ok) return read;
+  const { source } = read;
+  const report = new Report(source);
+  reportForm(source, report);
+  const top: Readonly<Record<string, unknown>> = isRecord(source.value) ? source.value : {};
+  const params = readParams(top.params, report);
+  const roles = readRoles(top.roles, report);
+  const bundles = { manifests: new Map<string, string>(), files: new Map<string, FileStat>() };
+  const units = readUnits(Array.isArray(top.steps) ? top.steps : [], {
+    report,
+    roleNames: new Set(isRecord(top.roles) ? Object.keys(top.roles) : []),
+    roles,
+    modules: input.modules ?? [],
+    beside: input.files,
+    bundles,
+  });
+  const order = readOrder(units, report);
+  const reader = new ExpressionReader(report);
+  for (const role of roles.values()) checkRole(role, ['roles', role.name], reader, report);
+  const declared = { params: Object.fromEntries(params), roles: Object.fromEntries(roles) };
+  const values = checkUnits(units, declared.params, declared.roles, order, reader, report);
+  const built = units.map((unit) => buildUnit(unit, order, values, report));
+  if (!report.failed) reportUnused(params, roles, units, reader.used, report);
+  const { errors, warnings } = report.finish();
+  if (errors.length > 0) return { ok: false, diagnostics: [...errors, ...warnings] };
+  const { name, title } = pipelineSchema.parse(source.value);
+  const pipeline: Pipeline = {
+    name,
+    ...(title === undefined ? {} : { title }),
+    ...declared,
+    units: built,
+    modules: modulesOf(built),
+  };
+  return { ok: true, pipeline, warnings, manifests: bundles.manifests, requiredFiles: bundles.files };
+}
+
+/** What the schema says. Other findings follow all the same: as many as possible are told at once. */
+function reportForm(source: Source, report: Report): void {
+  const parsed = pipelineSchema.safeParse(source.value);
+  if (parsed.success) return;
+  const schema = pipelineJsonSchema();
+  const groupOf = (path: readonly (string | number)[]): string | undefined => {
+    const [, index] = path;
+    const steps = isRecord(source.value) ? source.value.steps : undefined;
+    const unit: unknown = Array.isArray(steps) && typeof index === 'number' ? steps[index] : undefined;
+    return path[0] === 'steps' && path.length === 2 && isRecord(unit) && 'group' in unit
+      ? 'group'
+      : undefined;
+  };
+  reportIssues(parsed.error.issues, {
+    value: source.value,
+    report,
+    known: (path) => keysAt(schema, path, groupOf(path)),
+  });
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Those that the schema accepts, and the others by name: what refers to them is not wrong for that. */
+function readParams(items: unknown, report: Report): ReadonlyMap<string, ParamDeclaration> {
+  const params = new Map<string, ParamDeclaration>();
+  const variables = new Map<string, string>();
+  for (const [name, item] of Object.entries(isRecord(items) ? items : {})) {
+    const path = ['params', name];
+    const parsed = paramSchema.safeParse(item);
+    params.set(
+      name,
+      parsed.success ? readParam(name, parsed.data, path, report) : { type: 'json', secret: false },
+    );
+    const variable = name.toUpperCase();
+    const other = variables.get(variable);
+    if (other !== undefined)
+      report.atKey(path, `params ${other} and ${name} would both be $PARAM_${variable}`);
+    variables.set(variable, name);
+  }
+  return params;
+}
+
+function readRoles(items: unknown, report: Report): ReadonlyMap<string, RoleDeclaration> {
+  const roles = new Map<string, RoleDeclaration>();
+  const names = new Set(Object.keys(isRecord(items) ? items : {}));
+  for (const [name, item] of Object.entries(isRecord(items) ? items : {})) {
+    const salvaged = salvage(roleSchema, item, {});
+    const broken = { name, select: 'true', except: [], optional: false };
+    roles.set(
+      name,
+      salvaged === undefined ? broken : readRole(name, salvaged, names, ['roles', name], report),
+    );
+  }
+  reportCircles(roles, report);
+  return roles;
+}
+
+function buildUnit(
+  draft: DraftUnit,
+  order: Order,
+  values: ReadonlyMap<string, Pick<Step, 'with' | 'provides'>>,
+  report: Report,
+): Unit {
+  const { id, kind, title, on, approve, strategy } = draft;
+  return {
+    id,
+    kind,
+    ...(title === undefined ? {} : { title }),
+    on,
+    ...(approve === undefined ? {} : { approve }),
+    strategy,
+    steps: draft.steps.map((step) => {
+      const needs = (order.needs.get(step.id) ?? []).map(
+        ({ step: needed, sameNode }): Need => ({ step: needed, sameNode }),
+      );
+      return buildStep(step, needs, values.get(step.id) ?? { with: {} }, report);
+    }),
+  };
+}
+
+/** `if` of a group holds for each of its steps. */
+function conditionOf({ file, unit }: DraftStep): string | undefined {
+  if (unit.if === undefined) return file?.if;
+  return file?.if === undefined ? unit.if : `(${unit.if}) && (${file.if})`;
+}
+
+function buildStep(
+  draft: DraftStep,
+  needs: readonly Need[],
+  values: Pick<Step, 'with' | 'provides'>,
+  report: Report,
+): Step {
+  const { id, path, file, unit, tasks, outputs } = draft;
+  const condition = conditionOf(draft);
+  const hasUntil = file?.until !== undefined;
+  const policy = policyOf(draft, hasUntil);
+  if (!draft.broken && file !== undefined) {
+    const at = (key: string): readonly (string | number)[] => [
+      ...path,
+      key in file ? key : file.uses === undefined ? 'id' : 'uses',
+    ];
+    const hasCheck = tasks.every(({ task }) => task.check !== undefined);
+    const work = { rerun: policy.rerun, attempts: policy.retry.attempts, hasCheck, hasUntil };
+    reportRerun(work, { rerun: at('rerun'), retry: at('retry'), until: at('until') }, report);
+  }
+  const every = file?.every === undefined ? limits.untilEveryDefaultMs : (parseDuration(file.every) ?? 0);
+  const unknownAfter = file?.unknownAfter;
+  return {
+    id,
+    ...(file?.title === undefined ? {} : { title: file.title }),
+    on: unit.on,
+    needs,
+    ...(condition === undefined ? {} : { if: condition }),
+    ...(unit.kind === 'group' || unit.approve === undefined ? {} : { approve: unit.approve }),
+    tasks: tasks.map(({ task }) => task),
+    ...values,
+    ...(file?.until === undefined ? {} : { until: { expression: file.until, everyMs: every } }),
+    ...policy,
+    outputs,
+    offline: file?.offline ?? 'wait',
+    unknownAfterMs:
+      unknownAfter === undefined
+        ? limits.unknownAfterDefaultMs
+        : timeoutOf(unknownAfter, [...path, 'unknownAfter'], report),
+  };
+}
+
+const caution: readonly RerunClass[] = ['never-twice', 'verify-first', 'idempotent'];
+
+/** What the step says, else what its tasks say; of several alternatives the most cautious counts. */
+function policyOf(
+  draft: DraftStep,
+  hasUntil: boolean,
+): Pick<Step, 'rerun' | 'retry' | 'timeoutMs' | 'leaves'> {
+  const { policy, tasks } = draft;
+  const reruns = tasks.map(({ task, policy: own }) => rerunOf(own.rerun, task.check !== undefined, hasUntil));
+  const retries = tasks.map(({ policy: own }) => own.retry ?? { attempts: 1, backoffMs: 0 });
+  const timeouts = tasks.flatMap(({ policy: own }) => (own.timeoutMs === undefined ? [] : [own.timeoutMs]));
+  const [fewest] = retries.toSorted((a, b) => a.attempts - b.attempts);
+  return {
+    rerun: policy.rerun ?? caution.find((each) => reruns.includes(each)) ?? 'never-twice',
+    retry: policy.retry ?? fewest ?? { attempts: 1, backoffMs: 0 },
+    timeoutMs:
+      policy.timeoutMs ?? (timeouts.length === 0 ? limits.jobTimeoutDefaultMs : Math.max(...timeouts)),
+    leaves:
+      policy.leaves ?? (tasks.some(({ policy: own }) => own.leaves === 'daemon') ? 'daemon' : 'nothing'),
+  };
+}
+
+/** By `name@version`, as `uses` names them. */
+function modulesOf(units: readonly Unit[]): Readonly<Record<string, string>> {
+  const sources = units
+    .flatMap(({ steps }) => steps)
+    .flatMap(({ tasks }) => tasks.flatMap(({ source }) => (source === undefined ? [] : [source])));
+  return Object.fromEntries(sources.map(({ uses, digest }) => [uses.replace(/\/[^@]*/, ''), digest]));
+}

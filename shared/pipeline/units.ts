@@ -1,0 +1,231 @@
+/** Steps and groups as drafts: who does what, with names looked up, before order and expressions are judged. */
+import { limits } from '../limits.ts';
+import { type DraftStep, type DraftTask, type DraftUnit, missingId } from './draft.ts';
+import {
+  type GroupHeadFile,
+  groupHeadSchema,
+  type MemberStepFile,
+  memberStepSchema,
+  type StepFile,
+  stepSchema,
+  type VerifyFile,
+} from './language.ts';
+import type { RoleDeclaration, Target } from './model.ts';
+import type { LoadedModule } from './module.ts';
+import type { Report } from './report.ts';
+import { asList, entryPath, readTarget } from './roles.ts';
+import { salvage } from './salvage.ts';
+import { type Bundles, type FileSet, readScripts } from './scripts.ts';
+import type { Path } from './source.ts';
+import { readStrategy } from './strategy.ts';
+import { mergeOutputs, readUses } from './uses.ts';
+import { isReservedName } from './words.ts';
+import { readPolicy, readWork } from './work.ts';
+
+export type Surroundings = {
+  readonly report: Report;
+  readonly roleNames: ReadonlySet<string>;
+  readonly roles: ReadonlyMap<string, RoleDeclaration>;
+  readonly modules: readonly LoadedModule[];
+  readonly beside: FileSet | undefined;
+  readonly bundles: Bundles;
+};
+
+export function readUnits(items: readonly unknown[], around: Surroundings): readonly DraftUnit[] {
+  const units = items.map((item, index) => readUnit(item, ['steps', index], around));
+  const taken = new Set<string>();
+  for (const unit of units) {
+    const ids = unit.kind === 'group' ? [unit, ...unit.steps] : unit.steps;
+    for (const { id, path } of ids) {
+      if (taken.has(id))
+        around.report.at([...path, 'id'], `another step is called "${id}"`, { expected: 'an id of its own' });
+      if (isReservedName(id))
+        around.report.at([...path, 'id'], `"${id}" is reserved and cannot be the id of a step`);
+      taken.add(id);
+    }
+  }
+  if (units.flatMap(({ steps }) => steps).length > limits.pipelineStepsMax) {
+    around.report.atKey(['steps'], `the pipeline has more than ${limits.pipelineStepsMax} steps`);
+  }
+  return units;
+}
+
+function readUnit(item: unknown, path: Path, around: Surroundings): DraftUnit {
+  const isGroup = typeof item === 'object' && item !== null && 'group' in item;
+  return isGroup ? readGroup(item, path, around) : readSingle(item, path, around);
+}
+
+/** Values for keys that must be there and are not: the absence was reported. */
+const instead = { id: 'unnamed', on: 'unknown' };
+
+function readSingle(item: unknown, path: Path, around: Surroundings): DraftUnit {
+  const salvaged = salvage(stepSchema, item, instead);
+  if (salvaged === undefined) {
+    const unit = emptyUnit(idOf(item, path), 'step', path, around);
+    unit.steps.push(brokenStep(unit.id, path, unit));
+    return unit;
+  }
+  const { value, removed } = salvaged;
+  const { on: _on, approve: _approve, strategy: _strategy, ...member } = value;
+  const unit = unitOf({ ...value, id: idOf(item, path) }, 'step', removed, path, around);
+  unit.steps.push(readStep({ ...member, id: unit.id }, path, unit, removed.size > 0, around));
+  return unit;
+}
+
+function readGroup(item: object & { readonly group: unknown }, path: Path, around: Surroundings): DraftUnit {
+  const { group, ...rest } = item;
+  const salvaged = salvage(groupHeadSchema, rest, instead);
+  const id = idOf(item, path);
+  const head = salvaged?.value;
+  const unit: DraftUnit =
+    salvaged === undefined
+      ? emptyUnit(id, 'group', path, around)
+      : {
+          ...unitOf({ ...salvaged.value, id }, 'group', salvaged.removed, path, around),
+          ...(head?.if === undefined ? {} : { if: head.if }),
+        };
+  for (const [index, member] of (Array.isArray(group) ? group : []).entries()) {
+    const at = [...path, 'group', index];
+    const name = idOf(member, at);
+    const step = salvage(memberStepSchema, member, { id: instead.id });
+    if (step === undefined) {
+      unit.steps.push(brokenStep(name, at, unit));
+    } else {
+      const incomplete = step.removed.size > 0 || salvaged?.removed.size !== 0;
+      unit.steps.push(readStep({ ...step.value, id: name }, at, unit, incomplete, around));
+    }
+  }
+  if (head?.verify !== undefined) unit.steps.push(verifyStep(head.verify, path, unit, around));
+  if (unit.steps.length === 0) unit.steps.push(brokenStep(`${id}.steps`, path, unit));
+  return unit;
+}
+
+function unitOf(
+  file: StepFile | GroupHeadFile,
+  kind: DraftUnit['kind'],
+  removed: ReadonlySet<string>,
+  path: Path,
+  around: Surroundings,
+): DraftUnit {
+  const { id, title, approve, needs } = file;
+  return {
+    id,
+    kind,
+    path,
+    on: removed.has('on') ? [] : readTargets(file.on, [...path, 'on'], around),
+    strategy: readStrategy(file.strategy, [...path, 'strategy'], around.report),
+    ...(title === undefined ? {} : { title }),
+    ...(approve === undefined ? {} : { approve }),
+    ...(needs === undefined ? {} : { needs }),
+    steps: [],
+  };
+}
+
+const emptyUnit = (id: string, kind: DraftUnit['kind'], path: Path, around: Surroundings): DraftUnit => ({
+  id,
+  kind,
+  path,
+  on: [],
+  strategy: readStrategy(undefined, path, around.report),
+  steps: [],
+});
+
+function readTargets(on: string | readonly string[], path: Path, around: Surroundings): readonly Target[] {
+  const targets: Target[] = [];
+  for (const [index, text] of asList(on).entries()) {
+    const at = entryPath(path, on, index);
+    const target = readTarget(text, around.roleNames, at, around.report);
+    if (target === undefined) continue;
+    if (targets.some(({ role, who }) => role === target.role && who === target.who)) {
+      around.report.at(at, `"${text}" stands here twice`);
+    } else {
+      targets.push(target);
+    }
+  }
+  return targets;
+}
+
+const notBesideUses = ['check', 'run', 'verify', 'shell', 'files', 'outputs'] as const;
+
+/** `incomplete`: keys were taken away, so that nothing is said of what is not there. */
+function readStep(
+  file: MemberStepFile,
+  path: Path,
+  unit: DraftUnit,
+  incomplete: boolean,
+  around: Surroundings,
+): DraftStep {
+  const { report, modules, beside, bundles } = around;
+  const { id, uses } = file;
+  const broken = incomplete || unit.on.length === 0;
+  if (!incomplete && file.every !== undefined && file.until === undefined) {
+    report.atKey([...path, 'every'], 'every belongs to until, and there is none', { expected: 'until' });
+  }
+  const skippable = skippableBecause(file, unit, around);
+  const common = { id, path, file, broken, unit, ...(skippable === undefined ? {} : { skippable }) };
+  if (uses === undefined) {
+    const work = readWork(file, path, incomplete, beside, bundles, report);
+    if (!incomplete && file.until !== undefined && file.run === undefined) {
+      report.at([...path, 'until'], 'until runs a script again, and there is none', { expected: 'run' });
+    }
+    const tasks: readonly DraftTask[] = [{ task: work.scripts, policy: {}, path }];
+    return { ...common, tasks, outputs: work.outputs, policy: work.policy };
+  }
+  for (const key of notBesideUses) {
+    if (file[key] !== undefined)
+      report.atKey([...path, key], `"${key}" does not stand beside uses: the task has its own`);
+  }
+  const tasks = readUses(uses, [...path, 'uses'], modules, report);
+  const outputs = mergeOutputs(tasks, [...path, 'uses'], report);
+  // A task that could not be found was reported: what it would have put out is not known.
+  const wanted = typeof uses === 'string' ? 1 : uses.length;
+  return {
+    ...common,
+    broken: broken || tasks.length < wanted,
+    tasks,
+    outputs,
+    policy: readPolicy(file, path, report),
+  };
+}
+
+/** Why a node, or every node, may have done nothing in the step, so that its outputs are not there. */
+function skippableBecause(file: MemberStepFile, unit: DraftUnit, around: Surroundings): string | undefined {
+  if (file.if !== undefined) return `step ${file.id} has an "if"`;
+  if (unit.if !== undefined) return `group ${unit.id} has an "if"`;
+  if (file.offline === 'skip') return `step ${file.id} skips nodes that cannot be reached`;
+  const role = unit.on.find((target) => around.roles.get(target.role)?.optional === true)?.role;
+  return role === undefined ? undefined : `role ${role} is optional`;
+}
+
+/** The `verify` of a group, as its last step: a job that only verifies, and may do so as often as it likes. */
+function verifyStep(verify: VerifyFile, path: Path, unit: DraftUnit, around: Surroundings): DraftStep {
+  const at = [...path, 'verify'];
+  const task = readScripts({ verify }, path, around.beside, around.bundles, around.report);
+  const timeoutMs = Math.min(limits.jobTimeoutMaxMs, (task.verify?.timeoutMs ?? 0) + limits.verifyMarginMs);
+  return {
+    id: `${unit.id}.verify`,
+    path: at,
+    broken: false,
+    unit,
+    tasks: [{ task, policy: {}, path: at }],
+    outputs: {},
+    policy: { rerun: 'idempotent', timeoutMs },
+    ...(unit.if === undefined ? {} : { skippable: `group ${unit.id} has an "if"` }),
+  };
+}
+
+const brokenStep = (id: string, path: Path, unit: DraftUnit): DraftStep => ({
+  id,
+  path,
+  broken: true,
+  unit,
+  tasks: [],
+  outputs: {},
+  policy: {},
+});
+
+/** The id that was written, or one that nobody can have written. */
+const idOf = (item: unknown, path: Path): string =>
+  typeof item === 'object' && item !== null && 'id' in item && typeof item.id === 'string'
+    ? item.id
+    : missingId(path);

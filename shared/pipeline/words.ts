@@ -1,0 +1,65 @@
+/** Words that are refused with a reason instead of as a typing error. */
+
+/** What the language will have but this version does not. */
+export const laterWords: ReadonlySet<string> = new Set([
+  'runOn',
+  'target',
+  'rescue',
+  'always',
+  'finally',
+  'concurrency',
+  'deferUntil',
+  'extends',
+  'insert',
+  'replace',
+  'remove',
+  'pipeline',
+  'runner',
+  'ansible',
+  'container',
+  'terraform',
+  'tofu',
+  'certificate',
+  'reboot',
+  'onUnknown',
+  'window',
+  'scope',
+  'profiles',
+]);
+
+/** The same for values: `offline: defer`. */
+export const laterValues: Readonly<Record<string, readonly string[]>> = { offline: ['defer'] };
+
+/** Keys that belong elsewhere, by the kind of thing they were found in. */
+export const misplacedWords: Readonly<Record<'member' | 'group' | 'file', Readonly<Record<string, string>>>> =
+  {
+    member: {
+      on: 'the steps of a group run where the group runs: say it on the group',
+      strategy: 'the group as a whole has a strategy: say it on the group',
+      approve: 'the group as a whole is approved: say it on the group',
+      group: 'groups cannot stand inside groups',
+    },
+    group: {
+      run: 'a group runs its steps: give the script to one of them',
+      check: 'a group runs its steps: give the check to one of them',
+      until: 'iterate one of its steps',
+      timeout: 'each step of a group has its own timeout',
+      retry: 'each step of a group is retried on its own',
+      rerun: 'each step of a group says it for itself',
+      with: 'values are given to the steps of a group',
+      shell: 'say it on the steps of the group',
+      uses: 'let one of its steps use the task',
+      outputs: 'outputs are declared by the steps of a group',
+      offline: 'say it on the steps of the group',
+      unknownAfter: 'say it on the steps of the group',
+    },
+    file: {
+      on: 'each step says on its own where it runs',
+      strategy: 'say it on a step or group',
+      timeout: 'say it on a step',
+      retry: 'say it on a step',
+    },
+  };
+
+/** Names that every JavaScript object answers to: as keys of records they would be found where they are not. */
+export const isReservedName = (name: string): boolean => name in Object.prototype;
