@@ -1,10 +1,11 @@
 /** Agents come, go and ask for work. Whether a result counts is in results.ts. */
-import { attemptIdOf, jobIdOf, parseAttemptId } from '../../shared/ids.ts';
+import { parseAttemptId } from '../../shared/ids.ts';
 import type { Hello } from '../../shared/messages.ts';
 import type { Command } from './commands.ts';
 import { grantedJobOf } from './inputs.ts';
+import { attemptOf, idOf, markFound, markStarted } from './job-names.ts';
 import { interruptJob } from './results.ts';
-import type { Job, Node } from './state.ts';
+import type { Node } from './state.ts';
 import type { Turn } from './turn.ts';
 
 const nameTakenRetryMs = 30_000;
@@ -114,26 +115,6 @@ function reconcile(turn: Turn, node: Node, held: Hello['held']): void {
   if (cancel !== null) {
     turn.effect({ kind: 'cancel', node: node.name, attempt: attemptOf(live), reason: cancel.reason });
   }
-}
-
-export const idOf = (job: Job): string => jobIdOf(job.run.id, job.step.step.id, job.member.node.name);
-
-export const attemptOf = (job: Job): string => attemptIdOf(idOf(job), job.attempt);
-
-export const namesOf = (job: Job): { run: string; step: string; node: string } => ({
-  run: job.run.id,
-  step: job.step.step.id,
-  node: job.member.node.name,
-});
-
-function markFound(turn: Turn, job: Job): void {
-  if (job.state === 'unknown') turn.emit({ type: 'JobFound', ...namesOf(job), attempt: job.attempt });
-}
-
-export function markStarted(turn: Turn, job: Job, attempt: number, nodeAt = turn.at): void {
-  markFound(turn, job);
-  if (job.state === 'running' && job.attempt === attempt) return;
-  turn.emit({ type: 'JobStarted', ...namesOf(job), attempt, nodeAt });
 }
 
 export function disconnectAgent(turn: Turn, command: Extract<Command, { type: 'DisconnectAgent' }>): void {

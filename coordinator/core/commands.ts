@@ -7,7 +7,6 @@ import type { LockstepError } from '../../shared/errors.ts';
 import type { AttemptResult, Hello, JobSpecification } from '../../shared/messages.ts';
 import type { Pipeline } from '../../shared/pipeline/model.ts';
 import type { Actor, Event, NodeAdministration, ParamScope } from './events.ts';
-import type { ScopeFacts } from './scope.ts';
 
 export type CreateRun = {
   readonly type: 'CreateRun';
@@ -154,6 +153,9 @@ export type Decision =
   | { readonly ok: false; readonly error: LockstepError; readonly effects: readonly Effect[] };
 
 /** What the core may look up while it decides: content that the state names but does not hold. */
+/** Facts of one node as the agent reported them; shared and never changed. */
+export type ScopeFacts = object;
+
 export type Lookup = {
   /** Facts by digest, converted for expressions; undefined when a node has not reported yet. */
   readonly facts: (digest: string) => ScopeFacts | undefined;

@@ -3,8 +3,8 @@
  * and since when. It follows the gates in the order in which progress.ts tries them.
  */
 import { assertNever } from '../../shared/assert.ts';
-import { idOf } from './agents.ts';
 import { isSettled } from './derive.ts';
+import { idOf } from './job-names.ts';
 import { slotsOfLeft } from './resume.ts';
 import { hasDomainRoom } from './slots.ts';
 import type { Job, Node, Run, State, StepState, UnitState } from './state.ts';

@@ -1,11 +1,11 @@
 /** How an operator lets a held run or job go on. Each way is a decision in the journal, with who and why. */
 import { assertNever } from '../../shared/assert.ts';
 import { requireThat } from './administration.ts';
-import { idOf, namesOf } from './agents.ts';
 import type { Command } from './commands.ts';
 import { isSettled } from './derive.ts';
 import { findJob } from './evolve-jobs.ts';
 import { afterFailure } from './failure.ts';
+import { idOf, namesOf } from './job-names.ts';
 import { requireActive } from './runs.ts';
 import { usesLeader } from './selection.ts';
 import type { Job, Run } from './state.ts';

@@ -1,8 +1,8 @@
 /** Approvals, cancels and archiving: what operators do to a run as a whole. Resuming is in resume.ts. */
 
 import { requireThat } from './administration.ts';
-import { attemptOf } from './agents.ts';
 import type { Command } from './commands.ts';
+import { attemptOf } from './job-names.ts';
 import type { Run, UnitState } from './state.ts';
 import { runStateOf } from './state.ts';
 import type { Turn } from './turn.ts';

@@ -15,9 +15,6 @@ import { effectiveParams } from './params.ts';
 import type { Job, Run, State, StepState } from './state.ts';
 import { leaderKeyOf } from './state.ts';
 
-/** Facts of one node as the agent reported them; shared and never changed. */
-export type ScopeFacts = object;
-
 type ScopeMap = ReadonlyMap<string, ScopeValue>;
 
 /** Parts of a step's scope that do not depend on the node. Dies with the step. */

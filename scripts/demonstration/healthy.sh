@@ -1,0 +1,2 @@
+#!/bin/sh
+test -e "$PARAM_FOLDER/$LOCKSTEP_NODE/ready"
