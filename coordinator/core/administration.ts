@@ -23,7 +23,7 @@ export function requireNode(turn: Turn, name: string): Node {
 export function changeToken(turn: Turn, command: CommandOf<'CreateToken' | 'RevokeToken'>): void {
   if (command.type === 'CreateToken') {
     const { token, hash, kind, by, expiresAt } = command;
-    turn.emit({ type: 'TokenCreated', token, hash, kind, by, expiresAt });
+    turn.emit({ type: 'TokenCreated', token, secretHash: hash, kind, by, expiresAt });
     return;
   }
   const token = turn.state.tokens.get(command.token);

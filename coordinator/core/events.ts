@@ -40,7 +40,8 @@ export type EventBody =
   | {
       readonly type: 'TokenCreated';
       readonly token: string;
-      readonly hash: string;
+      /** SHA-256 of the secret, hex. (`hash` is the journal's own name for the link between lines.) */
+      readonly secretHash: string;
       readonly kind: 'join' | 'operator';
       readonly by: Actor;
       readonly expiresAt: number | null;

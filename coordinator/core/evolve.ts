@@ -35,7 +35,7 @@ export function evolve(state: State, event: Event): void {
     case 'TokenCreated':
       state.tokens.set(event.token, {
         id: event.token,
-        hash: event.hash,
+        hash: event.secretHash,
         kind: event.kind,
         createdAt: event.at,
         expiresAt: event.expiresAt,
