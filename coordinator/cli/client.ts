@@ -29,8 +29,10 @@ const reasons: Readonly<Record<string, string>> = {
   UND_ERR_BODY_TIMEOUT: 'its answer stopped in the middle',
 };
 
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : '';
+const reasonOf = (error: unknown): string => {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return reasons[code] ?? messageOf(error);
+};
 
 export class CoordinatorClient {
   readonly connection: Connection;
@@ -96,9 +98,14 @@ export class CoordinatorClient {
   /** What to tell when the coordinator could not be asked, or its answer broke off. */
   unreachable(cause: unknown): LockstepError {
     const { url, source, remedy } = this.connection;
-    const reason = reasons[codeOf(cause)] ?? messageOf(cause);
-    const message = `cannot reach the coordinator at ${url} (from ${source}): ${reason}; ${remedy}`;
+    const message = `cannot reach the coordinator at ${url} (from ${source}): ${reasonOf(cause)}.\n  ${remedy}`;
     return new LockstepError('unreachable', message, { cause });
+  }
+
+  /** The same in short, while it is tried again. */
+  describeLoss({ cause, message }: LockstepError): string {
+    const reason = cause === undefined ? message : reasonOf(cause);
+    return `no contact with the coordinator at ${this.connection.url}: ${reason}; trying again`;
   }
 
   async #ask(

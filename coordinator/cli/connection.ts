@@ -28,7 +28,7 @@ export function defaultDataFolder(environment: Environment): string {
 }
 
 const elsewhere =
-  'for a coordinator on another machine set LOCKSTEP_URL (or --url) and LOCKSTEP_API_TOKEN (made there by `lockstep token create --kind operator`)';
+  'for a coordinator on another machine set LOCKSTEP_URL and LOCKSTEP_API_TOKEN (`lockstep token create --kind operator` there makes one)';
 
 function findByUrl(url: string, source: string, environment: Environment): Connection {
   let parsed: URL;
@@ -45,14 +45,14 @@ function findByUrl(url: string, source: string, environment: Environment): Conne
   if (token === undefined || token === '')
     throw new LockstepError(
       'usage',
-      `${source} names ${url}, but LOCKSTEP_API_TOKEN is not set: make a token on the coordinator's machine with \`lockstep token create --kind operator\` and export it`,
+      `${source} names ${url}, but LOCKSTEP_API_TOKEN is not set.\n  Make a token on the coordinator's machine with \`lockstep token create --kind operator\` and export it`,
     );
   return {
     url: parsed.href.replace(/\/+$/, ''),
     token,
     source,
     remedy:
-      'check that address, and that the coordinator runs and listens beyond its own machine (`--listen`)',
+      'Check that address, and that the coordinator runs and listens beyond its own machine (`--listen`)',
   };
 }
 
@@ -66,8 +66,8 @@ function findByData(folder: string, namedBy: string): Connection {
     throw new LockstepError(
       'unreachable',
       denied
-        ? `cannot read ${path} (${namedBy}): it belongs to the user who runs the coordinator; work as that user, or ${elsewhere}`
-        : `found no coordinator on this machine: ${path} does not exist (${namedBy}). Start one with \`lockstep coordinator\`, name its data folder with --data DIR or LOCKSTEP_DATA, or ${elsewhere}`,
+        ? `cannot read ${path} (${namedBy}): it belongs to the user who runs the coordinator.\n  Work as that user, or ${elsewhere}`
+        : `found no coordinator on this machine: ${path} does not exist (${namedBy}).\n  Start one with \`lockstep coordinator\`, name its data folder with --data DIR or LOCKSTEP_DATA,\n  or ${elsewhere}`,
       { cause },
     );
   }
@@ -87,7 +87,7 @@ function findByData(folder: string, namedBy: string): Connection {
     url: content.data.url.replace(/\/+$/, ''),
     token: content.data.token,
     source: path,
-    remedy: `the coordinator that wrote that file may have stopped: start it again with \`lockstep coordinator --data ${folder}\``,
+    remedy: `The coordinator that wrote that file may have stopped: start it again with \`lockstep coordinator --data ${folder}\``,
   };
 }
 

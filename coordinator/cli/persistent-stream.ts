@@ -11,8 +11,8 @@ type Asked = { readonly path: string; readonly query: Query; readonly headers: R
 export type StreamItem =
   | { readonly kind: 'connected' }
   | { readonly kind: 'chunk'; readonly chunk: Buffer }
-  /** It will be asked for again after `delayMs`. */
-  | { readonly kind: 'interrupted'; readonly error: LockstepError; readonly delayMs: number };
+  /** It will be asked for again in a moment; `sentence` says so. */
+  | { readonly kind: 'interrupted'; readonly error: LockstepError; readonly sentence: string };
 
 /** Ends early when aborted. */
 export const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
@@ -61,10 +61,9 @@ export async function* persistentStream(
       if (failure.code !== 'unreachable' && failure.code !== 'too-many') throw failure;
       lostAt ??= Date.now();
       if (Date.now() - lostAt > limits.streamRetryMs) throw failure;
-      const delayMs = retryDelay(failures);
+      yield { kind: 'interrupted', error: failure, sentence: client.describeLoss(failure) };
+      await sleep(retryDelay(failures), signal);
       failures += 1;
-      yield { kind: 'interrupted', error: failure, delayMs };
-      await sleep(delayMs, signal);
     }
   }
 }

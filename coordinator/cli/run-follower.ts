@@ -56,7 +56,7 @@ export async function followRun(
           listener.lost(null);
           break;
         case 'interrupted':
-          listener.lost(`${item.error.message}; trying again`);
+          listener.lost(item.sentence);
           continue;
         case 'event':
           lastEventAt = Date.now();

@@ -67,7 +67,7 @@ export async function events(options: EventsOptions): Promise<number> {
       const { run, node } = options;
       for await (const item of followEvents(client, { since, run, node }, signal)) {
         if (item.kind === 'event') print(item.event);
-        else if (item.kind === 'interrupted') terminal.note(`${item.error.message}; trying again`);
+        else if (item.kind === 'interrupted') terminal.note(item.sentence);
       }
       return exitCodes.interrupted;
     }

@@ -218,6 +218,11 @@ const rankOf = (gate: string): number => {
   return patient.indexOf(gate) + 1;
 };
 
+/** The text with a mark where it names the node: what is said of many nodes alike is said once. */
+const unnamed = (text: string, node: string): string =>
+  text.replace(new RegExp(`(?<![a-z0-9.-])${node.replaceAll('.', '\\.')}(?![a-z0-9-])`, 'g'), nodeMark);
+const nodeMark = '\0';
+
 /**
  * What is waited for, without what is at work, the most pressing first. A reason that many jobs share stands
  * once: as that of the run, or as `step on n[1-3] waits for …`.
@@ -232,15 +237,19 @@ export function waitingLines(explanations: readonly Explanation[]): string[] {
   const groups = new Map<string, Group>();
   for (const { gate, sentence, job, node, state } of explanations) {
     if (state === 'running' || state === 'granted') continue;
-    const text = job !== null && sentence.startsWith(`${job} `) ? sentence.slice(job.length + 1) : sentence;
-    const ofRun = /^waits: (run .*)$/.exec(text)?.[1] ?? (job === null ? text : undefined);
+    const own = job !== null && sentence.startsWith(`${job} `) ? sentence.slice(job.length + 1) : sentence;
+    const ofRun = /^waits: (run .*)$/.exec(own)?.[1] ?? (job === null ? own : undefined);
     const step = ofRun === undefined ? (job?.split('/')[1] ?? null) : null;
-    const key = ofRun ?? `${step}\0${node === null ? text : text.split(node).join('\0')}`;
-    const group = groups.get(key) ?? { gate, text: ofRun ?? text, step, nodes: [] };
+    const text = ofRun ?? (node === null ? own : unnamed(own, node));
+    const group = groups.get(`${step}\0${text}`) ?? { gate, text, step, nodes: [] };
     if (node !== null) group.nodes.push(node);
-    groups.set(key, group);
+    groups.set(`${step}\0${text}`, group);
   }
   return [...groups.values()]
     .sort((a, b) => rankOf(a.gate) - rankOf(b.gate))
-    .map(({ text, step, nodes }) => (step === null ? text : `${step} on ${foldNames(nodes)} ${text}`));
+    .map(({ text, step, nodes }) => {
+      if (step === null) return text;
+      const named = text.replaceAll(nodeMark, nodes.length === 1 ? (nodes[0] ?? '') : 'it');
+      return `${step} on ${foldNames(nodes)} ${named}`;
+    });
 }

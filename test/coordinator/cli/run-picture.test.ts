@@ -1,0 +1,242 @@
+/** The picture of a run, as somebody at a terminal sees it: what is drawn, and how it fits. */
+import t from 'tap';
+import { cutLine, formatLine, type Line, lineWidth } from '../../../coordinator/cli/render/line.ts';
+import { drawRun, type RunView } from '../../../coordinator/cli/render/run-picture.ts';
+import { waitingLines } from '../../../coordinator/cli/render/run-rows.ts';
+import { summarise } from '../../../coordinator/cli/render/run-summary.ts';
+import type { Run } from '../../../coordinator/cli/resources.ts';
+import { at, explanation, sampleRun, start } from './samples.ts';
+
+const text = (lines: readonly Line[]): string =>
+  lines.map((content) => formatLine(content, false).trimEnd()).join('\n');
+
+const draw = (run: Run, more: Partial<RunView> = {}, columns = 100, rows = 40): string =>
+  text(
+    drawRun(
+      { run, now: start + 23_000, explanations: [], tails: new Map(), lost: null, ...more },
+      { columns, rows, asciiOnly: false },
+    ).map((content) => cutLine(content, columns)),
+  );
+const picture = (content: string): string => content.replace(/^\n/, '').replace(/\n *$/, '');
+
+const busy = sampleRun(
+  [
+    { steps: { facts: '++++++' } },
+    { steps: { elect: '+     ' } },
+    { steps: { configure: '+++x*g' } },
+    {
+      group: 'upgrade',
+      rolling: true,
+      slots: ['n1', 'n2', 'n3'],
+      wave: [1, 3],
+      steps: { drain: '++*...', restart: '+*....', 'upgrade.verify': '*.....' },
+    },
+    { steps: { summary: '.     ' } },
+  ],
+  {},
+  { attempt: 2 },
+);
+
+t.test('steps by nodes, groups, slots, the log of what failed, and what is waited for', async (t) => {
+  const explanations = [
+    explanation('r3/facts/n1', 'result', 'is running on n1, attempt 1', 'running'),
+    explanation('r3/summary/n1', 'barrier', 'waits for upgrade.verify to finish on every node'),
+    explanation(
+      'r3/drain/n4',
+      'slot',
+      'waits for a slot in upgrade: n1, n2, n3 are unavailable, and 3 may be',
+    ),
+    explanation(
+      'r3/drain/n5',
+      'slot',
+      'waits for a slot in upgrade: n1, n2, n3 are unavailable, and 3 may be',
+    ),
+  ];
+  const tails = new Map([
+    ['r3/configure/n4', ['+ apt-get install etcd', 'E: Unable to locate package etcd']],
+  ]);
+  t.equal(
+    draw(busy, { explanations, tails }),
+    picture(`
+r3 first-steps  running  23s  14 of 32 jobs
+
+                         n1 n2 n3 n4 n5 n6
+✓ facts             6/6  ✓  ✓  ✓  ✓  ✓  ✓     7.0s
+✓ elect             1/1  ✓                    2.0s
+✗ configure         4/6  ✓  ✓  ✓  ✗  ●  ◌      23s  1 failed, attempt 2 on n5
+● upgrade           0/6                        23s  wave 1 of 3, slots n[1-3]
+  ● drain           2/6  ✓  ✓  ●  ·  ·  ·      23s  attempt 2 on n3
+  ● restart         1/6  ✓  ●  ·  ·  ·  ·      23s  attempt 2 on n2
+  ● upgrade.verify  0/6  ●  ·  ·  ·  ·  ·      23s  attempt 2 on n1
+· summary           0/1  ·
+
+✗ configure on n4 failed: exit 3, attempt 2
+  │ + apt-get install etcd
+  │ E: Unable to locate package etcd
+
+waits  drain on n4,n5 waits for a slot in upgrade: n1, n2, n3 are unavailable, and 3 may be
+       summary on n1 waits for upgrade.verify to finish on every node
+`),
+  );
+});
+
+t.test('a small terminal gets what matters, never more than fits', async (t) => {
+  t.equal(
+    draw(busy, {}, 60, 9),
+    picture(`
+r3 first-steps  running  23s  14 of 32 jobs
+
+✓ 2 steps done
+✗ configure         4/6  ✓✓✓✗●◌    23s  1 failed, attempt 2…
+● upgrade           0/6            23s  wave 1 of 3, slots …
+…
+· summary           0/1  ·
+
+✗ configure on n4 failed: exit 3, attempt 2`),
+  );
+  for (const columns of [12, 20, 40, 80, 200])
+    for (const rows of [4, 6, 8, 12, 24]) {
+      const lines = drawRun(
+        {
+          run: busy,
+          now: start,
+          explanations: [],
+          tails: new Map([['r3/configure/n4', ['x']]]),
+          lost: 'gone',
+        },
+        { columns, rows, asciiOnly: true },
+      );
+      t.ok(lines.length <= rows, `${rows} rows`);
+      t.ok(
+        lines.every((content) => lineWidth(cutLine(content, columns)) <= columns),
+        `${columns} columns`,
+      );
+      t.match(formatLine(lines[0] ?? [], false), /^[\x20-\x7e]*$/, 'ASCII where nothing else can be shown');
+    }
+});
+
+t.test('many nodes are a strip, very many are numbers', async (t) => {
+  const strip = sampleRun([{ steps: { work: `${'+'.repeat(20)}${'*'.repeat(10)}${'.'.repeat(10)}` } }]);
+  t.match(draw(strip), /● work {2}20\/40 {2}✓{20}●{10}·{10} {4}23s/);
+  const numbers = sampleRun([{ steps: { work: `${'+'.repeat(70)}${'x'.repeat(3)}${'.'.repeat(27)}` } }]);
+  t.match(draw(numbers), /✗ work {2}73\/100 {2}✓ 70 {2}✗ 3 {2}· 27 {6}23s {2}3 failed/);
+  t.match(draw(numbers), /✗ work on n\[71-73\] failed: exit 3/);
+});
+
+t.test('long names share their beginning', async (t) => {
+  const run = sampleRun([{ steps: { work: '+*' } }]);
+  const renamed = {
+    ...run,
+    units: run.units.map((unit) => ({ ...unit, nodes: ['edge-berlin-1', 'edge-berlin-2'] })),
+    jobs: run.jobs?.map((job) => ({ ...job, node: `edge-berlin-${job.node.slice(1)}` })) ?? [],
+  };
+  t.match(draw(renamed, {}, 80), 'edge-berlin-1 edge-berlin-2');
+  t.match(draw(renamed, {}, 52), /\n +1 2\n● work {2}1\/2 {2}✓ ●/);
+});
+
+t.test('a run that needs somebody says how', async (t) => {
+  const run = sampleRun(
+    [{ group: 'upgrade', rolling: true, approve: 'Upgrade production?', steps: { drain: 'oo' } }],
+    {
+      state: 'waiting-for-approval',
+    },
+  );
+  t.equal(
+    draw(run),
+    picture(`
+r3 first-steps  waiting-for-approval  23s  0 of 2 jobs
+
+                n1 n2
+○ upgrade  0/2                 waits for approval: Upgrade production?
+  ○ drain  0/2  ○  ○
+
+       lockstep approve r3 upgrade   or   lockstep reject r3 upgrade`),
+  );
+  t.match(draw(run, { lost: 'no contact' }), '\nno contact\n');
+  const gathering = sampleRun([], { state: 'queued', startedAt: null });
+  const waits = [
+    { ...explanation('r3', 'nodes', ''), job: null, node: null, sentence: 'run r3 has not begun' },
+  ];
+  t.equal(
+    draw(gathering, { explanations: waits }),
+    'r3 first-steps  queued  23s\n\n\nwaits  run r3 has not begun',
+  );
+});
+
+t.test('reasons that many share are told once, the pressing ones first', async (t) => {
+  const held = 'waits: run r3 is held: too many failures';
+  t.strictSame(
+    waitingLines([
+      explanation('r3/b/n1', 'barrier', 'waits for a to finish on every node'),
+      explanation('r3/b/n2', 'barrier', 'waits for a to finish on every node'),
+      explanation('r3/a/n3', 'contact', 'waits: n3 is unreachable'),
+      explanation('r3/a/n2', 'contact', 'waits: n2 is unreachable'),
+      explanation('r3/c/n1', 'hold', held),
+      explanation('r3/d/n1', 'hold', held),
+    ]),
+    [
+      'run r3 is held: too many failures',
+      'a on n2,n3 waits: it is unreachable',
+      'b on n1,n2 waits for a to finish on every node',
+    ],
+  );
+});
+
+const told = (run: Run): string => text(summarise(run, start + 41_000, false));
+
+t.test('the end says what came of it and what leads further', async (t) => {
+  t.strictSame(summarise(busy, start, false), [], 'nothing while it goes on');
+  t.equal(
+    told(
+      sampleRun([{ steps: { a: '+++' } }, { steps: { b: '+--' } }], {
+        state: 'succeeded',
+        finishedAt: at(41),
+      }),
+    ),
+    '✓ r3 first-steps succeeded in 41s: 6 jobs on 3 nodes (2 skipped)',
+  );
+  t.equal(
+    told(
+      sampleRun([{ steps: { a: '+xx' } }], {
+        state: 'failed',
+        finishedAt: at(41),
+        reason: 'a failed on 2 nodes',
+      }),
+    ),
+    picture(`
+✗ r3 first-steps failed after 41s: a failed on 2 nodes
+  a on n2,n3 failed: exit 3
+    lockstep logs r3 a n2   what it wrote
+    lockstep runs show r3   all of it`),
+  );
+  t.equal(
+    told(
+      sampleRun(
+        [{ steps: { a: '+!' } }],
+        { state: 'held', reason: 'a needs a decision' },
+        { reason: 'interrupted' },
+      ),
+    ),
+    picture(`
+! r3 first-steps is held for a decision: a needs a decision
+  a on n2 is held: interrupted
+    lockstep resume r3/a/n2 --as succeeded|failed|again --reason …   say what became of it
+    lockstep cancel r3                                               give it up`),
+  );
+  t.match(
+    told(sampleRun([{ steps: { a: '+x' }, rolling: true }], { state: 'held', reason: 'a failed' })),
+    /lockstep resume r3 --retry-failed .*\n.*lockstep resume r3 --accept-failed/,
+  );
+  t.equal(
+    told(sampleRun([{ approve: 'Go?', steps: { a: 'oo' } }], { state: 'waiting-for-approval' })),
+    picture(`
+! r3 first-steps waits for approval
+  a: Go?
+    lockstep approve r3 a
+    lockstep reject r3 a --reason …`),
+  );
+  t.match(
+    told(sampleRun([{ steps: { a: '//' } }], { state: 'cancelled', finishedAt: at(5), reason: 'by admin' })),
+    '⊘ r3 first-steps was cancelled after 5.0s: by admin',
+  );
+});
