@@ -127,6 +127,7 @@ export function endAttempt(state: State, event: Extract<Event, { type: 'AttemptE
     `job ${event.run}/${event.step}/${event.node}`,
   );
   job.endedAttempt = event.attempt;
+  job.logs = event.logs;
   job.outcome = event.outcome;
   job.unchanged = event.unchanged;
   job.exitCode = event.exitCode;

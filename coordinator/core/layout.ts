@@ -101,6 +101,7 @@ export function newJob(run: Run, step: StepState, member: Member, at: number): J
     since: at,
     attempt: 0,
     endedAttempt: 0,
+    logs: null,
     mode: run.checkOnly ? 'check-only' : 'normal',
     grant: null,
     lostAs: null,

@@ -266,6 +266,8 @@ export type Job = {
   attempt: number;
   /** Highest attempt whose end is in the journal: a result up to it was applied before. */
   endedAttempt: number;
+  /** Length of each log stream of that attempt, so that a reader knows when it has read all. */
+  logs: { readonly stdout: number; readonly stderr: number } | null;
   /** How the next grant has to be executed. */
   mode: JobMode;
   grant: Grant | null;
