@@ -28,7 +28,7 @@ export function nearestWord(word: string, valid: Iterable<string>): string | und
   if (word.length > limits.wordLengthMax) return undefined;
   let best: { readonly word: string; readonly distance: number } | undefined;
   for (const candidate of valid) {
-    const bound = Math.min(3, Math.ceil(Math.max(word.length, candidate.length) / 3));
+    const bound = Math.min(3, Math.floor(Math.max(word.length, candidate.length) / 3));
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase(), bound);
     if (distance !== undefined && (best === undefined || distance < best.distance))
       best = { word: candidate, distance };

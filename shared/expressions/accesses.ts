@@ -39,13 +39,7 @@ type Path = { readonly root: string; readonly steps: readonly AccessStep[] };
 /** Undefined: a variable whose values were made inside the expression. */
 type Variables = ReadonlyMap<string, Path | undefined>;
 
-export const comprehensionMethods: ReadonlySet<string> = new Set([
-  'map',
-  'filter',
-  'all',
-  'exists',
-  'exists_one',
-]);
+const comprehensionMethods: ReadonlySet<string> = new Set(['map', 'filter', 'all', 'exists', 'exists_one']);
 /** Their result consists of elements of their receiver. */
 const passing: ReadonlySet<string> = new Set(['filter', 'sort', 'distinct', 'min', 'max']);
 

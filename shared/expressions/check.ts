@@ -7,7 +7,7 @@ import { Environment } from '@marcbachmann/cel-js';
 import { assertNever } from '../assert.ts';
 import { nearestWord } from '../nearest.ts';
 import type { Access } from './accesses.ts';
-import { compileExpression, type Fault, faultOf, parsing } from './expression.ts';
+import { compileExpression, type Fault, faultOf, parsing, variables } from './expression.ts';
 import { registerFunctions } from './functions.ts';
 import { replaceHas } from './guard.ts';
 import { type ObjectShape, oneOf, resolveAccess, type Shape } from './shape.ts';
@@ -40,8 +40,8 @@ export function checkExpression(
   judge: (access: Access) => Fault | undefined = () => undefined,
 ): Checked {
   const compiled = compileExpression(text);
-  if (!compiled.ok) return { faults: compiled.faults, accesses: [] };
-  const { accesses } = compiled.expression;
+  const accesses = compiled.ok ? compiled.expression.accesses : compiled.accesses;
+  if (accesses === undefined) return { faults: compiled.ok ? [] : compiled.faults, accesses: [] };
   const faults: Fault[] = [];
   for (const access of accesses) {
     const fault = judgeAccess(access, place, judge);
@@ -71,7 +71,9 @@ function judgeAccess(
     const known = Object.keys(fields);
     const why = place.hint === undefined ? '' : `: ${place.hint}`;
     return {
-      message: `${title} cannot read "${access.root}"${why}`,
+      message: variables.has(access.root)
+        ? `${title} cannot read "${access.root}"${why}`
+        : `there is no value "${access.root}"`,
       start: access.start,
       end: access.start + access.root.length,
       expected: oneOf(known),
@@ -177,7 +179,8 @@ function register(
 function shownType(type: string, titles: ReadonlyMap<string, string>): string {
   const inner = /^list<(.*)>$/.exec(type)?.[1];
   if (inner !== undefined) return `a list of ${shownType(inner, titles)}`;
-  return titles.get(type) ?? `a ${type.startsWith('map') ? 'map' : type.replaceAll('dyn', 'any')}`;
+  if (type === 'int') return 'an int';
+  return titles.get(type) ?? `a ${type.startsWith('map') ? 'map' : type}`;
 }
 
 const withTitles = (message: string, titles: ReadonlyMap<string, string>): string =>

@@ -7,7 +7,7 @@
 import { type ASTNode, Environment } from '@marcbachmann/cel-js';
 import { limits } from '../limits.ts';
 import { nearestWord } from '../nearest.ts';
-import { type Access, accessesOf, comprehensionMethods } from './accesses.ts';
+import { type Access, accessesOf } from './accesses.ts';
 import { functionNames, registerFunctions } from './functions.ts';
 import { Meter, meterNodes, replaceHas } from './guard.ts';
 
@@ -30,13 +30,18 @@ export type Expression = {
 
 export type Compiled =
   | { readonly ok: true; readonly expression: Expression }
-  | ({ readonly ok: false; readonly faults: readonly Fault[] } & Fault);
+  | ({
+      readonly ok: false;
+      readonly faults: readonly Fault[];
+      /** Present when nothing is wrong but names, which each place can tell more about. */
+      readonly accesses?: readonly Access[];
+    } & Fault);
 
 /** Every name that any place may know. Which of them a place has, check.ts says. */
-const variables = [
+export const variables: ReadonlySet<string> = new Set([
   ...['name', 'labels', 'facts', 'params', 'node', 'cluster', 'roles', 'steps', 'services'],
   ...['outputs', 'exitCode', 'iteration'],
-];
+]);
 
 export const parsing = {
   homogeneousAggregateLiterals: false,
@@ -79,21 +84,28 @@ function compile(text: string): Compiled {
   }
   try {
     const parsed = environment.parse(text);
-    const faults = [...forbidden(parsed.ast, new Set())];
-    if (faults.length > 0) return refuse(faults);
+    const accesses = accessesOf(parsed.ast);
+    const unknown = accesses.filter(({ root }) => !variables.has(root)).map(unknownValue);
+    const faults = [...forbidden(parsed.ast)];
+    if (faults.length > 0) return refuse([...faults, ...unknown]);
+    if (unknown.length > 0) return { ...refuse(unknown), accesses };
     replaceHas(parsed.ast);
     const checked = parsed.check();
     if (!checked.valid) return refuse([faultOf(checked.error, text)]);
     const meter = new Meter();
     meterNodes(parsed.ast, meter);
-    const accesses = accessesOf(parsed.ast);
     return { ok: true, expression: { text, accesses, meter, run: (scope) => parsed(scope) } };
   } catch (error) {
     return refuse([faultOf(error, text)]);
   }
 }
 
-function refuse(faults: readonly Fault[]): Compiled {
+function unknownValue({ root, start }: Access): Fault {
+  const nearest = nearestWord(root, variables);
+  return { message: `there is no value "${root}"`, start, end: start + root.length, nearest };
+}
+
+function refuse(faults: readonly Fault[]): Extract<Compiled, { ok: false }> {
   const [first] = faults;
   const fault = first ?? { message: 'the expression is not valid', start: 0, end: 0 };
   return { ok: false, ...fault, faults };
@@ -141,44 +153,25 @@ export function plainWords(summary: string): string {
 }
 
 /** Calls and literals that this language does not have, all of them. */
-function* forbidden(node: ASTNode, local: ReadonlySet<string>): Generator<Fault> {
+function* forbidden(node: ASTNode): Generator<Fault> {
   switch (node.op) {
     case 'value':
       yield* forbiddenLiteral(node.args, node);
-      return;
-    case 'id':
-      if (!local.has(node.args) && !variables.includes(node.args)) {
-        const nearest = nearestWord(node.args, [...variables, ...local]);
-        yield { message: `there is no value "${node.args}"`, start: node.start, end: node.end, nearest };
-      }
       return;
     case 'call': {
       const [name, args] = node.args;
       yield* forbiddenCall(name, node, false);
       if (name === 'has' && args.length === 1 && args[0]?.op !== '.' && args[0]?.op !== '[]') {
-        yield {
-          message: 'has() asks for a field',
-          start: node.start,
-          end: node.end,
-          expected: 'a path such as has(node.labels.rack)',
-        };
+        const expected = 'a path such as has(node.labels.rack)';
+        yield { message: 'has() asks for a field', start: node.start, end: node.end, expected };
       }
-      for (const argument of args) yield* forbidden(argument, local);
-      return;
+      break;
     }
-    case 'rcall': {
-      const [name, receiver, args] = node.args;
-      yield* forbiddenCall(name, node, true);
-      yield* forbidden(receiver, local);
-      const [variable] = args;
-      const binds = comprehensionMethods.has(name) && variable?.op === 'id';
-      const inside = binds ? new Set([...local, variable.args]) : local;
-      for (const argument of binds ? args.slice(1) : args) yield* forbidden(argument, inside);
-      return;
-    }
-    default:
-      for (const child of childrenOf(node.args)) yield* forbidden(child, local);
+    case 'rcall':
+      yield* forbiddenCall(node.args[0], node, true);
+      break;
   }
+  for (const child of childrenOf(node.args)) yield* forbidden(child);
 }
 
 function* childrenOf(args: unknown): Generator<ASTNode> {

@@ -222,8 +222,13 @@ function checkWith(
     task.params === undefined ? [] : [{ params: task.params, uses: task.source?.uses ?? '', path }],
   );
   const path = [...step.path, 'with'];
+  const variables = variablesOf(step, pipelineParams);
   for (const [name, value] of Object.entries(step.file?.with ?? {})) {
     const at = [...path, name];
+    const variable = name.toUpperCase();
+    const other = variables.get(variable) ?? name;
+    if (other !== name) report.atKey(at, `${other} and ${name} would both be $PARAM_${variable}`);
+    variables.set(variable, name);
     const declarations = tasks.flatMap(({ params }) => (Object.hasOwn(params, name) ? [params[name]] : []));
     const [declared] = declarations;
     const type = reader.template(at, value, place, declared?.type ?? 'json', judge, secrets);
@@ -273,6 +278,16 @@ function checkWith(
   return given;
 }
 
+/** Params that the scripts of the step see anyway, by the variable that holds them. */
+function variablesOf(
+  step: DraftStep,
+  params: Readonly<Record<string, ParamDeclaration>>,
+): Map<string, string> {
+  const inline = step.tasks.some(({ task }) => task.source === undefined);
+  const seen = Object.entries(params).filter(([, { secret }]) => inline && !secret);
+  return new Map(seen.map(([name]) => [name.toUpperCase(), name]));
+}
+
 const shapeOfResult = (type: string): Shape => {
   switch (type) {
     case 'string':
@@ -307,8 +322,9 @@ function checkUntil(
     types[name] = param === undefined ? shapeOfResult(type.type) : shapeOfType(param.type);
   }
   const place = untilPlace(step, declared, types);
-  const refused: Judge = step.broken ? noJudge : () => undefined;
-  reader.bare([...path, 'until'], file.until, place, 'bool', refused, ownSecretPaths(step, secret));
+  if (!step.broken) {
+    reader.bare([...path, 'until'], file.until, place, 'bool', noJudge, ownSecretPaths(step, secret));
+  }
 }
 
 function checkProvides(

@@ -37,6 +37,10 @@ function reportIssue(issue: Issue, file: File, base: Path): void {
       return;
     }
     case 'invalid_union': {
+      if (found === undefined) {
+        reportLack(path, issue, file);
+        return;
+      }
       const branch = meant(issue.errors, found);
       if (branch === undefined) {
         const expected = [...new Set(issue.errors.flatMap((errors) => errors.map(formOf)))].join(' or ');
@@ -48,9 +52,7 @@ function reportIssue(issue: Issue, file: File, base: Path): void {
     }
     case 'invalid_type': {
       if (found === undefined) {
-        report.at(path.slice(0, -1), `${ownerOf(path, file.value)} lacks ${quote(path.at(-1))}`, {
-          expected: formOf(issue),
-        });
+        reportLack(path, issue, file);
         return;
       }
       const expected =
@@ -69,9 +71,7 @@ function reportIssue(issue: Issue, file: File, base: Path): void {
         return;
       }
       if (found === undefined) {
-        report.at(path.slice(0, -1), `${ownerOf(path, file.value)} lacks ${quote(path.at(-1))}`, {
-          expected: formOf(issue),
-        });
+        reportLack(path, issue, file);
         return;
       }
       const nearest = typeof found === 'string' ? nearestWord(found, issue.values.map(String)) : undefined;
@@ -81,6 +81,12 @@ function reportIssue(issue: Issue, file: File, base: Path): void {
     default:
       report.at(path, `${name} cannot be ${described(found)}`, { expected: formOf(issue) });
   }
+}
+
+function reportLack(path: Path, issue: Issue, { value, report }: File): void {
+  report.at(path.slice(0, -1), `${ownerOf(path, value)} lacks ${quote(path.at(-1))}`, {
+    expected: formOf(issue),
+  });
 }
 
 const durations: ReadonlySet<string> = new Set([

@@ -22,13 +22,16 @@ const identifier = z
   .string()
   .regex(identifierPattern, { error: 'letters, digits and "_", not beginning with a digit, at most 63' });
 const labelKey = z.string().regex(labelKeyPattern, { error: 'the key of a label, such as rack or site' });
-const duration = z.string().regex(durationPattern, { error: durationExample });
+const duration = z.string().regex(durationPattern, { error: durationExample }).meta({ title: 'duration' });
 const words = z.string().min(1).max(1_024);
-const script = z.string().min(1);
-const expression = z.string().min(1);
+const script = z.string().min(1).meta({ title: 'script' });
+const expression = z.string().min(1).meta({ title: 'expression' });
 const amount = z.union([
   z.int().min(0),
-  z.string().regex(percentPattern, { error: 'a number, or a percentage from 1% to 100%' }),
+  z
+    .string()
+    .regex(percentPattern, { error: 'a number, or a percentage from 1% to 100%' })
+    .meta({ title: 'percentage' }),
 ]);
 const oneOrMany = <T extends z.ZodType>(schema: T) => z.union([schema, z.array(schema).min(1)]);
 
@@ -259,7 +262,7 @@ const provides = z.union([
 
 /** What a step has wherever it stands. */
 const memberStepFields = {
-  id: about(stepName, 'Name of the step, unique in the pipeline.'),
+  id: about(stepName, 'Its name, unique in the pipeline.'),
   title,
   description,
   needs: about(

@@ -165,7 +165,8 @@ function buildUnit(
 /** `if` of a group holds for each of its steps. */
 function conditionOf({ file, unit }: DraftStep): string | undefined {
   if (unit.if === undefined) return file?.if;
-  return file?.if === undefined ? unit.if : `(${unit.if}) && (${file.if})`;
+  // An expression may end in a comment, which only a line end ends.
+  return file?.if === undefined ? unit.if : `(${unit.if}\n) && (${file.if}\n)`;
 }
 
 function buildStep(

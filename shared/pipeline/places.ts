@@ -189,6 +189,9 @@ export function untilPlace(
   };
 }
 
+/** What a job waits for and what it may see must be known before it is evaluated. */
+const named: ReadonlySet<string> = new Set(['steps', 'roles', 'services']);
+
 /** Refuses to read what is not certainly done before the step. */
 export function judgeOrder(
   step: DraftStep,
@@ -199,7 +202,11 @@ export function judgeOrder(
   const providers = [...steps.values()].filter(({ file }) => file?.provides !== undefined);
   return (access) => {
     const [name, part, index] = access.steps;
-    if (name?.key === undefined) return undefined;
+    if (name?.key === undefined) {
+      if (!named.has(access.root)) return undefined;
+      const message = `${access.root} cannot be read as a whole, or by a name that is computed`;
+      return { message, expected: `${access.root}.NAME`, start: access.start, end: name?.end ?? access.end };
+    }
     const refuse = (message: string, expected: string): Fault => ({
       message,
       expected,

@@ -32,22 +32,33 @@ export type Surroundings = {
 };
 
 export function readUnits(items: readonly unknown[], around: Surroundings): readonly DraftUnit[] {
-  const units = items.map((item, index) => readUnit(item, ['steps', index], around));
   const taken = new Set<string>();
-  for (const unit of units) {
-    const ids = unit.kind === 'group' ? [unit, ...unit.steps] : unit.steps;
-    for (const { id, path } of ids) {
-      if (taken.has(id))
-        around.report.at([...path, 'id'], `another step is called "${id}"`, { expected: 'an id of its own' });
-      if (isReservedName(id))
-        around.report.at([...path, 'id'], `"${id}" is reserved and cannot be the id of a step`);
-      taken.add(id);
-    }
-  }
+  const units = items.map((item, index) =>
+    withOwnIds(readUnit(item, ['steps', index], around), taken, around.report),
+  );
   if (units.flatMap(({ steps }) => steps).length > limits.pipelineStepsMax) {
     around.report.atKey(['steps'], `the pipeline has more than ${limits.pipelineStepsMax} steps`);
   }
   return units;
+}
+
+/** The first of two that are called the same keeps its name; the other cannot be referred to. */
+function withOwnIds(unit: DraftUnit, taken: Set<string>, report: Report): DraftUnit {
+  const own = (id: string, path: Path): string => {
+    if (isReservedName(id)) report.at([...path, 'id'], `"${id}" is reserved and cannot be the id of a step`);
+    if (taken.has(id)) {
+      report.at([...path, 'id'], `another step is called "${id}"`, { expected: 'an id of its own' });
+      return missingId(path);
+    }
+    taken.add(id);
+    return id;
+  };
+  if (unit.kind === 'step') {
+    const id = own(unit.id, unit.path);
+    return { ...unit, id, steps: unit.steps.map((step) => ({ ...step, id })) };
+  }
+  const id = own(unit.id, unit.path);
+  return { ...unit, id, steps: unit.steps.map((step) => ({ ...step, id: own(step.id, step.path) })) };
 }
 
 function readUnit(item: unknown, path: Path, around: Surroundings): DraftUnit {
