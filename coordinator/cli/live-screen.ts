@@ -43,7 +43,7 @@ export class LiveScreen {
 
   draw(lines: readonly Line[]): void {
     const shown = lines.map((content) => cutLine(content, this.columns));
-    const painted = shown.map((content) => formatLine(content, this.#terminal.colour));
+    const painted = shown.map((content) => formatLine(content, this.#terminal.paint));
     const movements = redraw(this.#painted, painted);
     if (movements !== '') this.#terminal.write(movements);
     this.#painted = painted;

@@ -31,7 +31,7 @@ export async function watchLive(
 
   const draw = (): void => {
     const view = { run, now: Date.now() + client.clockAheadMs, explanations, tails, lost };
-    screen.draw(drawRun(view, { columns: screen.columns, rows: screen.rows, asciiOnly: terminal.asciiOnly }));
+    screen.draw(drawRun(view, { columns: screen.columns, rows: screen.rows }));
   };
   /** Sentences and logs are an addition: when they cannot be had, the picture goes on without. */
   const explain = async (): Promise<void> => {

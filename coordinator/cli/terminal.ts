@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { LockstepError } from '../../shared/errors.ts';
 import { exitCodes } from './outcome.ts';
-import { cutLine, formatLine, type Line } from './render/line.ts';
+import { cutLine, formatLine, type Line, type Paint } from './render/line.ts';
 
 const columnsDefault = 80;
 const rowsDefault = 24;
@@ -14,9 +14,10 @@ const rowsDefault = 24;
 export class Terminal {
   /** Somebody looks: stdout is a terminal that understands cursor movements. */
   readonly interactive = process.stdout.isTTY === true && process.env.TERM !== 'dumb';
-  readonly colour = this.interactive && (process.env.NO_COLOR ?? '') === '';
-  /** The locale says that only ASCII can be shown, or the console has no glyphs for more. */
-  readonly asciiOnly = isAsciiOnly(process.env);
+  readonly paint: Paint = {
+    colour: this.interactive && (process.env.NO_COLOR ?? '') === '',
+    asciiOnly: this.interactive && isAsciiOnly(process.env),
+  };
 
   get columns(): number {
     return process.stdout.columns || columnsDefault;
@@ -46,8 +47,7 @@ export class Terminal {
 
   /** Lines of text that must not lose anything: a terminal wraps them. */
   printWhole(lines: readonly Line[]): void {
-    if (lines.length > 0)
-      this.write(lines.map((content) => `${formatLine(content, this.colour)}\n`).join(''));
+    if (lines.length > 0) this.write(lines.map((content) => `${formatLine(content, this.paint)}\n`).join(''));
   }
 
   printJson(document: unknown): void {
@@ -83,6 +83,7 @@ export class Terminal {
   }
 }
 
+/** The locale says that only ASCII can be shown, or the console has no glyphs for more. */
 export function isAsciiOnly(environment: Readonly<Record<string, string | undefined>>): boolean {
   const locale = environment.LC_ALL || environment.LC_CTYPE || environment.LANG || '';
   if (/utf-?8/i.test(locale)) return false;

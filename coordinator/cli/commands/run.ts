@@ -77,6 +77,6 @@ export async function plan(path: string, options: RunOptions): Promise<number> {
     if (options.output === undefined) terminal.printWhole(drawPlan(planned));
     else terminal.printJson(planned);
     for (const warning of planned.warnings) terminal.note(formatDiagnostic(warning));
-    return exitCodes.done;
+    return planned.faults.length === 0 ? exitCodes.done : exitCodes.usage;
   });
 }

@@ -45,7 +45,7 @@ export async function show(id: string, options: CommonOptions): Promise<number> 
       tails: new Map(),
       lost: null,
     };
-    const size = { columns: terminal.columns, rows: Number.POSITIVE_INFINITY, asciiOnly: terminal.asciiOnly };
+    const size = { columns: terminal.columns, rows: Number.POSITIVE_INFINITY };
     terminal.print([...drawRun(view, size), [], ...describeRun(run)]);
     return exitCodes.done;
   });

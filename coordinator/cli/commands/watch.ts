@@ -33,7 +33,7 @@ export async function watchRun(session: Session, id: string, options: CommonOpti
     const whole = run.jobs === undefined ? await client.read(runSchema, path) : run;
     terminal.printWhole([
       ...(terminal.interactive ? [[]] : []),
-      ...summarise(whole, Date.now() + client.clockAheadMs, terminal.asciiOnly),
+      ...summarise(whole, Date.now() + client.clockAheadMs, terminal.interactive),
     ]);
   } else if (options.output === 'json') terminal.printJson(await client.read(runSchema, path));
   if (signal.aborted) return exitCodes.interrupted;

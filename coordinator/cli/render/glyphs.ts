@@ -2,20 +2,20 @@
 import type { JobState, Node, RunState } from '../resources.ts';
 import { type Span, type Style, span } from './line.ts';
 
-type Glyph = { readonly glyph: string; readonly ascii: string; readonly style: Style };
+type Glyph = { readonly glyph: string; readonly style: Style };
 
 const jobGlyphs = {
-  waiting: { glyph: '·', ascii: '.', style: 'dim' },
-  ready: { glyph: '○', ascii: 'o', style: 'plain' },
-  granted: { glyph: '◌', ascii: 'o', style: 'busy' },
-  running: { glyph: '●', ascii: '*', style: 'busy' },
-  succeeded: { glyph: '✓', ascii: '+', style: 'good' },
-  failed: { glyph: '✗', ascii: 'x', style: 'bad' },
-  skipped: { glyph: '–', ascii: '-', style: 'dim' },
-  cancelled: { glyph: '⊘', ascii: '/', style: 'dim' },
-  unknown: { glyph: '?', ascii: '?', style: 'warn' },
-  deferred: { glyph: '»', ascii: '>', style: 'warn' },
-  held: { glyph: '!', ascii: '!', style: 'warn' },
+  waiting: { glyph: '·', style: 'dim' },
+  ready: { glyph: '○', style: 'plain' },
+  granted: { glyph: '◌', style: 'busy' },
+  running: { glyph: '●', style: 'busy' },
+  succeeded: { glyph: '✓', style: 'good' },
+  failed: { glyph: '✗', style: 'bad' },
+  skipped: { glyph: '–', style: 'dim' },
+  cancelled: { glyph: '⊘', style: 'dim' },
+  unknown: { glyph: '?', style: 'warn' },
+  deferred: { glyph: '»', style: 'warn' },
+  held: { glyph: '!', style: 'warn' },
 } as const satisfies Record<JobState, Glyph>;
 
 const runStyles = {
@@ -45,8 +45,7 @@ const nodeStyles = {
 
 export const jobStyle = (state: JobState): Style => jobGlyphs[state].style;
 
-export const jobGlyph = (state: JobState, asciiOnly: boolean): Span =>
-  span(asciiOnly ? jobGlyphs[state].ascii : jobGlyphs[state].glyph, jobGlyphs[state].style);
+export const jobGlyph = (state: JobState): Span => span(jobGlyphs[state].glyph, jobGlyphs[state].style);
 
 export const runStateSpan = (state: RunState): Span => span(state, runStyles[state]);
 export const nodeStateSpan = (state: Node['state']): Span => span(state, nodeStyles[state]);

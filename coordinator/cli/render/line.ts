@@ -108,11 +108,32 @@ export const padEnd = (text: string, columns: number): string =>
 export const padStart = (text: string, columns: number): string =>
   ' '.repeat(Math.max(0, columns - widthOf(text))) + text;
 
-export function formatLine(content: Line, colour: boolean): string {
-  if (!colour) return content.map(({ text }) => text).join('');
-  return content
-    .map(({ text, style }) => (style === 'plain' || text === '' ? text : `${ansi[style]}${text}${reset}`))
+/** What the other end can show. */
+export type Paint = { readonly colour: boolean; readonly asciiOnly: boolean };
+export const plainPaint: Paint = { colour: false, asciiOnly: false };
+
+/** What stands for the characters that pictures are made of where only ASCII can be shown; as wide as they are. */
+const asciiForms: Readonly<Record<string, string>> = {
+  '…': '~',
+  '│': '|',
+  '·': '.',
+  '–': '-',
+  '✓': '+',
+  '✗': 'x',
+  '●': '*',
+  '○': 'o',
+  '◌': 'o',
+  '⊘': '/',
+  '»': '>',
+};
+
+export function formatLine(content: Line, { colour, asciiOnly }: Paint): string {
+  const painted = content
+    .map(({ text, style }) =>
+      !colour || style === 'plain' || text === '' ? text : `${ansi[style]}${text}${reset}`,
+    )
     .join('');
+  return asciiOnly ? painted.replace(/[…│·–✓✗●○◌⊘»]/g, (character) => asciiForms[character] ?? '?') : painted;
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: finding control characters is the purpose

@@ -124,5 +124,7 @@ export function drawPlan(plan: Plan): Line[] {
     ...plan.units.flatMap((unit, index) => drawUnit(unit, String(index + 1).padStart(ordinalColumns + 2))),
     [],
     drawWorst(plan),
+    ...(plan.faults.length === 0 ? [] : [[], line('It would not be accepted:', 'bad')]),
+    ...plan.faults.map((fault) => line(`  ${fault}`)),
   ];
 }

@@ -8,7 +8,7 @@ import { cut, type Line, line, padEnd, padStart, type Span, span, widthOf, wrap 
 import { formatDuration } from './measures.ts';
 import { isFinished, nodesOf, type Row, rowsOf, troublesOf, waitingLines } from './run-rows.ts';
 
-export type PictureSize = { readonly columns: number; readonly rows: number; readonly asciiOnly: boolean };
+export type PictureSize = { readonly columns: number; readonly rows: number };
 
 export type RunView = {
   readonly run: Run;
@@ -123,18 +123,18 @@ const matrixColumns = (matrix: Matrix): number => {
   return matrix.kind === 'strip' ? matrix.nodes.length : 0;
 };
 
-function drawCells(row: Row, matrix: Matrix, asciiOnly: boolean): Span[] {
+function drawCells(row: Row, matrix: Matrix): Span[] {
   if (matrix.kind === 'counts')
     return countOrder.flatMap((state) => {
       const count = row.counts.get(state);
       if (count === undefined || row.cells === null) return [];
-      return [jobGlyph(state, asciiOnly), span(` ${count}  `, jobStyle(state))];
+      return [jobGlyph(state), span(` ${count}  `, jobStyle(state))];
     });
   if (row.cells === null) return [span(' '.repeat(matrixColumns(matrix)))];
   const { cells } = row;
   return matrix.nodes.flatMap((node) => {
     const state = cells.get(node);
-    const glyph = state === undefined ? span(' ') : jobGlyph(state, asciiOnly);
+    const glyph = state === undefined ? span(' ') : jobGlyph(state);
     return matrix.kind === 'names' ? [glyph, span(' '.repeat(matrix.width - 1))] : [glyph];
   });
 }
@@ -154,15 +154,15 @@ function layOut(rows: readonly Row[], nodes: readonly string[], columns: number)
   };
 }
 
-function drawRow(row: Row, { label, progress, matrix }: Layout, asciiOnly: boolean): Line {
+function drawRow(row: Row, { label, progress, matrix }: Layout): Line {
   const indent = 2 * row.depth;
   const name = padEnd(cut(row.label, label - indent), label - indent);
   const time = row.elapsedMs === null ? '' : formatDuration(row.elapsedMs);
-  const cells = drawCells(row, matrix, asciiOnly);
+  const cells = drawCells(row, matrix);
   const note: Span[] = row.note.length === 0 ? [] : [span('  '), ...row.note];
   return [
     span(' '.repeat(indent)),
-    jobGlyph(row.state, asciiOnly),
+    jobGlyph(row.state),
     span(` ${name}  `, row.state === 'waiting' ? 'dim' : 'plain'),
     span(padStart(row.total === 0 ? '-' : `${row.done}/${row.total}`, progress), 'dim'),
     span('  '),
@@ -179,10 +179,7 @@ function heads({ label, progress, matrix }: Layout): Line[] {
 }
 
 /** Steps that are over at the start and those not begun at the end, each as one line. */
-function foldRows(
-  rows: readonly Row[],
-  asciiOnly: boolean,
-): { before: Line[]; shown: readonly Row[]; after: Line[] } {
+function foldRows(rows: readonly Row[]): { before: Line[]; shown: readonly Row[]; after: Line[] } {
   const isBehind = (row: Row): boolean => isFinished(row.state) && row.state !== 'failed';
   const isAhead = (row: Row): boolean => row.state === 'waiting';
   const start = rows.findIndex((row) => !isBehind(row));
@@ -192,7 +189,7 @@ function foldRows(
   const told = (count: number, state: JobState, words: string): Line[] =>
     count === 0
       ? []
-      : [[jobGlyph(state, asciiOnly), span(` ${count} ${count === 1 ? 'step' : 'steps'} ${words}`, 'dim')]];
+      : [[jobGlyph(state), span(` ${count} ${count === 1 ? 'step' : 'steps'} ${words}`, 'dim')]];
   return {
     before: told(first, 'succeeded', 'done'),
     shown: rows.slice(first, last),
@@ -200,14 +197,14 @@ function foldRows(
   };
 }
 
-function drawTroubles({ run, tails }: RunView, detail: Detail, asciiOnly: boolean): Line[] {
+function drawTroubles({ run, tails }: RunView, detail: Detail): Line[] {
   const troubles = troublesOf(run);
   const lines: Line[] = [];
   for (const { state, sentence, job } of troubles.slice(0, detail.troubles)) {
-    lines.push([jobGlyph(state, asciiOnly), span(` ${sentence}`, jobStyle(state))]);
+    lines.push([jobGlyph(state), span(` ${sentence}`, jobStyle(state))]);
     const tail = tails.get(job.id) ?? [];
     for (const text of detail.tailLines === 0 ? [] : tail.slice(-detail.tailLines))
-      lines.push([span(`  ${asciiOnly ? '|' : '│'} `, 'dim'), span(text)]);
+      lines.push([span(`  │ `, 'dim'), span(text)]);
   }
   const more = troubles.length - detail.troubles;
   if (more > 0) lines.push(line(`  and ${more} more: lockstep runs show ${run.id}`, 'dim'));
@@ -255,18 +252,16 @@ export function drawRun(view: RunView, size: PictureSize): Line[] {
   const lost: Line[] = view.lost === null ? [] : [line(view.lost, 'warn')];
   let picture: Line[] = [];
   for (const detail of details) {
-    const { before, shown, after } = detail.fold
-      ? foldRows(rows, size.asciiOnly)
-      : { before: [], shown: rows, after: [] };
+    const { before, shown, after } = detail.fold ? foldRows(rows) : { before: [], shown: rows, after: [] };
     picture = [
       header(view),
       ...lost,
       [],
       ...(rows.length > 0 ? heads(layout) : []),
       ...before,
-      ...shown.map((row) => drawRow(row, layout, size.asciiOnly)),
+      ...shown.map((row) => drawRow(row, layout)),
       ...after,
-      ...section(drawTroubles(view, detail, size.asciiOnly)),
+      ...section(drawTroubles(view, detail)),
       ...section([...drawWaiting(view, detail, size.columns), ...drawHint(view)]),
     ];
     if (picture.length <= size.rows) return picture;

@@ -65,9 +65,10 @@ function waysOn(run: Run, troubles: readonly Trouble[]): [string, string][] {
   return ways;
 }
 
-/** Empty while the run goes on by itself. */
-export function summarise(run: Run, now: number, asciiOnly: boolean): Line[] {
+/** Empty while the run goes on by itself. Under a picture, what that shows is not told again. */
+export function summarise(run: Run, now: number, isPictureAbove = false): Line[] {
   const troubles = troublesOf(run);
+  const listed = isPictureAbove ? [] : listTroubles(run, troubles);
   const name: Span = span(`${run.id} ${run.pipeline}`, 'strong');
   const took = formatDuration(tookMs(run, now));
   switch (run.state) {
@@ -79,39 +80,29 @@ export function summarise(run: Run, now: number, asciiOnly: boolean): Line[] {
     case 'succeeded':
     case 'succeeded-with-deferred':
       return [
-        [
-          jobGlyph('succeeded', asciiOnly),
-          span(' '),
-          name,
-          span(` ${run.state} in ${took}: ${countedJobs(run)}`),
-        ],
+        [jobGlyph('succeeded'), span(' '), name, span(` ${run.state} in ${took}: ${countedJobs(run)}`)],
       ];
     case 'failed':
       return [
-        [jobGlyph('failed', asciiOnly), span(' '), name, span(` failed after ${took}${because(run.reason)}`)],
-        ...listTroubles(run, troubles),
+        [jobGlyph('failed'), span(' '), name, span(` failed after ${took}${because(run.reason)}`)],
+        ...listed,
         ...commands([...logCommands(troubles), [`lockstep runs show ${run.id}`, 'all of it']]),
       ];
     case 'cancelled':
       return [
-        [
-          jobGlyph('cancelled', asciiOnly),
-          span(' '),
-          name,
-          span(` was cancelled after ${took}${because(run.reason)}`),
-        ],
-        ...listTroubles(run, troubles),
+        [jobGlyph('cancelled'), span(' '), name, span(` was cancelled after ${took}${because(run.reason)}`)],
+        ...listed,
       ];
     case 'held':
       return [
-        [jobGlyph('held', asciiOnly), span(' '), name, span(` is held for a decision${because(run.reason)}`)],
-        ...listTroubles(run, troubles),
+        [jobGlyph('held'), span(' '), name, span(` is held for a decision${because(run.reason)}`)],
+        ...listed,
         ...commands([...logCommands(troubles), ...waysOn(run, troubles)]),
       ];
     case 'waiting-for-approval': {
       const units = run.units.filter(({ approval }) => approval.state === 'requested');
       return [
-        [jobGlyph('held', asciiOnly), span(' '), name, span(' waits for approval')],
+        [jobGlyph('held'), span(' '), name, span(' waits for approval')],
         ...units.map(({ id, approval }) => line(`  ${id}: ${approval.text ?? ''}`)),
         ...commands(
           units.flatMap(({ id }): [string, string][] => [

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { drawAnswers } from '../../../coordinator/cli/render/answers.ts';
 import { eventLine } from '../../../coordinator/cli/render/event-line.ts';
-import { formatLine, type Line } from '../../../coordinator/cli/render/line.ts';
+import { formatLine, type Line, plainPaint } from '../../../coordinator/cli/render/line.ts';
 import { LogLines } from '../../../coordinator/cli/render/log-lines.ts';
 import { drawPlan } from '../../../coordinator/cli/render/plan-picture.ts';
 import { redraw, wipe } from '../../../coordinator/cli/render/redraw.ts';
@@ -12,7 +12,7 @@ import { at, sampleRun } from './samples.ts';
 
 process.env.TZ = 'UTC';
 const text = (lines: readonly Line[]): string =>
-  lines.map((content) => formatLine(content, false).trimEnd()).join('\n');
+  lines.map((content) => formatLine(content, plainPaint).trimEnd()).join('\n');
 const picture = (content: string): string => content.replace(/^\n/, '').replace(/\n *$/, '');
 
 const plan: Plan = {
@@ -62,6 +62,7 @@ const plan: Plan = {
     },
   ],
   downMax: 3,
+  faults: [],
   warnings: [],
 };
 
@@ -90,6 +91,10 @@ Worst case: at most 1 node down at once in rolling steps; the others work on up 
   t.match(
     text(drawPlan({ ...plan, units: plan.units.slice(0, 1) })),
     /Worst case: no rolling steps: they work on up to 3 nodes at once$/,
+  );
+  t.match(
+    text(drawPlan({ ...plan, faults: ['role member has 3 nodes and needs 5'] })),
+    /\nIt would not be accepted:\n {2}role member has 3 nodes and needs 5$/,
   );
 });
 

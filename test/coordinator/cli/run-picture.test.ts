@@ -1,6 +1,12 @@
 /** The picture of a run, as somebody at a terminal sees it: what is drawn, and how it fits. */
 import t from 'tap';
-import { cutLine, formatLine, type Line, lineWidth } from '../../../coordinator/cli/render/line.ts';
+import {
+  cutLine,
+  formatLine,
+  type Line,
+  lineWidth,
+  plainPaint,
+} from '../../../coordinator/cli/render/line.ts';
 import { drawRun, type RunView } from '../../../coordinator/cli/render/run-picture.ts';
 import { waitingLines } from '../../../coordinator/cli/render/run-rows.ts';
 import { summarise } from '../../../coordinator/cli/render/run-summary.ts';
@@ -8,13 +14,13 @@ import type { Run } from '../../../coordinator/cli/resources.ts';
 import { at, explanation, sampleRun, start } from './samples.ts';
 
 const text = (lines: readonly Line[]): string =>
-  lines.map((content) => formatLine(content, false).trimEnd()).join('\n');
+  lines.map((content) => formatLine(content, plainPaint).trimEnd()).join('\n');
 
 const draw = (run: Run, more: Partial<RunView> = {}, columns = 100, rows = 40): string =>
   text(
     drawRun(
       { run, now: start + 23_000, explanations: [], tails: new Map(), lost: null, ...more },
-      { columns, rows, asciiOnly: false },
+      { columns, rows },
     ).map((content) => cutLine(content, columns)),
   );
 const picture = (content: string): string => content.replace(/^\n/, '').replace(/\n *$/, '');
@@ -104,14 +110,18 @@ r3 first-steps  running  23s  14 of 32 jobs
           tails: new Map([['r3/configure/n4', ['x']]]),
           lost: 'gone',
         },
-        { columns, rows, asciiOnly: true },
+        { columns, rows },
       );
       t.ok(lines.length <= rows, `${rows} rows`);
       t.ok(
         lines.every((content) => lineWidth(cutLine(content, columns)) <= columns),
         `${columns} columns`,
       );
-      t.match(formatLine(lines[0] ?? [], false), /^[\x20-\x7e]*$/, 'ASCII where nothing else can be shown');
+      t.match(
+        lines.map((content) => formatLine(content, { colour: false, asciiOnly: true })).join(''),
+        /^[\x20-\x7e]*$/,
+        'ASCII where nothing else can be shown',
+      );
     }
 });
 
@@ -182,10 +192,10 @@ t.test('reasons that many share are told once, the pressing ones first', async (
   );
 });
 
-const told = (run: Run): string => text(summarise(run, start + 41_000, false));
+const told = (run: Run): string => text(summarise(run, start + 41_000));
 
 t.test('the end says what came of it and what leads further', async (t) => {
-  t.strictSame(summarise(busy, start, false), [], 'nothing while it goes on');
+  t.strictSame(summarise(busy, start), [], 'nothing while it goes on');
   t.equal(
     told(
       sampleRun([{ steps: { a: '+++' } }, { steps: { b: '+--' } }], {

@@ -6,6 +6,7 @@ import {
   formatLine,
   harmless,
   line,
+  plainPaint,
   span,
   widthOf,
   wrap,
@@ -74,10 +75,10 @@ t.test('lines are cut by the columns that they take', async (t) => {
   t.equal(cut('configure', 6), 'confi…');
   t.equal(cut('日本語', 4), '日…');
   const styled = [span('failed', 'bad'), span(' on n3')];
-  t.equal(formatLine(cutLine(styled, 9), false), 'failed o…');
-  t.equal(formatLine(cutLine(styled, 6), false), 'faile…');
-  t.equal(formatLine(styled, true), '\u001b[31mfailed\u001b[0m on n3');
-  t.equal(formatLine(cutLine(styled, 12), false), 'failed on n3');
+  t.equal(formatLine(cutLine(styled, 9), plainPaint), 'failed o…');
+  t.equal(formatLine(cutLine(styled, 6), plainPaint), 'faile…');
+  t.equal(formatLine(styled, { colour: true, asciiOnly: false }), '\u001b[31mfailed\u001b[0m on n3');
+  t.equal(formatLine(cutLine(styled, 12), plainPaint), 'failed on n3');
   t.strictSame(wrap('waits for a slot in upgrade', 12), ['waits for a', 'slot in', 'upgrade']);
 });
 
@@ -97,7 +98,7 @@ t.test('tables align, and no cell is empty', async (t) => {
     ],
   );
   t.strictSame(
-    table.map((row) => formatLine(row, false)),
+    table.map((row) => formatLine(row, plainPaint)),
     ['NODE    JOBS  LABELS', 'n1         3  rack=a', 'longer    12  -', '日本       -  x'],
   );
 });
