@@ -12,6 +12,7 @@ import { LockstepError } from '../shared/errors.ts';
 import { limits } from '../shared/limits.ts';
 import type { Command, Decision, Effect } from './core/commands.ts';
 import { execute, progress } from './core/engine.ts';
+import type { Event } from './core/events.ts';
 import type { State } from './core/state.ts';
 import { Batch, type Release, type Store } from './sequence/batch.ts';
 import type { Clock } from './sequence/clock.ts';
@@ -125,10 +126,10 @@ export class Sequencer {
     return false;
   }
 
-  /** Resolves with the effects of this command when it is durable; rejects with a LockstepError. */
-  submit(command: Command): Promise<readonly Effect[]> {
+  /** Resolves with the events of this command when they are durable; rejects with a LockstepError. */
+  submit(command: Command): Promise<readonly Event[]> {
     return new Promise((resolve, reject) => {
-      this.post(command, (settled) => (settled.ok ? resolve(settled.effects) : reject(settled.error)));
+      this.post(command, (settled) => (settled.ok ? resolve(settled.events) : reject(settled.error)));
     });
   }
 

@@ -79,6 +79,7 @@ export const limits = {
   connectionsMax: 16_384,
   connectionSweepMs: 1_000,
   connectionUnsentBytesMax: 4 * MiB,
+  logPiecesQueuedMax: 32,
   rejectedRetryMs: 5_000,
   complaintsPerMinuteMax: 60,
   runsKeptMax: 50,
@@ -87,9 +88,13 @@ export const limits = {
   httpHeadersWaitMs: 10_000,
   httpRequestWaitMs: 10 * 60_000,
   httpIdleWaitMs: 30_000,
+  operatorConnectionsMax: 2_048,
+  listenBacklog: 4_096,
   uploadsAtOnceMax: 32,
   followersMax: 1_000,
   followSilenceMs: 15_000,
+  logOutlineMs: 500,
+  logRestWaitMs: 30_000,
   pageSizeDefault: 100,
   pageSizeMax: 1_000,
 
@@ -129,15 +134,18 @@ export const limits = {
   blobsKnownMax: 20_000,
   blobAgeMinMs: 60 * 60_000,
   secretsMax: 100_000,
-  secretValueBytesMax: 64 * KiB,
+  secretValueBytesMax: 2 * MiB,
   secretReferenceLengthMax: 512,
+  secretsBytesMax: 128 * MiB,
   secretsSlackBytes: 1 * MiB,
   logSegmentBytesMax: 16 * MiB,
   logSegmentSpanMs: 1 * dayMs,
   logRecordBytesMax: 64 * KiB,
   logPendingBytesMax: 16 * MiB,
   logFlushDelayMs: 200,
+  logRetryDelayMs: 1_000,
   logAttemptsInMemoryMax: 20_000,
+  logIndexesInMemoryMax: 8,
   logFollowersMax: 1_000,
   logKeptMs: 30 * dayMs,
   logKeptBytesMax: 4 * GiB,
@@ -185,6 +193,14 @@ assert(
   'reading goes on before the queue is empty',
 );
 assert(limits.commandsQueuedHighWater < limits.commandsQueuedMax, 'reading stops before the queue is full');
+assert(
+  limits.messageBytesMax < limits.secretValueBytesMax,
+  'whatever an agent reports as secret can be kept',
+);
+assert(
+  limits.pipelineModelBytesMax < limits.journalEventBytesMax,
+  'a pipeline fits in the event that creates its run',
+);
 assert(limits.journalEventBytesMax < limits.journalBatchBytesMax, 'one event fits in a batch');
 assert(limits.journalEventBytesMax < limits.streamEventBytesMax, 'an event of the journal can be followed');
 assert(limits.journalSegmentBytesMax < limits.journalKeptBytesMax, 'more than one segment is kept');

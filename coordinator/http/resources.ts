@@ -7,7 +7,8 @@
  * Authorization: Bearer <operator token>, except where noted. Times are ISO 8601 in UTC; what is not known is
  * null, what was not asked for is absent. Errors are application/problem+json (`problem`). Lists are
  * `{items, next}`; `next` goes into `?cursor=` of the next request and is null on the last page. Reads carry
- * `Lockstep-Seq`: they show the state at that seq, and nothing of it can be lost any more.
+ * `Lockstep-Seq`: they show the state at that seq, and nothing of it can be lost any more; `If-None-Match` with
+ * their ETag is answered by 304 while nothing happened.
  *
  *   GET    /health                         health (no token); 503 while it cannot accept work
  *   GET    /metrics                        Prometheus text (no token from loopback)
@@ -46,6 +47,7 @@
  *   GET    /blobs/:digest                  bytes; `Range` understood; also with a join token
  *   GET    /agent                          websocket upgrade of agents (join token); see shared/messages.ts
  *
+ * What is followed says something at least every 15 s: an empty line (ndjson), a comment (server-sent events).
  * A submission names files by digest: ask /blobs/missing, PUT what is missing, then POST the submission.
  */
 export * from './resources/access.ts';

@@ -90,5 +90,5 @@ export class Batch {
 
 const settledOf = (decision: Decision): Settled =>
   decision.ok
-    ? { ok: true, effects: decision.effects }
+    ? { ok: true, events: decision.events, effects: decision.effects }
     : { ok: false, error: decision.error, effects: decision.effects };

@@ -6,10 +6,11 @@
 import type { LockstepError } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
 import type { Command, Effect } from '../core/commands.ts';
+import type { Event } from '../core/events.ts';
 
 /** What became of a command, told only when the disk holds it. The effects are those of this command alone. */
 export type Settled =
-  | { readonly ok: true; readonly effects: readonly Effect[] }
+  | { readonly ok: true; readonly events: readonly Event[]; readonly effects: readonly Effect[] }
   | { readonly ok: false; readonly error: LockstepError; readonly effects: readonly Effect[] };
 
 export type Content = { readonly digest: string; readonly text: string };

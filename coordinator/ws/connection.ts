@@ -5,6 +5,7 @@
 import { WebSocket } from 'ws';
 import { limits } from '../../shared/limits.ts';
 import type { CoordinatorMessage } from '../../shared/messages.ts';
+import type { LogIntake } from './log-intake.ts';
 
 /**
  * `greeting`: nothing was heard yet. `joining`: the core decides about its hello. `leaving`: it was told to go,
@@ -14,6 +15,9 @@ export type Phase =
   | { readonly kind: 'greeting'; readonly until: number }
   | { readonly kind: 'joining' | 'joined'; readonly identity: Identity }
   | { readonly kind: 'leaving' };
+
+/** The queue of commands is long, or the log store has no room. */
+export type PauseReason = 'queue' | 'logs';
 
 /** Who it said it is; the counter tells it from other connections of the same node. */
 export type Identity = { readonly node: string; readonly incarnation: string; readonly counter: number };
@@ -28,6 +32,9 @@ export class AgentConnection {
   lastHeardAt: number;
   /** Credit that it asked for while another connection of the same name is being decided about. */
   creditPutOff: number | null = null;
+  logs: LogIntake | null = null;
+  /** Why nothing is read from it now. */
+  readonly pauses = new Set<PauseReason>();
   /** Set once it was welcomed, and kept when it leaves. */
   joined: Identity | null = null;
   /** Why it was ended from this side; null while it was not. */
@@ -40,6 +47,10 @@ export class AgentConnection {
     this.peer = peer;
     this.phase = { kind: 'greeting', until: now + limits.helloWaitMs };
     this.lastHeardAt = now;
+  }
+
+  get isPaused(): boolean {
+    return this.pauses.size > 0;
   }
 
   get isOpen(): boolean {

@@ -20,15 +20,14 @@ import {
 } from '../../shared/messages.ts';
 import type { Command, Effect, GrantedJob } from '../core/commands.ts';
 import { boundedComplaints, type Complain } from './complaints.ts';
-import { AgentConnection, type Identity } from './connection.ts';
+import { AgentConnection, type Identity, type PauseReason } from './connection.ts';
 import { grantMessage } from './grant.ts';
+import { LogIntake, type LogPiece, type TakeLog } from './log-intake.ts';
 import { type Admission, openDoor } from './upgrade.ts';
 
 type Settled =
   | { readonly ok: true; readonly effects: readonly Effect[] }
   | { readonly ok: false; readonly error: LockstepError; readonly effects: readonly Effect[] };
-
-type LogMessage = Extract<AgentMessage, { type: 'log' }>;
 
 export type GatewayPorts = {
   readonly admit: (authorization: string | undefined) => Admission;
@@ -39,8 +38,9 @@ export type GatewayPorts = {
   readonly congested: () => boolean;
   /** Stores facts by digest and posts the report of it. */
   readonly reportFacts: (node: string, facts: unknown) => 'posted' | 'full' | 'too-large';
-  /** Takes a piece of a log; `acknowledge` hears up to where the stream is on disk. */
-  readonly takeLog: (piece: LogMessage, acknowledge: (upTo: number) => void) => void;
+  readonly takeLog: TakeLog;
+  /** The log store broke: what it holds is unknown. */
+  readonly onLogFailure: (error: unknown) => void;
   /** The JSON text of a secret. */
   readonly secret: (reference: string) => string;
   readonly now: () => number;
@@ -62,7 +62,6 @@ export class Gateway {
   /** Hellos that the core is deciding about, by node. */
   readonly #joining = new Map<string, AgentConnection>();
   readonly #unsent = new Set<AgentConnection>();
-  readonly #paused = new Set<AgentConnection>();
   readonly #sweep: NodeJS.Timeout;
 
   constructor(ports: GatewayPorts) {
@@ -133,12 +132,15 @@ export class Gateway {
   }
 
   roomAgain(): void {
-    const now = this.#ports.now();
-    for (const connection of this.#paused) {
-      connection.lastHeardAt = now;
-      connection.socket.resume();
+    for (const connection of this.#connections) this.#resume(connection, 'queue');
+  }
+
+  /** These parts of logs are on disk. */
+  acknowledgeLogs(durable: readonly { attempt: string; stream: LogPiece['stream']; upTo: number }[]): void {
+    for (const { attempt, stream, upTo } of durable) {
+      const node = parseAttemptId(attempt)?.node;
+      if (node !== undefined) this.#send(node, { type: 'ack-log', attempt, stream, upTo });
     }
-    this.#paused.clear();
   }
 
   /** Ends the connections that came with a token that is not valid any more. */
@@ -193,10 +195,7 @@ export class Gateway {
       if (!connection.isOpen) return;
       this.#take(connection, message);
     }
-    if (this.#ports.congested()) {
-      connection.socket.pause();
-      this.#paused.add(connection);
-    }
+    if (this.#ports.congested()) this.#pause(connection, 'queue');
   }
 
   #take(connection: AgentConnection, message: AgentMessage): void {
@@ -247,16 +246,26 @@ export class Gateway {
         return post({ type: 'ReportResult', node, number, result });
       }
       case 'log': {
-        const { attempt, stream } = message;
-        if (!this.#isOwn(connection, node, attempt)) return true;
-        this.#ports.takeLog(message, (upTo) => {
-          if (connection.isOpen) this.#enqueue(connection, { type: 'ack-log', attempt, stream, upTo });
-        });
+        if (!this.#isOwn(connection, node, message.attempt)) return true;
+        this.#intakeOf(connection).push(message).catch(this.#ports.onLogFailure);
         return true;
       }
       default:
         assertNever(message);
     }
+  }
+
+  /** Most agents print nothing most of the time: made when the first piece comes. */
+  #intakeOf(connection: AgentConnection): LogIntake {
+    connection.logs ??= new LogIntake(this.#ports.takeLog, {
+      isOpen: () => connection.isOpen,
+      acknowledge: ({ attempt, stream }, upTo) =>
+        this.#enqueue(connection, { type: 'ack-log', attempt, stream, upTo }),
+      refuse: (reason) => this.#refuse(connection, reason),
+      pause: () => this.#pause(connection, 'logs'),
+      resume: () => this.#resume(connection, 'logs'),
+    });
+    return connection.logs;
   }
 
   #reportFacts(connection: AgentConnection, node: string, facts: unknown): boolean {
@@ -337,7 +346,6 @@ export class Gateway {
 
   #forget(connection: AgentConnection, code: number): void {
     this.#connections.delete(connection);
-    this.#paused.delete(connection);
     this.#unsent.delete(connection);
     const { joined, endReason } = connection;
     if (joined === null) return;
@@ -360,10 +368,21 @@ export class Gateway {
       const { phase } = connection;
       if (phase.kind === 'greeting') {
         if (phase.until <= now) this.#refuse(connection, `no hello within ${limits.helloWaitMs / 1000} s`);
-      } else if (connection.lastHeardAt < silentSince && !this.#paused.has(connection)) {
+      } else if (connection.lastHeardAt < silentSince && !connection.isPaused) {
         connection.abandon(`not heard for ${(2 * limits.heartbeatIntervalMs) / 1000} s`);
       }
     }
+  }
+
+  #pause(connection: AgentConnection, because: PauseReason): void {
+    connection.pauses.add(because);
+    connection.socket.pause();
+  }
+
+  #resume(connection: AgentConnection, because: PauseReason): void {
+    if (!connection.pauses.delete(because) || connection.isPaused) return;
+    connection.lastHeardAt = this.#ports.now();
+    connection.socket.resume();
   }
 
   #grant(node: string, job: GrantedJob): void {

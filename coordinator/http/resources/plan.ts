@@ -47,6 +47,8 @@ export const plan = z
       }),
     ),
     downMax: count,
+    /** Why the run would not be accepted; empty when it would be. */
+    faults: z.array(z.string()),
     warnings: z.array(diagnostic),
   })
   .meta({ id: 'Plan' });

@@ -28,8 +28,8 @@ export const logChunk = z
   .meta({ id: 'LogChunk' });
 
 export const eventsQuery = z.object({
-  /** Seq after which to begin, or a cursor `lineage:seq`; 0 is the beginning. */
-  since: z.string().max(128).default('0'),
+  /** Seq after which to begin, or a cursor `lineage:seq`; without it, the oldest event that is kept. */
+  since: z.string().max(128).optional(),
   follow: flag.default(false),
   run: z.string().max(32).optional(),
   node: z.string().max(64).optional(),

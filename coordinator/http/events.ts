@@ -1,0 +1,150 @@
+/**
+ * /api/events: the sequence itself, from any place that is still kept, as lines or as server-sent events. A
+ * reader that is slow is read for slowly: pages come from the journal only when the socket takes them.
+ */
+import { LockstepError } from '../../shared/errors.ts';
+import { limits } from '../../shared/limits.ts';
+import type { Event } from '../core/events.ts';
+import { answerStream, Followers, ndjson, quietly } from './follow.ts';
+import type { ApiPorts, EventsPort } from './ports.ts';
+import { CursorExpired } from './problem-answer.ts';
+import * as resources from './resources.ts';
+import { createRoute, problems, type Router } from './routing.ts';
+import { timeOf } from './views/value.ts';
+
+const lines = createRoute({
+  method: 'get',
+  path: '/api/events',
+  request: { query: resources.eventsQuery },
+  responses: {
+    200: {
+      description: 'Events in order, one a line',
+      content: { [ndjson]: { schema: resources.event } },
+    },
+    default: problems,
+  },
+});
+
+const stream = createRoute({
+  method: 'get',
+  path: '/api/events/stream',
+  request: { query: resources.eventsQuery },
+  responses: {
+    200: {
+      description: 'Events in order, for as long as the reader stays',
+      content: { 'text/event-stream': { schema: resources.event } },
+    },
+    default: problems,
+  },
+});
+
+type Query = { readonly run?: string | undefined; readonly node?: string | undefined };
+
+type Format = {
+  readonly write: (event: Event) => string;
+  /** What says that the connection lives, and means nothing. */
+  readonly heartbeat: string;
+};
+
+export function addEvents(api: Router, ports: ApiPorts): void {
+  const { events, onStreamError: onError } = ports;
+  const followers = new Followers();
+
+  api.openapi(lines, async (context) => {
+    const { since, follow, ...query } = context.req.valid('query');
+    const from = await placeOf(since, events);
+    const format: Format = { write: (event) => `${shown(event)}\n`, heartbeat: '\n' };
+    return answerStream({
+      contentType: ndjson,
+      followers: follow ? followers : null,
+      generate: (signal) => textOf(pages(events, from, follow, signal), query, format),
+      onError,
+    });
+  });
+
+  api.openapi(stream, async (context) => {
+    const { since, run, node } = context.req.valid('query');
+    const from = await placeOf(context.req.header('last-event-id') ?? since, events);
+    const format: Format = {
+      write: (event) => `id: ${events.lineage}:${event.seq}\ndata: ${shown(event)}\n\n`,
+      heartbeat: ':\n\n',
+    };
+    return answerStream({
+      contentType: 'text/event-stream',
+      followers,
+      generate: (signal) => textOf(pages(events, from, true, signal), { run, node }, format),
+      onError,
+    });
+  });
+}
+
+/** The first seq to send. Throws `cursor-expired` when what comes after the cursor is not kept, or never was. */
+async function placeOf(since: string | undefined, events: EventsPort): Promise<number> {
+  const oldest = await events.oldest();
+  if (since === undefined) return oldest;
+  const [, lineage, digits] = /^(?:([A-Za-z0-9_-]{1,64}):)?(\d{1,15})$/.exec(since) ?? [];
+  if (digits === undefined)
+    throw new LockstepError('usage', `${since} is neither a seq nor a cursor "lineage:seq"`);
+  const seq = Number(digits);
+  const isOther = lineage !== undefined && lineage !== events.lineage;
+  if (!isOther && seq + 1 >= oldest && seq <= events.last.seq) return seq + 1;
+  const why = isOther
+    ? `it is of another history (this one is ${events.lineage})`
+    : `events from ${oldest} to ${events.last.seq} can be read`;
+  throw new CursorExpired(
+    `cannot go on after ${since}: ${why}; read the state anew and go on from its Lockstep-Seq`,
+    `${events.lineage}:${oldest - 1}`,
+  );
+}
+
+/** Pages of durable events; an empty one says that nothing has happened for a while. */
+async function* pages(
+  events: EventsPort,
+  from: number,
+  follow: boolean,
+  signal: AbortSignal,
+): AsyncGenerator<readonly Event[]> {
+  let next = from;
+  while (!signal.aborted) {
+    for await (const page of events.read({ from: next })) {
+      yield page;
+      next += page.length;
+    }
+    if (!follow) return;
+    await quietly(signal, (either) => events.beyond(next - 1, either));
+    if (events.last.seq < next) yield [];
+  }
+}
+
+/** What is sent for each page. */
+async function* textOf(
+  pages: AsyncIterable<readonly Event[]>,
+  { run, node }: Query,
+  { write, heartbeat }: Format,
+): AsyncGenerator<string> {
+  let saidAt = performance.now();
+  for await (const page of pages) {
+    const wanted = page.filter((event) => isOf(event, 'run', run) && isOf(event, 'node', node));
+    // Others may be busy all the time while nothing happens that this reader asked for.
+    const silent = performance.now() - saidAt >= limits.followSilenceMs;
+    const text =
+      wanted.length > 0 ? wanted.map(write).join('') : silent || page.length === 0 ? heartbeat : '';
+    if (text === '') continue;
+    saidAt = performance.now();
+    yield text;
+  }
+}
+
+const isOf = (event: Event, field: 'run' | 'node', wanted: string | undefined): boolean =>
+  wanted === undefined || (field in event && Reflect.get(event, field) === wanted);
+
+/** As JSON, with the time as the API writes it. Hashes of tokens stay here: nobody can use them for good. */
+function shown(event: Event): string {
+  const { seq, at, type, ...body } = event;
+  const time = timeOf(at);
+  if ('secretHash' in body) {
+    const { secretHash: _, ...rest } = body;
+    return JSON.stringify({ seq, at: time, type, ...rest });
+  }
+  return JSON.stringify({ seq, at: time, type, ...body });
+}

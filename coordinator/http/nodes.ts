@@ -1,0 +1,175 @@
+/** /api/nodes: who is there, what operators say of them, and what they wait for. */
+
+import { LockstepError } from '../../shared/errors.ts';
+import { checkExpression } from '../../shared/expressions/check.ts';
+import { evaluateSelector } from '../../shared/expressions/evaluate.ts';
+import { selectPlace } from '../../shared/pipeline/places.ts';
+import type { Lookup } from '../core/commands.ts';
+import { explainNode } from '../core/explain.ts';
+import type { Node } from '../core/state.ts';
+import type { ApiPorts } from './ports.ts';
+import * as resources from './resources.ts';
+import {
+  answers,
+  createRoute,
+  findNode,
+  jsonBody,
+  nameParam,
+  noContent,
+  pageOf,
+  type Router,
+  readState,
+} from './routing.ts';
+import { viewExplanation } from './views/explanation.ts';
+import { nodesByName, viewNode } from './views/node.ts';
+import { viewEffectiveParams } from './views/param.ts';
+
+const listNodes = createRoute({
+  method: 'get',
+  path: '/api/nodes',
+  request: { query: resources.nodesQuery },
+  responses: answers(200, resources.nodePage, 'Nodes by name'),
+});
+
+const getNode = createRoute({
+  method: 'get',
+  path: '/api/nodes/{name}',
+  request: { params: nameParam },
+  responses: answers(200, resources.node, 'The node with its facts'),
+});
+
+const labelNode = createRoute({
+  method: 'patch',
+  path: '/api/nodes/{name}/labels',
+  request: { params: nameParam, ...jsonBody(resources.labelChange) },
+  responses: answers(200, resources.node, 'The node with its new labels'),
+});
+
+const administerNode = createRoute({
+  method: 'post',
+  path: '/api/nodes/{name}/administration',
+  request: { params: nameParam, ...jsonBody(resources.administrationChange) },
+  responses: answers(200, resources.node, 'The node in its new state'),
+});
+
+const removeNode = createRoute({
+  method: 'delete',
+  path: '/api/nodes/{name}',
+  request: { params: nameParam, query: resources.reasonGiven },
+  responses: noContent,
+});
+
+const getNodeParams = createRoute({
+  method: 'get',
+  path: '/api/nodes/{name}/params',
+  request: { params: nameParam, query: resources.nodeParamsQuery },
+  responses: answers(200, resources.effectiveParams, 'What the node gets, and from which layer'),
+});
+
+const explain = createRoute({
+  method: 'get',
+  path: '/api/nodes/{name}/why',
+  request: { params: nameParam },
+  responses: answers(200, resources.explanations, 'What each of its unfinished jobs waits for'),
+});
+
+export function addNodes(api: Router, ports: ApiPorts): void {
+  const { sequencer, lookup } = ports;
+
+  api.openapi(listNodes, async (context) => {
+    const query = context.req.valid('query');
+    const selects = query.where === undefined ? () => true : selectorOf(query.where, lookup);
+    const page = await readState(context, ports, (state) => {
+      const { items, next } = pageOf(
+        nodesByName(state).filter(selects),
+        query,
+        (node, name) => node.name > name,
+        (node) => node.name,
+      );
+      return { items: items.map((node) => viewNode(node, lookup, query.facts)), next };
+    });
+    return context.json(page, 200);
+  });
+
+  api.openapi(getNode, async (context) => {
+    const { name } = context.req.valid('param');
+    return context.json(
+      await readState(context, ports, (state) => viewNode(findNode(state, name), lookup, true)),
+      200,
+    );
+  });
+
+  api.openapi(labelNode, async (context) => {
+    const { name } = context.req.valid('param');
+    const { labels } = context.req.valid('json');
+    const set: Record<string, string> = {};
+    const unset: string[] = [];
+    for (const [key, value] of Object.entries(labels)) {
+      if (value === null) unset.push(key);
+      else set[key] = value;
+    }
+    await sequencer.submit({ type: 'LabelNode', node: name, set, unset, by: context.get('by') });
+    return context.json(
+      await readState(context, ports, (state) => viewNode(findNode(state, name), lookup, true)),
+      200,
+    );
+  });
+
+  api.openapi(administerNode, async (context) => {
+    const { name } = context.req.valid('param');
+    const { administration, reason } = context.req.valid('json');
+    const by = context.get('by');
+    await sequencer.submit({ type: 'AdministerNode', node: name, administration, by, reason });
+    return context.json(
+      await readState(context, ports, (state) => viewNode(findNode(state, name), lookup, true)),
+      200,
+    );
+  });
+
+  api.openapi(removeNode, async (context) => {
+    const { name } = context.req.valid('param');
+    const { reason } = context.req.valid('query');
+    await sequencer.submit({ type: 'RemoveNode', node: name, by: context.get('by'), reason });
+    return context.body(null, 204);
+  });
+
+  api.openapi(getNodeParams, async (context) => {
+    const { name } = context.req.valid('param');
+    const { run: id } = context.req.valid('query');
+    const params = await readState(context, ports, (state) => {
+      const node = findNode(state, name);
+      const run = id === undefined ? null : state.runs.get(id);
+      if (run === undefined)
+        throw new LockstepError('not-found', `no run that is not archived has the id ${id}`);
+      return viewEffectiveParams(node, run, state, lookup);
+    });
+    return context.json(params, 200);
+  });
+
+  api.openapi(explain, async (context) => {
+    const { name } = context.req.valid('param');
+    const items = await readState(context, ports, (state) =>
+      explainNode(state, findNode(state, name)).map(viewExplanation),
+    );
+    return context.json({ items }, 200);
+  });
+}
+
+/** Whether a node fits a CEL selector; what a node does not have makes it not fit. */
+function selectorOf(where: string, lookup: Lookup): (node: Node) => boolean {
+  const { faults } = checkExpression(where, selectPlace('where'), 'bool');
+  if (faults.length > 0) {
+    const reasons = faults.map(({ message, start }) => `character ${start + 1}: ${message}`);
+    throw new LockstepError(
+      'invalid',
+      `where ${JSON.stringify(where)} cannot be used: ${reasons.join('; ')}`,
+    );
+  }
+  return ({ name, labels, factsDigest }) => {
+    const facts = factsDigest === null ? undefined : lookup.facts(factsDigest);
+    const fits = evaluateSelector(where, { name, labels, facts: facts ?? {} });
+    if (!fits.ok)
+      throw new LockstepError('invalid', `where ${JSON.stringify(where)} fails on ${name}: ${fits.reason}`);
+    return fits.value;
+  };
+}

@@ -1,0 +1,90 @@
+/**
+ * What the HTTP edge needs from the rest of the coordinator. main introduces them; nothing here knows how a
+ * token is verified, where an event is stored, or who else listens.
+ */
+import type { ErrorCode, LockstepError } from '../../shared/errors.ts';
+import type { Command, Lookup } from '../core/commands.ts';
+import type { Event } from '../core/events.ts';
+import type { State } from '../core/state.ts';
+
+export type TokenKind = 'join' | 'operator';
+
+export type Admission =
+  | { readonly ok: true; readonly token: string; readonly kind: TokenKind }
+  | { readonly ok: false; readonly code: ErrorCode; readonly detail: string };
+
+/** See sequencer.ts. */
+export type SequencerPort = {
+  submit(command: Command): Promise<readonly Event[]>;
+  read<T>(view: (state: State) => T): Promise<T>;
+  readonly stalled: LockstepError | null;
+};
+
+/** See journal/port.ts. */
+export type EventsPort = {
+  readonly lineage: string;
+  readonly last: { readonly seq: number };
+  read(range: { readonly from: number }): AsyncIterable<readonly Event[]>;
+  oldest(): Promise<number>;
+  beyond(seq: number, signal: AbortSignal): Promise<void>;
+};
+
+/** See journal/blobs.ts. */
+export type BlobsPort = {
+  put(content: string): Promise<string>;
+  missing(digests: Iterable<string>): Promise<readonly string[]>;
+  putStream(chunks: AsyncIterable<Uint8Array>): Promise<{ readonly digest: string; readonly bytes: number }>;
+  has(digest: string): Promise<boolean>;
+  read(digest: string): Promise<Buffer>;
+  stream(
+    digest: string,
+    range?: { readonly start: number; readonly end: number },
+  ): Promise<{ readonly size: number; readonly chunks: AsyncGenerator<Buffer> }>;
+};
+
+export type StreamName = 'stdout' | 'stderr';
+
+export type LogPiece =
+  | { readonly kind: 'text'; readonly stream: StreamName; readonly offset: number; readonly bytes: Buffer }
+  | { readonly kind: 'gap'; readonly stream: StreamName; readonly offset: number; readonly bytes: number };
+
+export type StreamOffsets = { readonly [stream in StreamName]: number };
+
+/** See logs/log-store.ts. */
+export type LogsPort = {
+  read(
+    attempt: string,
+    selection: { readonly stream?: StreamName | undefined; readonly from?: StreamOffsets | undefined },
+  ): AsyncIterable<LogPiece>;
+  tail(
+    attempt: string,
+    selection: { readonly bytes: number; readonly stream?: StreamName },
+  ): Promise<readonly LogPiece[]>;
+  /** Told which attempts have more on disk, until it is unsubscribed by what it returns. */
+  subscribe(listener: (attempts: readonly string[]) => void): () => void;
+};
+
+export type ApiPorts = {
+  readonly version: string;
+  readonly now: () => number;
+  readonly sequencer: SequencerPort;
+  readonly lookup: Lookup;
+  readonly events: EventsPort;
+  readonly blobs: BlobsPort;
+  readonly logs: LogsPort;
+  readonly metrics: { readonly contentType: string; readonly render: (state: State) => Promise<string> };
+  /** Whose token this `Authorization` header carries. */
+  readonly admit: (authorization: string | undefined) => Admission;
+  readonly createToken: (kind: TokenKind) => {
+    readonly id: string;
+    readonly token: string;
+    readonly hash: string;
+  };
+  /** A token is not valid any more: whoever came with it has to go. */
+  readonly dropToken: (token: string) => void;
+  readonly agents: () => number;
+  /** An answer had to be broken off. */
+  readonly onStreamError: (error: unknown) => void;
+  /** A random value of so many bytes, hex. */
+  readonly random: (bytes: number) => string;
+};

@@ -1,0 +1,63 @@
+/** The listening socket: plain HTTP, and the door through which agents' websockets come. */
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { getRequestListener } from '@hono/node-server';
+import { LockstepError, messageOf } from '../../shared/errors.ts';
+import { limits } from '../../shared/limits.ts';
+import type { Router } from './routing.ts';
+
+export type Listener = {
+  readonly host: string;
+  readonly port: number;
+  close(): Promise<void>;
+};
+
+export type ListenOptions = {
+  readonly host: string;
+  /** 0 for any. */
+  readonly port: number;
+  readonly api: Router;
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+};
+
+/** Resolves when connections are accepted. Throws `conflict` for an address that is taken or not there. */
+export async function listen({ host, port, api, upgrade }: ListenOptions): Promise<Listener> {
+  // The listener's own globals would replace Request and Response for the whole process.
+  const answer = getRequestListener(api.fetch, { overrideGlobalObjects: false });
+  const server = createServer(
+    {
+      headersTimeout: limits.httpHeadersWaitMs,
+      requestTimeout: limits.httpRequestWaitMs,
+      keepAliveTimeout: limits.httpIdleWaitMs,
+      connectionsCheckingInterval: limits.connectionSweepMs,
+    },
+    (request, response) => void answer(request, response),
+  );
+  // Above what the gateway admits, so that a full gateway can say so.
+  server.maxConnections = limits.connectionsMax + limits.operatorConnectionsMax;
+  server.on('upgrade', upgrade);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) =>
+      reject(
+        new LockstepError('conflict', `cannot listen on ${host}:${port}: ${messageOf(error)}`, {
+          cause: error,
+        }),
+      ),
+    );
+    server.listen({ host, port, backlog: limits.listenBacklog }, resolve);
+  });
+  const address = server.address();
+  return { host, port: isBound(address) ? address.port : port, close: () => close(server) };
+}
+
+const isBound = (address: AddressInfo | string | null): address is AddressInfo =>
+  typeof address === 'object' && address !== null;
+
+/** Nobody is waited for: whoever follows or uploads comes back. */
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

@@ -1,0 +1,70 @@
+/** How the coordinator is, for people, monitors and editors: health, metrics, and the schemas it speaks. */
+import { getConnInfo } from '@hono/node-server/conninfo';
+import { LockstepError } from '../../shared/errors.ts';
+import { pipelineJsonSchema } from '../../shared/pipeline/editor-schema.ts';
+import type { ApiPorts } from './ports.ts';
+import * as resources from './resources.ts';
+import { createRoute, type Router } from './routing.ts';
+
+const health = createRoute({
+  method: 'get',
+  path: '/health',
+  responses: {
+    200: { description: 'It works', content: { 'application/json': { schema: resources.health } } },
+    503: {
+      description: 'It cannot accept work',
+      content: { 'application/json': { schema: resources.health } },
+    },
+  },
+});
+
+export function addStatus(api: Router, ports: ApiPorts): void {
+  const startedAt = ports.now();
+
+  api.openapi(health, async (context) => {
+    const { stalled } = ports.sequencer;
+    const { lineage, epoch, seq } = await ports.sequencer.read(({ lineage, epoch, seq }) => ({
+      lineage,
+      epoch,
+      seq,
+    }));
+    const body = {
+      status: stalled === null ? ('ok' as const) : ('disk-full' as const),
+      detail: stalled === null ? null : `${stalled.message}; nothing is granted or accepted until then`,
+      version: ports.version,
+      lineage,
+      epoch,
+      seq,
+      agents: ports.agents(),
+      uptimeMs: ports.now() - startedAt,
+    };
+    return stalled === null ? context.json(body, 200) : context.json(body, 503);
+  });
+
+  api.get('/metrics', async (context) => {
+    const { address } = getConnInfo(context).remote;
+    if (!isLoopback(address)) {
+      const admission = ports.admit(context.req.header('authorization'));
+      if (!admission.ok) throw new LockstepError(admission.code, admission.detail);
+      if (admission.kind !== 'operator') throw new LockstepError('forbidden', 'metrics are for operators');
+    }
+    const { render, contentType } = ports.metrics;
+    const rendering = await ports.sequencer.read((state) => ({ text: render(state) }));
+    return context.body(await rendering.text, 200, { 'content-type': contentType });
+  });
+
+  api.get('/openapi.json', (context) =>
+    context.json(
+      api.getOpenAPI31Document({
+        openapi: '3.1.0',
+        info: { title: 'Lockstep coordinator', version: ports.version },
+        security: [{ bearer: [] }],
+      }),
+    ),
+  );
+
+  api.get('/schema/pipeline.json', (context) => context.json(pipelineJsonSchema()));
+}
+
+const isLoopback = (address: string | undefined): boolean =>
+  address === '::1' || address?.startsWith('127.') === true || address?.startsWith('::ffff:127.') === true;

@@ -1,0 +1,128 @@
+/** A run of the state, or what is left of an archived one, as the API shows it. */
+import type * as z from 'zod';
+import { jobIdOf } from '../../../shared/ids.ts';
+import type { Lookup } from '../../core/commands.ts';
+import type { ApprovalState, ArchivedRun, Job, JobState, Run, UnitState } from '../../core/state.ts';
+import { runStateOf } from '../../core/state.ts';
+import type * as resources from '../resources.ts';
+import { shownValue, shownValues, timeOf, timeOrNull } from './value.ts';
+
+export type RunView = z.infer<typeof resources.run>;
+export type RunListed = z.infer<typeof resources.runListed>;
+export type JobView = z.infer<typeof resources.job>;
+
+export function viewRunListed(run: Run): RunListed {
+  return {
+    id: run.id,
+    pipeline: run.pipeline.name,
+    title: run.pipeline.title ?? null,
+    cluster: run.cluster,
+    state: runStateOf(run),
+    seq: run.createdSeq,
+    by: run.by,
+    createdAt: timeOf(run.createdAt),
+    startedAt: timeOrNull(run.startedAt),
+    finishedAt: timeOrNull(run.end?.at ?? null),
+    reason: reasonOf(run),
+    counts: countJobs(run),
+  };
+}
+
+/** How many jobs it had in which state is in its document only. */
+export function viewArchivedRun(run: ArchivedRun): RunListed {
+  return {
+    id: run.id,
+    pipeline: run.pipeline,
+    title: null,
+    cluster: run.cluster,
+    state: run.end.state,
+    seq: run.createdSeq,
+    by: run.by,
+    createdAt: timeOf(run.createdAt),
+    startedAt: timeOrNull(run.startedAt),
+    finishedAt: timeOf(run.end.at),
+    reason: run.end.reason === '' ? null : run.end.reason,
+    counts: {},
+  };
+}
+
+export function viewRun(run: Run, lookup: Lookup, withJobs: boolean): RunView {
+  const params = Object.entries(run.params).map(([name, { value }]) => [name, shownValue(value, lookup)]);
+  const out = [...run.members.values()].filter((member) => member.out !== null);
+  return {
+    ...viewRunListed(run),
+    digest: run.digest,
+    checkOnly: run.checkOnly,
+    params: Object.fromEntries(params),
+    roles: Object.fromEntries(
+      [...run.roles.values()].map(({ name, nodes, leader }) => [name, { nodes: [...nodes], leader }]),
+    ),
+    units: run.units.map(viewUnit),
+    out: Object.fromEntries(out.map(({ node, out }) => [node.name, out ?? ''])),
+    ...(withJobs
+      ? { jobs: run.steps.flatMap((step) => [...step.jobs.values()].map((job) => viewJob(job, lookup))) }
+      : {}),
+  };
+}
+
+function viewUnit({ unit, nodes, approval, slots, wave }: UnitState): RunView['units'][number] {
+  return {
+    id: unit.id,
+    kind: unit.kind,
+    title: unit.title ?? null,
+    strategy: unit.strategy.kind,
+    steps: unit.steps.map(({ id, title, needs }) => ({
+      id,
+      title: title ?? null,
+      needs: needs.map((need) => need.step),
+    })),
+    nodes: [...nodes],
+    approval: viewApproval(approval),
+    slots: [...slots].map(([node, since]) => ({ node, since: timeOf(since) })),
+    wave: wave + 1,
+    waves: unit.strategy.kind === 'rolling' ? unit.strategy.waves.length : 1,
+  };
+}
+
+function viewApproval(approval: ApprovalState): RunView['units'][number]['approval'] {
+  return {
+    state: approval.kind,
+    text: 'text' in approval ? approval.text : null,
+    by: 'by' in approval ? approval.by : null,
+    at: 'at' in approval ? timeOf(approval.at) : null,
+  };
+}
+
+function viewJob(job: Job, lookup: Lookup): JobView {
+  const step = job.step.step.id;
+  const node = job.member.node.name;
+  return {
+    id: jobIdOf(job.run.id, step, node),
+    step,
+    node,
+    state: job.state,
+    attempt: job.attempt,
+    exitCode: job.exitCode,
+    startedAt: timeOrNull(job.startedAt),
+    finishedAt: timeOrNull(job.finishedAt),
+    outputs: job.outputs === null ? {} : shownValues(job.outputs, lookup),
+    since: timeOf(job.since),
+    outcome: job.outcome,
+    unchanged: job.unchanged,
+    signal: job.signal,
+    reason: job.reason,
+    durationMs: job.durationMs,
+  };
+}
+
+function reasonOf(run: Run): string | null {
+  const reason = run.end?.reason ?? run.cancel?.reason ?? run.hold?.reason ?? run.failing?.reason ?? '';
+  return reason === '' ? null : reason;
+}
+
+function countJobs(run: Run): Partial<Record<JobState, number>> {
+  const counts: Partial<Record<JobState, number>> = {};
+  for (const { jobs } of run.steps)
+    for (const { state } of jobs.values()) counts[state] = (counts[state] ?? 0) + 1;
+  return counts;
+}

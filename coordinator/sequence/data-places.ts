@@ -1,0 +1,18 @@
+/** Where in the data folder things are. One folder holds everything but the key of the secrets. */
+import path from 'node:path';
+
+export type DataPlaces = {
+  readonly journal: string;
+  readonly snapshots: string;
+  readonly blobs: string;
+  readonly logs: string;
+  readonly operator: string;
+};
+
+export const dataPlaces = (dataFolder: string): DataPlaces => ({
+  journal: path.join(dataFolder, 'journal'),
+  snapshots: path.join(dataFolder, 'snapshots'),
+  blobs: path.join(dataFolder, 'blobs'),
+  logs: path.join(dataFolder, 'logs'),
+  operator: path.join(dataFolder, 'operator.json'),
+});

@@ -1,0 +1,53 @@
+/**
+ * Makes a snapshot in a process of its own (`lockstep snapshot`), from the one before and the segments that
+ * are sealed: the coordinator's loop never stands still for it, and nothing that is being written is read.
+ */
+import { setPriority } from 'node:os';
+import * as z from 'zod';
+import { emptyState, evolve } from '../core/engine.ts';
+import { toShards } from '../core/snapshot.ts';
+import type { State } from '../core/state.ts';
+import { readSealed } from '../journal/history.ts';
+import { readSnapshot, writeSnapshot } from '../journal/snapshots.ts';
+import { dataPlaces } from './data-places.ts';
+import { addFromText, addNamingFromState, type NamedDigests, nothingNamed } from './named-digests.ts';
+import { parseStoredEvent, stateOf } from './recovery.ts';
+
+/** What the process says when it is done, one line of JSON. */
+export const snapshotReport = z.object({
+  seq: z.int().nonnegative(),
+  /** See named-digests.ts. */
+  all: z.array(z.string()),
+  naming: z.array(z.string()),
+});
+export type SnapshotReport = z.infer<typeof snapshotReport>;
+
+/** Lets the coordinator and its agents go first. */
+const niceness = 10;
+
+/** Undefined when nothing is sealed that the newest snapshot does not cover. */
+export async function writeNextSnapshot(dataFolder: string): Promise<SnapshotReport | undefined> {
+  setPriority(niceness);
+  const { journal, snapshots } = dataPlaces(dataFolder);
+  const { snapshot } = await readSnapshot(snapshots);
+  const state = snapshot === undefined ? emptyState() : stateOf(snapshot);
+  let hash: string | undefined;
+  for await (const page of readSealed(journal, state.seq + 1)) {
+    for (const stored of page.events) evolve(state, parseStoredEvent(stored));
+    hash = page.hash;
+  }
+  if (hash === undefined) return undefined;
+  const { seq, lineage } = state;
+  const named = nothingNamed();
+  addNamingFromState(named, state);
+  await writeSnapshot(snapshots, { seq, hash, lineage }, shardsOf(state, named));
+  return { seq, all: [...named.all], naming: [...named.naming] };
+}
+
+/** The shards as they are, and on the way what they name. */
+function* shardsOf(state: State, named: NamedDigests): Generator<readonly [string, object]> {
+  for (const [name, shard] of toShards(state)) {
+    addFromText(named, JSON.stringify(shard));
+    yield [name, Object(shard)];
+  }
+}
