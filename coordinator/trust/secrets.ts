@@ -90,17 +90,16 @@ export class SecretStore {
    */
   async put(entries: Iterable<readonly [reference: string, value: string]>): Promise<void> {
     const changes: Change[] = [];
+    let bytes = this.#liveBytes;
     for (const [reference, value] of entries) {
       checkSize(reference, value);
       changes.push({ kind: 'put', reference, value });
+      bytes += bytesOf(reference, value);
     }
-    const waiting = this.#waiting?.changes.length ?? 0;
-    if (this.#values.size + waiting + changes.length > limits.secretsMax) {
-      throw new LockstepError(
-        'too-many',
-        `cannot store ${changes.length} more secrets: secretsMax is ${limits.secretsMax}`,
-      );
-    }
+    const count = this.#values.size + (this.#waiting?.changes.length ?? 0) + changes.length;
+    if (count > limits.secretsMax) throw tooMany(changes.length, `secretsMax is ${limits.secretsMax}`);
+    if (bytes > limits.secretsBytesMax)
+      throw tooMany(changes.length, `secretsBytesMax is ${limits.secretsBytesMax}`);
     await this.#change(changes);
   }
 
@@ -262,6 +261,12 @@ function checkSize(reference: string, value: string): void {
     `cannot store the secret ${reference}: it has ${bytes} bytes, and secretValueBytesMax is ${secretValueBytesMax}`,
   );
 }
+
+const tooMany = (count: number, bound: string): LockstepError =>
+  new LockstepError(
+    'too-many',
+    `cannot store ${count} more secrets: ${bound}; secrets of runs that are no longer kept can go`,
+  );
 
 const damagedAt = (file: string, offset: number): LockstepError =>
   new LockstepError(

@@ -23,5 +23,5 @@ export function expiredFiles<K extends KeptFile>(
     if (goes) total -= file.bytes;
     return !goes;
   });
-  return kept === -1 ? oldestFirst : oldestFirst.slice(0, kept);
+  return oldestFirst.slice(0, kept === -1 ? oldestFirst.length : kept);
 }

@@ -1,6 +1,4 @@
 /** The journal's folder: what opening repairs, what it refuses, and what full disks and failed fsyncs do. */
-import { spawnSync } from 'node:child_process';
-import fs from 'node:fs';
 import {
   appendFile,
   copyFile,
@@ -14,10 +12,12 @@ import {
 } from 'node:fs/promises';
 import path from 'node:path';
 import t from 'tap';
+import * as z from 'zod';
 import { archiveSegments } from '../../../coordinator/journal/archive.ts';
 import { FileJournal } from '../../../coordinator/journal/file-journal.ts';
 import { listPlain, plainName } from '../../../coordinator/journal/segment-folder.ts';
 import { type NoteEvent, note, notes, parseNote, readAll } from '../../contract/journal.ts';
+import { breakFsync, onSmallDisk } from '../../shared/disk/broken-disk.ts';
 import { linesUntilKilled, sourceUrl } from '../../shared/disk/killed-writer.ts';
 
 const open = (folder: string, segmentBytesMax?: number): Promise<FileJournal<NoteEvent>> =>
@@ -198,6 +198,16 @@ t.test('every batch acknowledged before kill -9 is there', async (t) => {
   }
 });
 
+const smallDiskSchema = z.looseObject({
+  last: z.number(),
+  read: z.number(),
+  events: z.number(),
+  after: z.number(),
+  reopened: z.number(),
+  rotation: z.string(),
+  repair: z.string(),
+});
+
 t.test('a full disk withholds one batch, and nothing else', async (t) => {
   const mountPoint = t.testdir({});
   const script = `
@@ -230,22 +240,7 @@ t.test('a full disk withholds one batch, and nothing else', async (t) => {
       after: after.events, reopened: reopened.last.seq, repair: reopened.repair.kind,
     }));
     await reopened.close();`;
-  // A file system of its own, which nobody else sees and which is gone with the process.
-  const privileges = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
-  const { status, stdout, stderr } = spawnSync(
-    'unshare',
-    [
-      ...privileges,
-      '--mount',
-      'sh',
-      '-c',
-      `mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"`,
-      mountPoint,
-    ].concat(process.execPath, '--input-type=module-typescript', '-e', script),
-    { encoding: 'utf8', timeout: 30_000 },
-  );
-  t.equal(status, 0, stderr);
-  const seen = JSON.parse(stdout);
+  const seen = smallDiskSchema.parse(onSmallDisk(mountPoint, script));
   t.match(seen, {
     code: 'disk-full',
     message: /cannot append to .*0001\.jsonl: no space is left/,
@@ -263,13 +258,7 @@ t.test('after a failed fsync nothing more is promised', async (t) => {
   await journal.append(notes(1, 2));
   const waiting = journal.beyond(2, new AbortController().signal);
 
-  // The segment's descriptor becomes one of /dev/null, which takes any write and refuses to fsync it.
-  const links = fs.readdirSync('/proc/self/fd').map(Number);
-  const descriptor = links.find((number) => linkOf(number) === path.join(folder, plainName(1)));
-  if (descriptor === undefined) throw new Error('the segment is not open');
-  fs.closeSync(descriptor);
-  t.equal(fs.openSync('/dev/null', 'r+'), descriptor);
-
+  breakFsync(path.join(folder, plainName(1)));
   const failure = { code: 'damaged', message: /could not be written \(EINVAL.*fdatasync.*process must end/ };
   await t.rejects(journal.append(notes(3, 1)), failure);
   await waiting;
@@ -282,14 +271,6 @@ t.test('after a failed fsync nothing more is promised', async (t) => {
   t.equal(again.last.seq, 2);
   await again.close();
 });
-
-function linkOf(descriptor: number): string | undefined {
-  try {
-    return fs.readlinkSync(`/proc/self/fd/${descriptor}`);
-  } catch {
-    return undefined;
-  }
-}
 
 t.test('the search finds any seq in a large segment', async (t) => {
   const folder = path.join(t.testdir({}), 'journal');

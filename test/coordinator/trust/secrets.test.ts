@@ -5,6 +5,7 @@ import t from 'tap';
 import { SecretStore } from '../../../coordinator/trust/secrets.ts';
 import { messageOf } from '../../../shared/errors.ts';
 import { limits } from '../../../shared/limits.ts';
+import { breakFsync } from '../../shared/disk/broken-disk.ts';
 import { linesUntilKilled, sourceUrl } from '../../shared/disk/killed-writer.ts';
 
 type Place = { readonly dataFolder: string; readonly keyFile: string; readonly file: string };
@@ -71,7 +72,7 @@ t.test('a value cannot be moved to another reference, nor any byte changed', asy
   const good = await readFile(place.file);
   await writeFile(place.file, good.toString().replace('alice', 'malory'));
   await t.rejects(SecretStore.open(place), { code: 'damaged', message: /nothing was changed/ });
-  for (let bit = 0; bit < good.length * 8; bit += 3) {
+  for (let bit = 0; bit < good.length * 8; bit += 7) {
     const flipped = Buffer.from(good);
     flipped.writeUInt8(flipped.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
     await writeFile(place.file, flipped);
@@ -164,10 +165,16 @@ t.test('limits are kept, and a refused put stores nothing', async (t) => {
       ['ok', 'value'],
       ['large', large],
     ]),
-    { code: 'too-large', message: /large.*65537 bytes/ },
+    { code: 'too-large', message: /large.*secretValueBytesMax/ },
   );
   await t.rejects(store.put([['r'.repeat(600), 'value']]), { code: 'too-large' });
   t.equal(store.get('ok'), undefined);
+  const fitting = Math.floor(limits.secretsBytesMax / limits.secretValueBytesMax);
+  const heavy = Array.from({ length: fitting }, (_, index): [string, string] => [
+    `s${index}`,
+    large.slice(1),
+  ]);
+  await t.rejects(store.put(heavy), { code: 'too-many', message: /secretsBytesMax/ });
   const many = Array.from({ length: limits.secretsMax + 1 }, (_, index): [string, string] => [
     `s${index}`,
     'v',
@@ -195,6 +202,18 @@ t.test('thousands at once are one write, and history is dropped when it is most 
   t.equal(again.get('one'), 'more');
   t.same(await readdir(place.dataFolder), ['secrets.jsonl']);
   await again.close();
+});
+
+t.test('after a failed fsync nothing more is promised', async (t) => {
+  const place = await placeIn(t.testdir({}));
+  const store = await SecretStore.open(place);
+  await store.put([['a', 'good']]);
+  breakFsync(place.file);
+  const failure = { code: 'damaged', message: /could not be written \(EINVAL.*process must end/ };
+  await t.rejects(store.put([['a', 'lost']]), failure);
+  await t.rejects(store.delete(['a']), failure, 'never tried again');
+  t.equal(store.get('a'), 'good');
+  await store.close();
 });
 
 t.test('what a killed process put is there', async (t) => {
