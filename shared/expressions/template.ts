@@ -56,13 +56,15 @@ function endOfExpression(template: string, from: number): number | undefined {
   return undefined;
 }
 
-/** Where the closing quote is (the last one of three); the end of the text when there is none. */
+/**
+ * Where the closing quote is (the last one of three); the end of the text when there is none. In raw strings too,
+ * the library lets a backslash keep the quote after it from closing.
+ */
 function endOfString(template: string, from: number): number {
   const quote = template[from] ?? '';
-  const raw = /[rR]/.test(template[from - 1] ?? '') && !/[A-Za-z0-9_]/.test(template[from - 2] ?? '');
   const closing = template.startsWith(quote.repeat(3), from) ? quote.repeat(3) : quote;
   for (let at = from + closing.length; at < template.length; at++) {
-    if (template[at] === '\\' && !raw) at++;
+    if (template[at] === '\\') at++;
     else if (template.startsWith(closing, at)) return at + closing.length - 1;
   }
   return template.length;
