@@ -3,25 +3,8 @@
  * are found again in the segments' indexes, so that memory is bounded however many attempts there were.
  */
 import { limits } from '../../shared/limits.ts';
-import type { LogStream } from './log-records.ts';
-import type { PendingRecord } from './pending-records.ts';
+import { type AttemptTrack, isDurable } from './pending-records.ts';
 import { type AttemptEntry, latestEnds } from './segment-index.ts';
-
-type Offsets = { [stream in LogStream]: number };
-
-export type AttemptTrack = {
-  readonly attempt: string;
-  /** Bytes that were taken, in memory or on disk: where the next piece must begin. */
-  readonly accepted: Offsets;
-  /** Bytes that are durable. */
-  readonly durable: Offsets;
-  /** Content taken, without gaps: what the bound on an attempt's log counts. */
-  readonly content: Offsets;
-  /** The last record in memory, which the next piece of the same stream can join. */
-  tail: PendingRecord | undefined;
-  /** Nothing more will come. */
-  isFinished: boolean;
-};
 
 /** What each segment knows of an attempt, newest first. */
 export type FindEntries = (attempt: string) => Promise<readonly AttemptEntry[]>;
@@ -88,6 +71,3 @@ export class AttemptTracks {
     }
   }
 }
-
-export const isDurable = ({ accepted, durable }: AttemptTrack): boolean =>
-  accepted.stdout === durable.stdout && accepted.stderr === durable.stderr;

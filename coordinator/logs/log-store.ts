@@ -6,11 +6,11 @@
 import { expiredFiles } from '../../shared/disk/retention.ts';
 import { LockstepError, messageOf } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
-import { type AttemptTrack, AttemptTracks, isDurable } from './attempt-tracks.ts';
+import { AttemptTracks } from './attempt-tracks.ts';
 import { Followers } from './followers.ts';
 import { EntryFinder, type LogPiece, LogReader, type LogSelection, readTail } from './log-reader.ts';
 import { encodeRecord, type LogRecord, type LogStream, type StreamOffsets } from './log-records.ts';
-import { type PendingRecord, PendingRecords } from './pending-records.ts';
+import { type AttemptTrack, isDurable, type PendingRecord, PendingRecords } from './pending-records.ts';
 import {
   type ActiveSegment,
   beginSegment,

@@ -1,7 +1,22 @@
 /** What was taken and is not durable yet: small pieces joined to records, and bounded in total. */
 import { limits } from '../../shared/limits.ts';
-import type { AttemptTrack } from './attempt-tracks.ts';
 import type { LogStream } from './log-records.ts';
+
+type Offsets = { [stream in LogStream]: number };
+
+export type AttemptTrack = {
+  readonly attempt: string;
+  /** Bytes that were taken, in memory or on disk: where the next piece must begin. */
+  readonly accepted: Offsets;
+  /** Bytes that are durable. */
+  readonly durable: Offsets;
+  /** Content taken, without gaps: what the bound on an attempt's log counts. */
+  readonly content: Offsets;
+  /** The last record in memory, which the next piece of the same stream can join. */
+  tail: PendingRecord | undefined;
+  /** Nothing more will come. */
+  isFinished: boolean;
+};
 
 export type PendingRecord = {
   readonly track: AttemptTrack;
@@ -13,6 +28,10 @@ export type PendingRecord = {
   bytes: number;
   readonly isGap: boolean;
 };
+
+/** Nothing of it waits for the disk. */
+export const isDurable = ({ accepted, durable }: AttemptTrack): boolean =>
+  accepted.stdout === durable.stdout && accepted.stderr === durable.stderr;
 
 /** What a record costs besides its content, on disk and about in memory. */
 const overheadBytes = 256;
