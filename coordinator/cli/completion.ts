@@ -86,13 +86,15 @@ if [[ "$funcstack[1]" == _lockstep ]]; then _lockstep "$@"; else compdef _lockst
 }
 
 function formatFish(places: readonly Place[]): string {
-  const lines = places.flatMap(({ path, candidates }) =>
-    candidates.map(({ word, description }) => {
-      const condition = fishQuoted(`__lockstep_at ${fishQuoted(path)}`);
+  const lines = places.flatMap(({ path, candidates }) => {
+    const at = `complete -c lockstep -n ${fishQuoted(`__lockstep_at ${fishQuoted(path)}`)}`;
+    const words = candidates.map(({ word, description }) => {
       const what = word.startsWith('--') ? `-l ${word.slice(2)}` : `-a ${fishQuoted(word)}`;
-      return `complete -c lockstep -n ${condition} ${what} -d ${fishQuoted(description)}`;
-    }),
-  );
+      return `${at} ${what} -d ${fishQuoted(description)}`;
+    });
+    // Where a command has to be named, no file can stand.
+    return candidates.some(({ word }) => !word.startsWith('--')) ? [`${at} -f`, ...words] : words;
+  });
   return `# Completion of lockstep for fish: put it into ~/.config/fish/completions/lockstep.fish
 function __lockstep_at
   set -l place ''

@@ -30,12 +30,8 @@ function drawEvent({ seq, at, type, ...fields }: JournalEvent): Line {
 }
 
 /** What is in the journal now, as one line each; bounded by the journal itself, so nothing is kept here. */
-async function* readEvents(
-  { client }: Session,
-  options: EventsOptions,
-  since: string,
-): AsyncGenerator<JournalEvent> {
-  const { run, node } = options;
+async function* readEvents({ client }: Session, options: EventsOptions): AsyncGenerator<JournalEvent> {
+  const { since, run, node } = options;
   const body = await client.open('/api/events', { query: { since, run, node, follow: false } });
   const decoder = new TextDecoder();
   let rest = '';
@@ -71,7 +67,7 @@ export async function events(options: EventsOptions): Promise<number> {
       }
       return exitCodes.interrupted;
     }
-    for await (const event of readEvents(session, options, options.since ?? '0')) print(event);
+    for await (const event of readEvents(session, options)) print(event);
     if (options.output === 'json') terminal.printJson(all);
     return exitCodes.done;
   });

@@ -2,6 +2,7 @@
  * The picture of a run that `watch` keeps drawing: a header, steps by nodes, the log tail of what failed and
  * what is being waited for, fitted to the terminal. Pure: the time, the sizes and the logs come in.
  */
+import { attemptIdOf } from '../../../shared/ids.ts';
 import type { Explanation, JobState, Run } from '../resources.ts';
 import { jobGlyph, jobStyle, runStateSpan } from './glyphs.ts';
 import { cut, type Line, line, padEnd, padStart, type Span, span, widthOf, wrap } from './line.ts';
@@ -15,7 +16,7 @@ export type RunView = {
   /** The coordinator's clock, ms since 1970. */
   readonly now: number;
   readonly explanations: readonly Explanation[];
-  /** The last lines of logs, by job id. */
+  /** The last lines of logs, by attempt id. */
   readonly tails: ReadonlyMap<string, readonly string[]>;
   /** Since when the coordinator cannot be reached, with what is being done about it. */
   readonly lost: string | null;
@@ -202,7 +203,7 @@ function drawTroubles({ run, tails }: RunView, detail: Detail): Line[] {
   const lines: Line[] = [];
   for (const { state, sentence, job } of troubles.slice(0, detail.troubles)) {
     lines.push([jobGlyph(state), span(` ${sentence}`, jobStyle(state))]);
-    const tail = tails.get(job.id) ?? [];
+    const tail = tails.get(attemptIdOf(job.id, job.attempt)) ?? [];
     for (const text of detail.tailLines === 0 ? [] : tail.slice(-detail.tailLines))
       lines.push([span(`  │ `, 'dim'), span(text)]);
   }

@@ -101,8 +101,9 @@ t.test('wrong use ends with 2 and says what would be right', async (t) => {
     [['token', 'create', '--expires', 'soon'], /not a duration/],
     [['exec', 'all', '--timeout', '5', '--', 'true'], /not a duration/],
   ];
-  for (const [words, message] of cases) {
-    const { exitCode, stdout, stderr } = await lockstep(double, ...words);
+  const ended = await Promise.all(cases.map(([words]) => lockstep(double, ...words)));
+  for (const [index, { exitCode, stdout, stderr }] of ended.entries()) {
+    const [words, message] = cases[index] ?? [[], /^$/];
     t.equal(exitCode, 2, words.join(' '));
     t.match(stderr, message);
     t.notMatch(stderr, /^ +at /m, 'no stack trace');

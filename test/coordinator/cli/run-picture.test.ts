@@ -59,7 +59,7 @@ t.test('steps by nodes, groups, slots, the log of what failed, and what is waite
     ),
   ];
   const tails = new Map([
-    ['r3/configure/n4', ['+ apt-get install etcd', 'E: Unable to locate package etcd']],
+    ['r3/configure/n4#2', ['+ apt-get install etcd', 'E: Unable to locate package etcd']],
   ]);
   t.equal(
     draw(busy, { explanations, tails }),
@@ -107,7 +107,7 @@ r3 first-steps  running  23s  14 of 32 jobs
           run: busy,
           now: start,
           explanations: [],
-          tails: new Map([['r3/configure/n4', ['x']]]),
+          tails: new Map([['r3/configure/n4#2', ['x']]]),
           lost: 'gone',
         },
         { columns, rows },
