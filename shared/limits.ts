@@ -207,6 +207,8 @@ assert(limits.journalSegmentBytesMax < limits.journalKeptBytesMax, 'more than on
 assert(limits.journalKeptMs <= limits.auditKeptMs, 'audit events outlive the rest');
 assert(limits.blobBytesMax >= limits.outputFileBytesMax, 'an output file can be stored');
 assert(limits.logChunkBytesMax <= limits.logRecordBytesMax, 'a chunk fits in one record');
+assert(limits.logRecordBytesMax < limits.logPendingBytesMax, 'more than one record can wait for the disk');
+assert(limits.secretValueBytesMax < limits.secretsBytesMax, 'more than one secret can be kept');
 assert(limits.logFlushDelayMs <= 1_000, 'log acknowledgements come within a second');
 assert(limits.outputsBytesMax <= limits.outputTextBytesMax, 'the file of outputs holds every allowed output');
 assert(limits.agentFinishedKept <= limits.agentFinishedMax, 'what must be remembered fits');

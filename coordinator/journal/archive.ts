@@ -139,6 +139,7 @@ async function keepAudit(
   }
   if (kept.length === 0) return;
   await makeFolder(auditFolder(folder));
+  await sweepTemporaries(auditFolder(folder));
   const file = path.join(auditFolder(folder), rangeName(first, last));
   await replaceFile(file, (handle) => compressInto(handle, Readable.from(kept)));
   await setNewest(file, newestAt);

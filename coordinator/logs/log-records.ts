@@ -48,7 +48,7 @@ export type ReadRecord = LogRecord & {
 /** A bound on the line of JSON, with the longest attempt id. */
 export const recordHeadBytesMax = 1_024;
 
-export const recordOpening = '{"attempt":';
+const recordOpening = '{"attempt":';
 const crcOpening = ',"crc":';
 const newline = 0x0a;
 

@@ -16,7 +16,7 @@ import {
 } from '../../shared/disk/durable-file.ts';
 import { LockstepError } from '../../shared/errors.ts';
 
-export const keyBytes = 32;
+const keyBytes = 32;
 
 /** The key in `keyFile`, which is created when it is missing and `mayCreate`. Says why a file is refused. */
 export async function loadKey(keyFile: string, dataFolder: string, mayCreate: boolean): Promise<Buffer> {

@@ -42,12 +42,12 @@ export async function syncFolder(folder: string): Promise<void> {
 
 /** Creates what is missing of a folder's path, each new entry durable in its parent. */
 export async function makeFolder(folder: string): Promise<void> {
-  const firstCreated = await mkdir(folder, { recursive: true, mode: privateFolderMode });
-  if (firstCreated === undefined) return;
-  const top = path.resolve(firstCreated);
-  for (let created = path.resolve(folder); ; created = path.dirname(created)) {
+  const absolute = path.resolve(folder);
+  const top = await mkdir(absolute, { recursive: true, mode: privateFolderMode });
+  if (top === undefined) return;
+  for (let created = absolute; ; created = path.dirname(created)) {
     await syncFolder(path.dirname(created));
-    if (created === top) return;
+    if (created === path.resolve(top)) return;
   }
 }
 

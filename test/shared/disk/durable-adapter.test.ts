@@ -5,6 +5,7 @@ import path from 'node:path';
 import { Low } from 'lowdb';
 import t from 'tap';
 import { DurableAdapter } from '../../../shared/disk/durable-adapter.ts';
+import { makeFolder } from '../../../shared/disk/durable-file.ts';
 import { linesUntilKilled, sourceUrl } from './killed-writer.ts';
 
 type Counter = { readonly count: number };
@@ -117,4 +118,13 @@ t.test('what a killed writer was told is durable is there', async (t) => {
     ['counter.json', 'counter.json.previous'],
     'leftovers are swept',
   );
+});
+
+t.test('folders are made with all their parents, private, by any spelling of their path', async (t) => {
+  const root = t.testdir({});
+  await makeFolder(`${root}/a/../b/./c`);
+  t.equal((await stat(path.join(root, 'b', 'c'))).mode & 0o777, 0o700);
+  await makeFolder(path.relative(process.cwd(), path.join(root, 'b', 'c', 'd')));
+  await makeFolder(path.join(root, 'b', 'c', 'd'));
+  t.same(await readdir(path.join(root, 'b', 'c')), ['d']);
 });
