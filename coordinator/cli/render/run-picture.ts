@@ -5,7 +5,7 @@
 import { attemptIdOf } from '../../../shared/ids.ts';
 import type { Explanation, JobState, Run } from '../resources.ts';
 import { jobGlyph, jobStyle, runStateSpan } from './glyphs.ts';
-import { cut, type Line, line, padEnd, padStart, type Span, span, widthOf, wrap } from './line.ts';
+import { cut, type Line, line, lineWidth, padEnd, padStart, type Span, span, widthOf, wrap } from './line.ts';
 import { formatDuration } from './measures.ts';
 import { isFinished, nodesOf, type Row, rowsOf, troublesOf, waitingLines } from './run-rows.ts';
 
@@ -92,7 +92,7 @@ type Matrix =
       readonly width: number;
     }
   | { readonly kind: 'strip'; readonly nodes: readonly string[] }
-  | { readonly kind: 'counts' };
+  | { readonly kind: 'counts'; readonly width: number };
 
 /** The part that all names begin with, up to where they differ; worth leaving out of column heads when long. */
 function commonStart(names: readonly string[]): string {
@@ -106,8 +106,12 @@ function commonStart(names: readonly string[]): string {
   return first.slice(0, Math.max(0, length)).replace(/[0-9]+$/, '');
 }
 
-function chooseMatrix(nodes: readonly string[], room: number): Matrix {
-  if (nodes.length === 0) return { kind: 'counts' };
+function chooseMatrix(rows: readonly Row[], nodes: readonly string[], room: number): Matrix {
+  const counts: Matrix = {
+    kind: 'counts',
+    width: Math.max(0, ...rows.map((row) => lineWidth(drawCounts(row)))),
+  };
+  if (nodes.length === 0) return counts;
   const fits = (names: readonly string[]): Matrix | undefined => {
     const width = Math.max(...names.map((name) => name.length)) + 1;
     return names.length * width <= room - noteColumns ? { kind: 'names', nodes, names, width } : undefined;
@@ -116,27 +120,29 @@ function chooseMatrix(nodes: readonly string[], room: number): Matrix {
   const named =
     fits(nodes) ?? (start.length > 2 ? fits(nodes.map((name) => name.slice(start.length))) : undefined);
   if (named !== undefined) return named;
-  return nodes.length <= Math.min(room, stripNodesMax) ? { kind: 'strip', nodes } : { kind: 'counts' };
+  return nodes.length <= Math.min(room, stripNodesMax) ? { kind: 'strip', nodes } : counts;
 }
 
-const matrixColumns = (matrix: Matrix): number => {
-  if (matrix.kind === 'names') return matrix.nodes.length * matrix.width;
-  return matrix.kind === 'strip' ? matrix.nodes.length : 0;
-};
+/** How many jobs of a step are in each state. */
+const drawCounts = (row: Row): Span[] =>
+  countOrder.flatMap((state) => {
+    const count = row.counts.get(state);
+    if (count === undefined || row.cells === null) return [];
+    return [jobGlyph(state), span(` ${count}  `, jobStyle(state))];
+  });
 
 function drawCells(row: Row, matrix: Matrix): Span[] {
-  if (matrix.kind === 'counts')
-    return countOrder.flatMap((state) => {
-      const count = row.counts.get(state);
-      if (count === undefined || row.cells === null) return [];
-      return [jobGlyph(state), span(` ${count}  `, jobStyle(state))];
-    });
-  if (row.cells === null) return [span(' '.repeat(matrixColumns(matrix)))];
+  if (matrix.kind === 'counts') {
+    const counts = drawCounts(row);
+    return [...counts, span(' '.repeat(matrix.width - lineWidth(counts)))];
+  }
+  const nodeColumns = matrix.kind === 'names' ? matrix.width : 1;
+  if (row.cells === null) return [span(' '.repeat(matrix.nodes.length * nodeColumns))];
   const { cells } = row;
   return matrix.nodes.flatMap((node) => {
     const state = cells.get(node);
     const glyph = state === undefined ? span(' ') : jobGlyph(state);
-    return matrix.kind === 'names' ? [glyph, span(' '.repeat(matrix.width - 1))] : [glyph];
+    return [glyph, span(' '.repeat(nodeColumns - 1))];
   });
 }
 
@@ -151,7 +157,7 @@ function layOut(rows: readonly Row[], nodes: readonly string[], columns: number)
   return {
     label,
     progress,
-    matrix: chooseMatrix(nodes, columns - (2 + label + 2 + progress + 2 + elapsedColumns + 1)),
+    matrix: chooseMatrix(rows, nodes, columns - (2 + label + 2 + progress + 2 + elapsedColumns + 1)),
   };
 }
 
