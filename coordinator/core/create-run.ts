@@ -1,5 +1,4 @@
 /** A new run: its params from every layer, its nodes, and a reason for whatever does not fit. */
-import { matchGlob } from '../../shared/expressions/glob.ts';
 import { runIdOf } from '../../shared/ids.ts';
 import { limits } from '../../shared/limits.ts';
 import type { ParamDeclaration } from '../../shared/pipeline/model.ts';
@@ -65,7 +64,7 @@ function resolveParams(turn: Turn, command: CreateRun, run: string): Planned {
   for (const [name, declaration] of Object.entries(pipeline.params)) {
     const given = Object.hasOwn(command.params, name) ? command.params[name] : undefined;
     if (given !== undefined) {
-      const fault = faultOfParam(name, declaration, given) ?? faultOfPattern(name, declaration, given);
+      const fault = faultOfParam(name, declaration, given);
       if (fault !== undefined) faults.push(fault);
       else params[name] = { from: 'run', value: keep(turn, declaration, `${run}/param/${name}`, given) };
       continue;
@@ -98,11 +97,6 @@ function lowerLayer(state: State, command: CreateRun, name: string): LayeredValu
   const kept = cluster?.get(generatedName(command.pipeline.name, name));
   return kept === undefined ? undefined : { from: 'generated', value: kept };
 }
-
-const faultOfPattern = (name: string, declaration: ParamDeclaration, value: unknown): string | undefined =>
-  declaration.pattern !== undefined && typeof value === 'string' && !matchGlob(declaration.pattern, value)
-    ? `param ${name} must match ${declaration.pattern}`
-    : undefined;
 
 const keep = (turn: Turn, declaration: ParamDeclaration, reference: string, value: unknown): StoredValue =>
   declaration.secret ? turn.conceal(reference, value) : turn.store(value, limits.jobInputInlineBytesMax);

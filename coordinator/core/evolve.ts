@@ -3,17 +3,16 @@
  * decided when it was written, and a journal of years ago must still fold to the same state.
  */
 import { assertNever, present } from '../../shared/assert.ts';
-import { limits } from '../../shared/limits.ts';
 import { deriveRun, isDoneIn } from './derive.ts';
 import type { Event, EventBody, ParamScope, StoredValue } from './events.ts';
 import { endAttempt, evolveJob, resumeJobs } from './evolve-jobs.ts';
+import { beginReign, evolveNode, nodeOf } from './evolve-nodes.ts';
 import { layoutRun } from './layout.ts';
 import { electLeader } from './leadership.ts';
-import type { Member, Node, Run, State, UnitState } from './state.ts';
+import type { Member, Run, State, UnitState } from './state.ts';
 import { leaderKeyOf } from './state.ts';
-import { enableAll, leaveRun, refreshAvailability, refreshNode, releaseRun, wakeRun } from './transitions.ts';
+import { enableAll, leaveRun, refreshAvailability, releaseRun, wakeRun } from './transitions.ts';
 
-const nodeOf = (state: State, name: string): Node => present(state.nodes.get(name), `node ${name}`);
 const runOf = (state: State, id: string): Run => present(state.runs.get(id), `run ${id}`);
 const memberOf = (run: Run, node: string): Member =>
   present(run.members.get(node), `member ${node} of ${run.id}`);
@@ -92,142 +91,6 @@ export function evolve(state: State, event: Event): void {
     default:
       evolveRun(state, event);
   }
-}
-
-type NodeEvent = Extract<
-  Event,
-  {
-    type:
-      | 'NodeJoined'
-      | 'NodeConnected'
-      | 'NodeDisconnected'
-      | 'NodeUnreachable'
-      | 'FactsReported'
-      | 'NodeLabelled'
-      | 'NodeAdministered'
-      | 'NodeRemoved';
-  }
->;
-
-/** Contact timers start anew: the coordinator was away itself and knows nothing of the links meanwhile. */
-function beginReign(state: State, lineage: string, epoch: number): void {
-  state.lineage = lineage;
-  state.epoch = epoch;
-  for (const node of state.nodes.values()) {
-    if (node.contact === 'unreachable') continue;
-    node.contact = 'disconnected';
-    node.contactSince = state.at;
-    node.credit = 0;
-    watchContact(state, node);
-  }
-}
-
-function watchContact(state: State, node: Node): void {
-  state.deadlines.add({ at: state.at + limits.unknownAfterDefaultMs, kind: 'contact', node: node.name });
-  if (node.live !== null) {
-    state.deadlines.add({
-      at: state.at + node.live.step.step.unknownAfterMs,
-      kind: 'unknown',
-      node: node.name,
-    });
-  }
-}
-
-function evolveNode(state: State, event: NodeEvent): void {
-  switch (event.type) {
-    case 'NodeJoined':
-      joinNode(state, event);
-      return;
-    case 'NodeConnected': {
-      const node = nodeOf(state, event.node);
-      node.boot = event.boot;
-      node.counter = event.counter;
-      node.version = event.version;
-      node.address = event.address;
-      node.diskless = event.diskless;
-      node.agentLabels = event.labels;
-      node.labels = { ...event.labels, ...node.operatorLabels };
-      node.contact = 'connected';
-      node.contactSince = event.at;
-      node.credit = 0;
-      refreshNode(state, node);
-      return;
-    }
-    case 'NodeDisconnected': {
-      const node = nodeOf(state, event.node);
-      node.contact = 'disconnected';
-      node.contactSince = event.at;
-      node.credit = 0;
-      watchContact(state, node);
-      return;
-    }
-    case 'NodeUnreachable': {
-      const node = nodeOf(state, event.node);
-      node.contact = 'unreachable';
-      node.contactSince = event.since;
-      refreshNode(state, node);
-      return;
-    }
-    case 'FactsReported': {
-      nodeOf(state, event.node).factsDigest = event.digest;
-      state.agenda.gathering.add(event.node);
-      return;
-    }
-    case 'NodeLabelled': {
-      const node = nodeOf(state, event.node);
-      const unset = new Set(event.unset);
-      const kept = Object.entries(node.operatorLabels).filter(([key]) => !unset.has(key));
-      node.operatorLabels = { ...Object.fromEntries(kept), ...event.set };
-      node.labels = { ...node.agentLabels, ...node.operatorLabels };
-      state.agenda.gathering.add(event.node);
-      return;
-    }
-    case 'NodeAdministered': {
-      const node = nodeOf(state, event.node);
-      node.administration = event.administration;
-      node.administrationReason = event.reason;
-      refreshNode(state, node);
-      return;
-    }
-    case 'NodeRemoved':
-      state.nodes.delete(event.node);
-      return;
-    default:
-      assertNever(event);
-  }
-}
-
-function joinNode(state: State, event: Extract<Event, { type: 'NodeJoined' }>): void {
-  const known = state.nodes.get(event.node);
-  if (known !== undefined) {
-    known.incarnation = event.incarnation;
-    known.machineId = event.machineId;
-    known.factsDigest = null;
-    return;
-  }
-  state.nodes.set(event.node, {
-    name: event.node,
-    incarnation: event.incarnation,
-    boot: '',
-    counter: 0,
-    machineId: event.machineId,
-    version: '',
-    address: null,
-    diskless: false,
-    agentLabels: event.labels,
-    operatorLabels: {},
-    labels: event.labels,
-    factsDigest: null,
-    params: new Map(),
-    administration: 'in-service',
-    administrationReason: '',
-    contact: 'disconnected',
-    contactSince: event.at,
-    joinedAt: event.at,
-    credit: 0,
-    queue: [],
-    live: null,
-  });
 }
 
 function paramsOf(state: State, scope: ParamScope): Map<string, StoredValue> {

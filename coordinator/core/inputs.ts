@@ -4,7 +4,6 @@
  */
 import { present } from '../../shared/assert.ts';
 import { evaluateCondition, evaluateTemplate } from '../../shared/expressions/evaluate.ts';
-import { matchGlob } from '../../shared/expressions/glob.ts';
 import { attemptIdOf, jobIdOf } from '../../shared/ids.ts';
 import { limits } from '../../shared/limits.ts';
 import type { InputValue, Script } from '../../shared/messages.ts';
@@ -106,9 +105,6 @@ function addWith(
     if (declaration !== undefined && stored.plain !== undefined) {
       const fault = faultOfParam(name, declaration, stored.plain);
       if (fault !== undefined) return fault;
-      if (declaration.pattern !== undefined && !matchGlob(declaration.pattern, String(stored.plain))) {
-        return `param ${name} does not match ${declaration.pattern}`;
-      }
     }
     inputs.set(name, stored.value);
   }

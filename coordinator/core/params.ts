@@ -3,6 +3,7 @@
  * node, run. A run freezes all layers but the node's when it is created.
  */
 import type { ParamDeclaration } from '../../shared/pipeline/model.ts';
+import { faultOfValue } from '../../shared/pipeline/params.ts';
 import type { ParamLayer, StoredValue } from './events.ts';
 import type { Node, Run, State } from './state.ts';
 
@@ -41,36 +42,6 @@ export function faultOfParam(
   declaration: ParamDeclaration,
   value: unknown,
 ): string | undefined {
-  if (!hasType(declaration.type, value))
-    return `param ${name} must be ${declaration.type}, not ${typeName(value)}`;
-  if (declaration.values !== undefined && !declaration.values.some((allowed) => allowed === value)) {
-    return `param ${name} must be one of ${declaration.values.map((allowed) => JSON.stringify(allowed)).join(', ')}`;
-  }
-  if (typeof value === 'number') {
-    if (declaration.minimum !== undefined && value < declaration.minimum) {
-      return `param ${name} must be at least ${declaration.minimum}`;
-    }
-    if (declaration.maximum !== undefined && value > declaration.maximum) {
-      return `param ${name} must be at most ${declaration.maximum}`;
-    }
-  }
-  return undefined;
+  const fault = faultOfValue(declaration, value);
+  return fault === undefined ? undefined : `param ${name}: ${fault.message} (expected ${fault.expected})`;
 }
-
-function hasType(type: ParamDeclaration['type'], value: unknown): boolean {
-  switch (type) {
-    case 'string':
-      return typeof value === 'string';
-    case 'int':
-      return typeof value === 'number' && Number.isSafeInteger(value);
-    case 'double':
-      return typeof value === 'number' && Number.isFinite(value);
-    case 'bool':
-      return typeof value === 'boolean';
-    case 'json':
-      return value !== undefined;
-  }
-}
-
-const typeName = (value: unknown): string =>
-  value === null ? 'null' : Array.isArray(value) ? 'a list' : typeof value;
