@@ -70,19 +70,24 @@ export function dataFolderOf(named: string | undefined, environment: Environment
 
 /** `HOST:PORT`, `[::1]:PORT`, `:PORT` for every address of this machine, or a host or port alone. */
 function readAddress(text: string): { readonly host: string; readonly port: number } {
-  const [, bracketed, plain, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const [, bracketed, plain, digits] =
+    /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(text) ?? [];
   const alone = plain !== undefined && digits === undefined && /^\d{1,5}$/.test(plain);
   const port = alone ? Number(plain) : digits === undefined ? defaultPort : Number(digits);
   const host = alone ? '127.0.0.1' : (bracketed ?? plain);
   if (host === undefined || port > 65_535 || (host === '' && digits === undefined))
-    throw new LockstepError('usage', `--listen ${text}: give HOST:PORT, such as 0.0.0.0:${defaultPort} or [::]:${defaultPort}`);
+    throw new LockstepError(
+      'usage',
+      `--listen ${text}: give HOST:PORT, such as 0.0.0.0:${defaultPort} or [::]:${defaultPort}`,
+    );
   return { host: host === '' ? '::' : host, port };
 }
 
 function readDuration(flag: string, text: string | undefined, preset: number): number {
   if (text === undefined) return preset;
   const ms = parseDuration(text);
-  if (ms === undefined || ms === 0) throw new LockstepError('usage', `${flag} ${text}: give a duration such as 12h or 30d`);
+  if (ms === undefined || ms === 0)
+    throw new LockstepError('usage', `${flag} ${text}: give a duration such as 12h or 30d`);
   return ms;
 }
 

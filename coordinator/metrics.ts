@@ -36,8 +36,12 @@ export function createMetrics(figures: Figures): Metrics {
   gauge('lockstep_agents_connected', 'Agents whose connection is past its hello', figures.agents);
   gauge('lockstep_disk_full', '1 while nothing can be written', () => (figures.diskFull() ? 1 : 0));
   gauge('lockstep_epoch', 'Number of this reign', () => shown?.epoch ?? 0);
-  counted('lockstep_nodes', 'Nodes by state', registry, () => [...(shown?.nodes.values() ?? [])].map(nodeStateOf));
-  counted('lockstep_runs', 'Runs that are not archived, by state', registry, () => [...(shown?.runs.values() ?? [])].map(runStateOf));
+  counted('lockstep_nodes', 'Nodes by state', registry, () =>
+    [...(shown?.nodes.values() ?? [])].map(nodeStateOf),
+  );
+  counted('lockstep_runs', 'Runs that are not archived, by state', registry, () =>
+    [...(shown?.runs.values() ?? [])].map(runStateOf),
+  );
   const batchSeconds = new Histogram({
     name: 'lockstep_batch_duration_seconds',
     help: 'From a batch being handed to the journal to its fsync',

@@ -257,9 +257,9 @@ export class Sequencer {
   /** False when it was given up, because the coordinator ends while the disk is full. */
   async #write(batch: Batch): Promise<boolean> {
     this.#inFlight = batch;
-    const { store, clock, onBatch, onDiskFull } = this.#options;
+    const { store, onBatch, onDiskFull } = this.#options;
     const events = batch.events.length;
-    const begun = clock.now();
+    const begun = performance.now();
     for (;;) {
       try {
         await batch.write(store, (seq) => {
@@ -273,7 +273,7 @@ export class Sequencer {
       }
     }
     this.#inFlight = null;
-    onBatch?.(events, clock.now() - begun);
+    onBatch?.(events, performance.now() - begun);
     if (this.#condition.kind === 'disk-full') {
       this.#condition = { kind: 'running' };
       onDiskFull?.(null);

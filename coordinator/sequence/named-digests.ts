@@ -2,9 +2,10 @@
  * Which blobs are named: by the state, by an event, by a text. What nothing names may be deleted. Texts are
  * searched rather than understood, so that a digest in a new field of an event is never overlooked.
  */
+
+import type { Pipeline } from '../../shared/pipeline/model.ts';
 import type { Event } from '../core/events.ts';
 import type { State } from '../core/state.ts';
-import type { Pipeline } from '../../shared/pipeline/model.ts';
 
 export type NamedDigests = {
   readonly all: Set<string>;

@@ -20,7 +20,11 @@ export type Recovered = {
 };
 
 /** The state at a seq, or at the end of the journal. Throws `damaged` when the snapshot is of another history. */
-export async function recoverState(journal: Journal<Event>, snapshots: string, to?: number): Promise<Recovered> {
+export async function recoverState(
+  journal: Journal<Event>,
+  snapshots: string,
+  to?: number,
+): Promise<Recovered> {
   const { snapshot, passedOver } = await readSnapshot(snapshots);
   if (snapshot !== undefined) await checkHistory(journal, snapshot, snapshots);
   const state = snapshot === undefined ? emptyState() : stateOf(snapshot);

@@ -25,7 +25,7 @@ export type SnapshotReport = z.infer<typeof snapshotReport>;
 /** Lets the coordinator and its agents go first. */
 const niceness = 10;
 
-/** Undefined when nothing is sealed that the newest snapshot does not cover. */
+/** Undefined when nothing was ever sealed; when nothing new was, what is said of the snapshot that there is. */
 export async function writeNextSnapshot(dataFolder: string): Promise<SnapshotReport | undefined> {
   setPriority(niceness);
   const { journal, snapshots } = dataPlaces(dataFolder);
@@ -36,11 +36,12 @@ export async function writeNextSnapshot(dataFolder: string): Promise<SnapshotRep
     for (const stored of page.events) evolve(state, parseStoredEvent(stored));
     hash = page.hash;
   }
-  if (hash === undefined) return undefined;
   const { seq, lineage } = state;
   const named = nothingNamed();
   addNamingFromState(named, state);
-  await writeSnapshot(snapshots, { seq, hash, lineage }, shardsOf(state, named));
+  if (hash !== undefined) await writeSnapshot(snapshots, { seq, hash, lineage }, shardsOf(state, named));
+  else if (snapshot === undefined) return undefined;
+  else for (const [, shard] of snapshot.shards) addFromText(named, JSON.stringify(shard));
   return { seq, all: [...named.all], naming: [...named.naming] };
 }
 

@@ -110,6 +110,11 @@ export class SecretStore {
     await this.#change(changes);
   }
 
+  /** Deletes every value whose reference begins so. */
+  async deleteUnder(prefix: string): Promise<void> {
+    await this.delete([...this.#values.keys()].filter((reference) => reference.startsWith(prefix)));
+  }
+
   async close(): Promise<void> {
     await this.#running;
     this.#failure ??= new LockstepError('conflict', `the secrets in ${this.#file.path} are closed`);

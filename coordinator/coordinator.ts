@@ -1,0 +1,205 @@
+/**
+ * The coordinator put together: opens what is on disk, recovers the state, begins a reign, then lets agents and
+ * operators in. The parts know each other only through what is handed to them here.
+ */
+import { randomBytes } from 'node:crypto';
+import { canonicalJson } from '../shared/canonical-json.ts';
+import { limits } from '../shared/limits.ts';
+import type { CoordinatorConfig } from './config.ts';
+import type { Token } from './core/state.ts';
+import { createApi } from './http/api.ts';
+import type { Admission, ApiPorts } from './http/ports.ts';
+import { listen } from './http/server.ts';
+import { viewRun } from './http/views/run.ts';
+import type { Logger } from './log.ts';
+import { LogExchange } from './log-exchange.ts';
+import { createMetrics } from './metrics.ts';
+import { giveOperatorAccess } from './operator-access.ts';
+import { startClock } from './sequence/clock.ts';
+import { Contents, digestOf } from './sequence/contents.ts';
+import { openDisk, storeOf } from './sequence/disk.ts';
+import { RecentNames } from './sequence/recent-names.ts';
+import { recoverState } from './sequence/recovery.ts';
+import { Upkeep } from './sequence/upkeep.ts';
+import { Sequencer } from './sequencer.ts';
+import { bearerOf, createToken, verifyToken } from './trust/tokens.ts';
+import { Gateway } from './ws/gateway.ts';
+
+export type CoordinatorOptions = {
+  readonly config: CoordinatorConfig;
+  readonly version: string;
+  readonly log: Logger;
+  /** After this nothing works any more, and the process has to end. It is logged already. */
+  readonly onFatal: (what: 'storage' | 'invariant') => void;
+};
+
+export type RunningCoordinator = {
+  readonly url: string;
+  /** Ends everything in order. What was acknowledged is on disk in any case. */
+  close(): Promise<void>;
+};
+
+export async function startCoordinator(options: CoordinatorOptions): Promise<RunningCoordinator> {
+  const { config, version, log } = options;
+  const fatal = (what: 'storage' | 'invariant', error: unknown): void => {
+    log.fatal(
+      { err: error },
+      what === 'storage' ? 'the disk cannot be trusted any more' : 'a broken invariant',
+    );
+    options.onFatal(what);
+  };
+
+  const disk = await openDisk(config, log);
+  const { journal, blobs, secrets, places } = disk;
+  const { state, snapshotSeq, passedOver } = await recoverState(journal, places.snapshots);
+  for (const why of passedOver) log.warn(why);
+  log.info({ seq: state.seq, snapshot: snapshotSeq, lineage: journal.lineage }, 'recovered the state');
+
+  const clock = startClock(state.at);
+  const contents = new Contents({
+    text: (digest) => blobs.textSync(digest),
+    secret: (reference) => secrets.get(reference),
+  });
+  const metrics = createMetrics({
+    queued: () => sequencer.queued,
+    agents: () => gateway.agents,
+    durableSeq: () => sequencer.durableSeq,
+    diskFull: () => sequencer.stalled !== null,
+  });
+  const admit = (authorization: string | undefined): Admission =>
+    admitHolder(state.tokens, bearerOf(authorization), clock.now());
+  const logs = await LogExchange.open({
+    folder: places.logs,
+    state,
+    acknowledge: (durable) => gateway.acknowledgeLogs(durable),
+    onBroken: (error) => fatal('storage', error),
+    log,
+  });
+  const gateway = new Gateway({
+    admit: (authorization) => onlyToJoin(admit(authorization)),
+    reign: () => ({ lineage: state.lineage, epoch: state.epoch }),
+    post: (command, settle) => sequencer.post(command, settle),
+    congested: () => sequencer.congested,
+    reportFacts: (node, facts) => {
+      const text = canonicalJson(facts);
+      if (Buffer.byteLength(text) > limits.factsBytesMax) return 'too-large';
+      const digest = digestOf(text);
+      return sequencer.post({ type: 'ReportFacts', node, digest }, null, { digest, text })
+        ? 'posted'
+        : 'full';
+    },
+    takeLog: (piece) => logs.take(piece),
+    onLogFailure: (error) => fatal('storage', error),
+    secret: contents.secret,
+    now: clock.now,
+    warn: (what, details) => log.warn(details, what),
+  });
+  const sequencer = new Sequencer({
+    state,
+    contents,
+    clock,
+    store: storeOf(disk, contents),
+    edge: gateway,
+    recoverTo: async (seq) => (await recoverState(journal, places.snapshots, seq)).state,
+    onFatal: fatal,
+    onBatch: metrics.observeBatch,
+    onDiskFull: (error) => {
+      if (error === null) log.info('there is space on the disk again');
+      else log.error(`${error.message}; nothing is granted or accepted until then`);
+    },
+  });
+  sequencer.start();
+  await sequencer.submit({ type: 'BeginReign', lineage: journal.lineage, epoch: state.epoch + 1, version });
+
+  const recentNames = new RecentNames();
+  const ports: ApiPorts = {
+    version,
+    now: clock.now,
+    sequencer,
+    lookup: contents,
+    events: journal,
+    blobs: {
+      put: (content) => blobs.put(content),
+      has: (digest) => blobs.has(digest),
+      read: (digest) => blobs.read(digest),
+      stream: (digest, range) => blobs.stream(digest, range),
+      putStream: (chunks) => blobs.putStream(chunks),
+      missing: async (digests) => {
+        const asked = [...digests];
+        recentNames.note(asked, clock.now());
+        return blobs.missing(asked);
+      },
+    },
+    logs,
+    metrics,
+    admit,
+    createToken,
+    dropToken: (token) => gateway.dropToken(token),
+    agents: () => gateway.agents,
+    onStreamError: (error) => log.warn({ err: error }, 'an answer had to be broken off'),
+    random: (bytes) => randomBytes(bytes).toString('hex'),
+  };
+  const api = createApi(ports, (error) =>
+    log.error({ err: error }, 'a request met a fault of the coordinator'),
+  );
+  const listener = await listen({ ...config, api, upgrade: gateway.upgrade });
+  const { tokens } = state;
+  await giveOperatorAccess({
+    file: places.operator,
+    url: urlOf(isAnyAddress(config.host) ? '127.0.0.1' : config.host, listener.port),
+    tokens,
+    now: clock.now(),
+    submit: (command) => sequencer.submit(command),
+  });
+  const upkeep = new Upkeep({
+    dataFolder: config.dataFolder,
+    retention: config.retention,
+    disk,
+    sequencer,
+    clock,
+    recentNames,
+    retainLogs: (policy) => logs.retain(policy),
+    describeRun: (run) => viewRun(run, contents, true),
+    log,
+  });
+
+  return {
+    url: urlOf(config.host, listener.port),
+    async close() {
+      await upkeep.close();
+      gateway.close();
+      await sequencer.close();
+      await listener.close();
+      await logs.close();
+      await disk.close();
+    },
+  };
+}
+
+function admitHolder(
+  tokens: ReadonlyMap<string, Token>,
+  presented: string | undefined,
+  now: number,
+): Admission {
+  if (presented === undefined)
+    return { ok: false, code: 'unauthorized', detail: 'say who you are: Authorization: Bearer <token>' };
+  const token = verifyToken(tokens, presented, now);
+  if (token !== undefined) return { ok: true, token: token.id, kind: token.kind };
+  const detail =
+    'the token is not known here, was revoked or has expired; `lockstep token create` makes another';
+  return { ok: false, code: 'unauthorized', detail };
+}
+
+const onlyToJoin = (admission: Admission): Admission =>
+  admission.ok && admission.kind !== 'join'
+    ? {
+        ok: false,
+        code: 'forbidden',
+        detail: 'agents join with a token of kind join, this one is for operators',
+      }
+    : admission;
+
+const isAnyAddress = (host: string): boolean => host === '0.0.0.0' || host === '::';
+
+const urlOf = (host: string, port: number): string =>
+  `http://${host.includes(':') ? `[${host}]` : host}:${port}`;

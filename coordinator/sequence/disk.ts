@@ -1,0 +1,74 @@
+/** What the coordinator has on disk, opened in an order in which nobody else can have it, and closed again. */
+import { randomBytes } from 'node:crypto';
+import { makeFolder } from '../../shared/disk/durable-file.ts';
+import { lockFolder } from '../../shared/disk/folder-lock.ts';
+import { LockstepError } from '../../shared/errors.ts';
+import type { CoordinatorConfig } from '../config.ts';
+import type { Event } from '../core/events.ts';
+import { BlobStore } from '../journal/blobs.ts';
+import { FileJournal } from '../journal/file-journal.ts';
+import type { Logger } from '../log.ts';
+import { SecretStore } from '../trust/secrets.ts';
+import type { Store } from './batch.ts';
+import type { Contents } from './contents.ts';
+import { type DataPlaces, dataPlaces } from './data-places.ts';
+import { parseStoredEvent } from './recovery.ts';
+
+export type Disk = {
+  readonly places: DataPlaces;
+  readonly journal: FileJournal<Event>;
+  readonly blobs: BlobStore;
+  readonly secrets: SecretStore;
+  close(): Promise<void>;
+};
+
+/** Throws `locked` when another coordinator has the folder, and `damaged` for what cannot be repaired. */
+export async function openDisk(config: CoordinatorConfig, log: Logger): Promise<Disk> {
+  const places = dataPlaces(config.dataFolder);
+  await makeFolder(config.dataFolder);
+  const lock = await lockFolder(config.dataFolder);
+  const secrets = await SecretStore.open(config);
+  if (secrets.bytesCut > 0)
+    log.warn({ bytes: secrets.bytesCut }, 'cut the end of the secrets that a crash had torn');
+  const blobs = await BlobStore.open(places.blobs);
+  const journal = await FileJournal.open<Event>({
+    folder: places.journal,
+    lineageWhenNew: randomBytes(12).toString('base64url'),
+    parse: parseStoredEvent,
+  });
+  if (journal.repair.kind !== 'none')
+    log.warn(journal.repair, 'repaired the end of the journal that a crash had torn');
+  return {
+    places,
+    journal,
+    blobs,
+    secrets,
+    async close() {
+      await journal.close();
+      await secrets.close();
+      await lock.release();
+    },
+  };
+}
+
+/** What the sequencer writes to; what is on disk need not be held in memory any more. */
+export const storeOf = ({ journal, blobs, secrets }: Disk, contents: Contents): Store => ({
+  append: (events) => journal.append(events),
+  async putSecrets(entries) {
+    await secrets.put(entries.map(({ reference, value }) => [reference, value] as const)).catch(asFull);
+    for (const { reference } of entries) contents.releaseSecret(reference);
+  },
+  async putBlob(digest, text) {
+    await blobs.put(text);
+    contents.releaseText(digest);
+  },
+});
+
+/** No room for another secret is like no room on the disk: nothing goes on, and nothing is lost, until there is. */
+function asFull(error: unknown): never {
+  if (error instanceof LockstepError && error.code === 'too-many')
+    throw new LockstepError('disk-full', `${error.message}; archive or remove runs and params with secrets`, {
+      cause: error,
+    });
+  throw error;
+}
