@@ -88,7 +88,14 @@ const jobSpecification = z.object({
 });
 
 /** What one attempt came to. Only `succeeded` and `failed` say something about the work itself. */
-export const outcomes = ['succeeded', 'failed', 'timed-out', 'cancelled', 'interrupted', 'not-started'] as const;
+export const outcomes = [
+  'succeeded',
+  'failed',
+  'timed-out',
+  'cancelled',
+  'interrupted',
+  'not-started',
+] as const;
 
 const attemptResult = z.object({
   attempt: attemptId,
@@ -135,7 +142,9 @@ const agentMessage = {
     /** The local address of this connection. */
     address: shortText.optional(),
     /** Every attempt granted and not ended here, and every attempt whose result is not acknowledged. */
-    held: z.array(z.object({ attempt: attemptId, state: z.enum(['accepted', 'running', 'ended']) })).max(10_000),
+    held: z
+      .array(z.object({ attempt: attemptId, state: z.enum(['accepted', 'running', 'ended']) }))
+      .max(10_000),
   }),
   facts: z.object({ type: z.literal('facts'), digest, facts: z.json() }),
   pull: z.object({ type: z.literal('pull'), credit: count }),
@@ -228,9 +237,16 @@ export type Frame<Message> =
   | { readonly ok: true; readonly messages: readonly Message[]; readonly skipped: readonly string[] }
   | { readonly ok: false; readonly reason: string };
 
-const envelope = z.array(z.looseObject({ type: z.string().max(64) })).min(1).max(limits.frameMessagesMax);
+const envelope = z
+  .array(z.looseObject({ type: z.string().max(64) }))
+  .min(1)
+  .max(limits.frameMessagesMax);
 
-function parseFrame<Message>(text: string, schema: z.ZodType<Message>, known: ReadonlySet<string>): Frame<Message> {
+function parseFrame<Message>(
+  text: string,
+  schema: z.ZodType<Message>,
+  known: ReadonlySet<string>,
+): Frame<Message> {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -254,7 +270,10 @@ function parseFrame<Message>(text: string, schema: z.ZodType<Message>, known: Re
     }
     if (!message.success) {
       const [issue] = message.error.issues;
-      return { ok: false, reason: `${raw.type}.${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}` };
+      return {
+        ok: false,
+        reason: `${raw.type}.${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`,
+      };
     }
     messages.push(message.data);
   }
@@ -267,7 +286,8 @@ const agentMessageTypes = namesIn(agentMessage);
 const coordinatorMessageTypes = namesIn(coordinatorMessage);
 
 /** Parses what an agent sent. Never throws; a reason names the message and field at fault, not the value. */
-export const parseAgentFrame = (text: string): Frame<AgentMessage> => parseFrame(text, fromAgent, agentMessageTypes);
+export const parseAgentFrame = (text: string): Frame<AgentMessage> =>
+  parseFrame(text, fromAgent, agentMessageTypes);
 
 /** Parses what a coordinator sent. Never throws. */
 export const parseCoordinatorFrame = (text: string): Frame<CoordinatorMessage> =>
@@ -285,7 +305,11 @@ export const bundleManifestSchema = z.object({
           .string()
           .max(512)
           .refine(
-            (path) => path !== '' && !path.startsWith('/') && !path.includes('\\') && !path.split('/').some((part) => part === '' || part === '.' || part === '..'),
+            (path) =>
+              path !== '' &&
+              !path.startsWith('/') &&
+              !path.includes('\\') &&
+              !path.split('/').some((part) => part === '' || part === '.' || part === '..'),
             'not a relative path inside the bundle',
           ),
         digest,

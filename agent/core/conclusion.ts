@@ -1,0 +1,136 @@
+/**
+ * From the end of an attempt to its result: what is said of ends that are not the work's own, whether
+ * another attempt of the grant follows, and what becomes of the jobs that came with it.
+ */
+import { assertNever } from '../../shared/assert.ts';
+import { limits } from '../../shared/limits.ts';
+import type { AttemptResult, JobSpecification } from '../../shared/messages.ts';
+import { type Job, retriesOf } from './ledger.ts';
+import { endOf, type Progress, signalOf } from './next-step.ts';
+import type { Ending, Input, Stop } from './state.ts';
+import { clip, type Turn, unexecuted } from './turn.ts';
+
+function ending(outcome: Ending['outcome'], reason: string, progress: Progress): Ending {
+  const last = progress.verify ?? progress.run ?? progress.check;
+  return { outcome, unchanged: false, reason, iterations: progress.runs, last, outputs: {}, files: {} };
+}
+
+export const failed = (reason: string, progress: Progress): Ending => ending('failed', reason, progress);
+
+export const neverStarted = (progress: Progress): Ending =>
+  ending('not-started', 'the agent was restarted before the script began; it never ran', progress);
+
+export const lost = (progress: Progress): Ending =>
+  ending(
+    'interrupted',
+    'the supervisor of the script was killed or the host went short of memory: no exit status; the rest was ended',
+    progress,
+  );
+
+export function stopped(stop: Stop, { specification }: Job, progress: Progress): Ending {
+  switch (stop.kind) {
+    case 'cancelled':
+      return ending('cancelled', stop.reason, progress);
+    case 'verify-timed-out':
+      return failed(`verify did not pass within ${seconds(specification.verify?.timeoutMs ?? 0)}`, progress);
+    case 'timed-out':
+      return ending('timed-out', timeoutReason(specification, progress), progress);
+    default:
+      return assertNever(stop);
+  }
+}
+
+function timeoutReason({ timeoutMs, until }: JobSpecification, { run, runs }: Progress): string {
+  const within = `not done within ${seconds(timeoutMs)}`;
+  if (until === undefined || run === null) return within;
+  const last = run.status === 0 ? '' : `; the last one ${endOf(run.status)}`;
+  return `${within}: "until" was not met in ${runs} iterations${last}`;
+}
+
+const seconds = (ms: number): string => `${ms / 1000} s`;
+
+/** Has the lengths of logs and the files among the outputs taken stock of; the rest follows from them. */
+export function collect(turn: Turn, what: Ending): void {
+  const { attempt } = turn.job;
+  turn.become({ kind: 'collecting', attempt, ending: what });
+  turn.emit({ kind: 'collect', attempt, files: what.files });
+}
+
+export function onCollected(turn: Turn, input: Input & { readonly kind: 'collected' }): void {
+  const { activity } = turn.state;
+  if (activity.kind !== 'collecting' || activity.attempt !== input.attempt) return;
+  const { job } = turn;
+  const { files, logs } = input;
+  const digests = files.ok ? files.digests : {};
+  const end = files.ok
+    ? activity.ending
+    : { ...activity.ending, outcome: 'failed' as const, reason: files.reason };
+  const retry = mayRetry(end.outcome, job);
+  const result = { ...resultOf(turn, end), final: !retry, logs };
+  turn.become({ kind: 'idle' });
+  turn.conclude(
+    job.lineage,
+    { ...result, outputs: files.ok ? { ...end.outputs, ...digests } : {} },
+    {
+      files: [...new Set(Object.values(digests))],
+      secret: Object.values(job.specification.outputs).some((output) => output.secret),
+      retryAtMs: retry ? turn.now.monotonicMs + backoffOf(job) : null,
+    },
+  );
+  if (!retry && end.outcome !== 'succeeded') endSegment(turn, job);
+}
+
+function resultOf(
+  { job, now }: Turn,
+  { last, ...end }: Ending,
+): Omit<AttemptResult, 'final' | 'logs' | 'outputs'> {
+  return {
+    attempt: job.attempt,
+    outcome: end.outcome,
+    unchanged: end.unchanged,
+    exitCode: last?.status ?? null,
+    signal: last === null ? null : signalOf(last.status),
+    reason: end.reason === null ? null : clip(end.reason),
+    phase: last?.phase ?? 'none',
+    iterations: end.iterations,
+    startedAt: job.begun?.wallMs ?? null,
+    finishedAt: now.wallMs,
+    durationMs: job.begun === null ? 0 : Math.max(0, Math.round(now.monotonicMs - job.begun.monotonicMs)),
+  };
+}
+
+/** `retry` answers reported failures; an interruption or a cancel is somebody else's decision. */
+function mayRetry(outcome: Ending['outcome'], job: Job): boolean {
+  const failure = outcome === 'failed' || outcome === 'timed-out';
+  return failure && retriesOf(job) + 1 < job.specification.attemptsMax;
+}
+
+function backoffOf(job: Job): number {
+  return Math.min(job.specification.backoffMs * 2 ** retriesOf(job), limits.retryBackoffMaxMs);
+}
+
+/** The jobs of one grant stand for the same node's consecutive steps: none may run after one that failed. */
+export function endSegment(turn: Turn, after: Job): void {
+  for (const job of turn.state.ledger.jobs) {
+    if (job.segment !== after.segment || job.lineage !== after.lineage) continue;
+    const reason = `${after.attempt}, which comes before it on this node, did not succeed`;
+    turn.conclude(job.lineage, unexecuted(job.attempt, 'not-started', reason, turn.now));
+  }
+}
+
+/** What is left of earlier times when the agent starts on another boot instance than it accepted jobs on. */
+export function endJobsOfOtherBoots(turn: Turn): void {
+  for (const job of turn.state.ledger.jobs) {
+    if (job.boot === turn.state.boot) continue;
+    // Claims and exit statuses are not fsynced, so after a power cut the disk proves nothing about whether
+    // the script ran or how it ended. Only the record of its beginning was: without it, nothing ran.
+    const result =
+      job.begun === null
+        ? unexecuted(job.attempt, 'not-started', 'the node was rebooted before it began', turn.now)
+        : {
+            ...unexecuted(job.attempt, 'interrupted', 'the node was rebooted while it ran', turn.now),
+            startedAt: job.begun.wallMs,
+          };
+    turn.conclude(job.lineage, result);
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * What an agent must not forget: the jobs that it accepted, the results that nobody acknowledged yet, and
+ * which attempts it has executed. The ledger is a fold of records; a record is durable before anything that
+ * follows from it leaves the process. Deciding which records to write does not belong here.
+ */
+import { present } from '../../shared/assert.ts';
+import { attemptIdOf, parseAttemptId } from '../../shared/ids.ts';
+import { limits } from '../../shared/limits.ts';
+import type { AttemptResult, JobSpecification } from '../../shared/messages.ts';
+
+/** The monotonic clock counts from the boot of the host, so it means nothing without its boot instance. */
+export type Instant = { readonly monotonicMs: number; readonly wallMs: number };
+
+export type LedgerRecord =
+  | {
+      readonly kind: 'granted';
+      readonly lineage: string;
+      readonly boot: string;
+      readonly jobs: readonly JobSpecification[];
+    }
+  /** Fsynced before the first process of the attempt, so an attempt without it never began. */
+  | { readonly kind: 'begun'; readonly attempt: string; readonly at: Instant }
+  | {
+      readonly kind: 'ended';
+      readonly lineage: string;
+      readonly number: number;
+      readonly result: AttemptResult;
+      /** Digests of `file` outputs, kept here until the result is acknowledged. */
+      readonly files: readonly string[];
+      /** Whether the result holds secret values, which are not remembered longer than needed. */
+      readonly secret: boolean;
+      /** When the next attempt of the same grant may begin; only for a result that is not final. */
+      readonly retryAtMs: number | null;
+    }
+  | { readonly kind: 'acknowledged'; readonly upTo: number }
+  | { readonly kind: 'logs-acknowledged'; readonly attempt: string };
+
+export type Job = {
+  /** The first attempt id of the grant that it came with: a final failure ends the rest of that grant. */
+  readonly segment: string;
+  readonly lineage: string;
+  readonly boot: string;
+  readonly specification: JobSpecification;
+  /** The attempt that runs now, or runs next. */
+  readonly attempt: string;
+  readonly begun: Instant | null;
+  readonly notBeforeMs: number;
+};
+
+export type EndedAttempt = {
+  readonly number: number;
+  readonly lineage: string;
+  readonly result: AttemptResult;
+  readonly files: readonly string[];
+  readonly secret: boolean;
+  readonly acknowledged: boolean;
+  readonly logsAcknowledged: boolean;
+};
+
+export type FinishedAttempt = {
+  readonly attempt: string;
+  readonly lineage: string;
+  /** Null when it was too large or secret to be kept after its acknowledgement. */
+  readonly result: AttemptResult | null;
+};
+
+export type Ledger = {
+  readonly nextNumber: number;
+  readonly jobs: readonly Job[];
+  /** By number. */
+  readonly ended: readonly EndedAttempt[];
+  /** Oldest first. */
+  readonly finished: readonly FinishedAttempt[];
+};
+
+export const emptyLedger: Ledger = { nextNumber: 1, jobs: [], ended: [], finished: [] };
+
+/** Whether something that leaves the process rests on this record. The others only save repetition. */
+export function mustBeDurable(record: LedgerRecord): boolean {
+  return record.kind === 'granted' || record.kind === 'begun' || record.kind === 'ended';
+}
+
+export function evolveLedger(ledger: Ledger, record: LedgerRecord): Ledger {
+  switch (record.kind) {
+    case 'granted':
+      return { ...ledger, jobs: [...ledger.jobs, ...jobsOf(record)] };
+    case 'begun':
+      return {
+        ...ledger,
+        jobs: ledger.jobs.map((job) => (job.attempt === record.attempt ? { ...job, begun: record.at } : job)),
+      };
+    case 'ended':
+      return {
+        nextNumber: Math.max(ledger.nextNumber, record.number + 1),
+        jobs: jobsAfter(ledger.jobs, record),
+        ended: [...ledger.ended, endedOf(record, ledger)],
+        finished: ledger.finished.filter((finished) => finished.attempt !== record.result.attempt),
+      };
+    case 'acknowledged':
+      return settle({
+        ...ledger,
+        ended: ledger.ended.map((ended) =>
+          ended.number <= record.upTo ? { ...ended, acknowledged: true } : ended,
+        ),
+      });
+    case 'logs-acknowledged':
+      return settle({
+        ...ledger,
+        ended: ledger.ended.map((ended) =>
+          ended.result.attempt === record.attempt ? { ...ended, logsAcknowledged: true } : ended,
+        ),
+      });
+  }
+}
+
+function jobsOf(record: LedgerRecord & { kind: 'granted' }): readonly Job[] {
+  const segment = present(record.jobs[0], 'the first job of a grant').attempt;
+  return record.jobs.map((specification) => ({
+    segment,
+    lineage: record.lineage,
+    boot: record.boot,
+    specification,
+    attempt: specification.attempt,
+    begun: null,
+    notBeforeMs: 0,
+  }));
+}
+
+function jobsAfter(jobs: readonly Job[], record: LedgerRecord & { kind: 'ended' }): readonly Job[] {
+  const { result, retryAtMs } = record;
+  if (result.final) return jobs.filter((job) => job.attempt !== result.attempt);
+  return jobs.map((job) =>
+    job.attempt === result.attempt
+      ? { ...job, attempt: attemptAfter(job.attempt), begun: null, notBeforeMs: retryAtMs ?? 0 }
+      : job,
+  );
+}
+
+function endedOf(record: LedgerRecord & { kind: 'ended' }, ledger: Ledger): EndedAttempt {
+  const { number, lineage, result, files, secret } = record;
+  // A result that is repeated was finished before: its logs are long where they belong.
+  const isRepeated = ledger.finished.some((finished) => finished.attempt === result.attempt);
+  const logsAcknowledged = isRepeated || (result.logs.stdout === 0 && result.logs.stderr === 0);
+  return { number, lineage, result, files, secret, acknowledged: false, logsAcknowledged };
+}
+
+/** Moves what both acknowledgements cover to the bounded memory of finished attempts. */
+function settle(ledger: Ledger): Ledger {
+  const done = (ended: EndedAttempt): boolean => ended.acknowledged && ended.logsAcknowledged;
+  const finished = ledger.ended.filter(done).map(
+    ({ lineage, result, secret }): FinishedAttempt => ({
+      attempt: result.attempt,
+      lineage,
+      result: secret || JSON.stringify(result).length > limits.agentFinishedResultBytesMax ? null : result,
+    }),
+  );
+  if (finished.length === 0) return ledger;
+  return {
+    ...ledger,
+    ended: ledger.ended.filter((ended) => !done(ended)),
+    finished: forgetOldest([...ledger.finished, ...finished]),
+  };
+}
+
+/** Keeps the newest, and beyond that the whole run of the newest, because only its grants can still repeat. */
+function forgetOldest(finished: readonly FinishedAttempt[]): readonly FinishedAttempt[] {
+  const current = runOf(finished.at(-1));
+  let first = 0;
+  while (
+    finished.length - first > limits.agentFinishedKept &&
+    (finished.length - first > limits.agentFinishedMax || runOf(finished[first]) !== current)
+  ) {
+    first += 1;
+  }
+  return first === 0 ? finished : finished.slice(first);
+}
+
+const runOf = (finished: FinishedAttempt | undefined): string | undefined =>
+  finished?.attempt.slice(0, finished.attempt.indexOf('/'));
+
+function numberOf(attempt: string): { readonly job: string; readonly attempt: number } {
+  return present(parseAttemptId(attempt), `the parts of attempt id ${attempt}`);
+}
+
+export function attemptAfter(attempt: string): string {
+  const name = numberOf(attempt);
+  return attemptIdOf(name.job, name.attempt + 1);
+}
+
+/** How many attempts of the grant were made before the current one. */
+export function retriesOf(job: Job): number {
+  return numberOf(job.attempt).attempt - numberOf(job.specification.attempt).attempt;
+}
+
+/** Whether an attempt id is one of those that a grant allows. */
+export function covers(job: Job, attempt: string): boolean {
+  const asked = numberOf(attempt);
+  const first = numberOf(job.specification.attempt);
+  return (
+    asked.job === first.job &&
+    asked.attempt >= first.attempt &&
+    asked.attempt < first.attempt + job.specification.attemptsMax
+  );
+}
+
+export type Known =
+  | { readonly kind: 'held'; readonly job: Job }
+  | { readonly kind: 'ended'; readonly ended: EndedAttempt }
+  | { readonly kind: 'finished'; readonly finished: FinishedAttempt }
+  /** A later attempt of the same job is known: this one must not come to life any more. */
+  | { readonly kind: 'superseded'; readonly by: string }
+  | { readonly kind: 'new' };
+
+/** What the ledger knows of an attempt that somebody grants or cancels. */
+export function lookUp(ledger: Ledger, attempt: string): Known {
+  const job = ledger.jobs.find((held) => covers(held, attempt));
+  if (job !== undefined) return { kind: 'held', job };
+  const ended = ledger.ended.find(({ result }) => result.attempt === attempt);
+  if (ended !== undefined) return { kind: 'ended', ended };
+  const finished = ledger.finished.find((one) => one.attempt === attempt);
+  if (finished !== undefined) return { kind: 'finished', finished };
+  const asked = numberOf(attempt);
+  const known = [
+    ...ledger.ended.map(({ result }) => result.attempt),
+    ...ledger.finished.map((f) => f.attempt),
+  ];
+  const later = known.find(
+    (other) => other.startsWith(`${asked.job}#`) && numberOf(other).attempt > asked.attempt,
+  );
+  return later === undefined ? { kind: 'new' } : { kind: 'superseded', by: later };
+}

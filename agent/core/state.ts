@@ -1,0 +1,179 @@
+/**
+ * The state of an agent, what can happen to it, and what it asks of the world, as data. Rules do not belong
+ * here: they are in link.ts (what the coordinator says) and attempt.ts (what becomes of a job).
+ */
+import type {
+  AgentMessage,
+  AttemptResult,
+  CoordinatorMessage,
+  Hello,
+  Script,
+} from '../../shared/messages.ts';
+import type { Instant, Job, Ledger, LedgerRecord } from './ledger.ts';
+import type { Execution, NodeValues, Phase, Progress } from './next-step.ts';
+import type { OutputBytes, OutputValue } from './outputs.ts';
+
+/** Durable before the `hello` that carries it: a counter used twice is taken for a clone. */
+export type Identity = {
+  readonly incarnation: string;
+  readonly counter: number;
+  /** The highest epoch seen of each lineage, the lineage seen last at the end. */
+  readonly epochs: readonly { readonly lineage: string; readonly epoch: number }[];
+};
+
+export type Link =
+  | { readonly kind: 'down' }
+  | { readonly kind: 'greeting'; readonly lineage: string; readonly epoch: number }
+  | {
+      readonly kind: 'joined';
+      readonly lineage: string;
+      readonly epoch: number;
+      /** Results up to this number were sent on this connection. */
+      readonly sentUpTo: number;
+      /** The result whose files are being uploaded; it and those after it wait. */
+      readonly uploading: number | null;
+      /** Whether the coordinator holds our credit of one job. */
+      readonly pulled: boolean;
+    };
+
+/** Why the running attempt is being ended before it came to its own end. */
+export type Stop =
+  | { readonly kind: 'timed-out' }
+  | { readonly kind: 'verify-timed-out' }
+  | { readonly kind: 'cancelled'; readonly reason: string };
+
+/** A result but for the lengths of logs and the digests of files, which are still to be collected. */
+export type Ending = Pick<AttemptResult, 'outcome' | 'unchanged' | 'reason' | 'iterations'> & {
+  readonly last: Execution | null;
+  readonly outputs: Readonly<Record<string, OutputValue>>;
+  readonly files: Readonly<Record<string, string>>;
+};
+
+/** What becomes of the first job of the ledger. */
+export type Activity =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'recovering'; readonly attempt: string; readonly stop: Stop | null }
+  | { readonly kind: 'preparing'; readonly attempt: string; readonly stop: Stop | null }
+  | {
+      readonly kind: 'executing';
+      readonly attempt: string;
+      readonly progress: Progress;
+      readonly params: NodeValues['params'];
+      readonly number: number;
+      readonly phase: Phase;
+      readonly startedMs: number;
+      readonly stop: Stop | null;
+    }
+  | {
+      readonly kind: 'pausing';
+      readonly attempt: string;
+      readonly progress: Progress;
+      readonly params: NodeValues['params'];
+      readonly untilMs: number;
+    }
+  | { readonly kind: 'collecting'; readonly attempt: string; readonly ending: Ending };
+
+export type AgentState = {
+  readonly node: NodeValues['node'];
+  readonly boot: string;
+  readonly identity: Identity;
+  readonly ledger: Ledger;
+  readonly link: Link;
+  readonly activity: Activity;
+  /** Numbers of results whose files are known to be at a coordinator. */
+  readonly uploaded: readonly number[];
+  /** When to look again whether work can be asked for; null while nothing withholds it. */
+  readonly pullAgainAtMs: number | null;
+};
+
+export type Now = Instant & {
+  /** In the file system of the state folder. */
+  readonly freeBytes: number;
+};
+
+export type ExecutionEnd =
+  | {
+      readonly kind: 'exited';
+      readonly status: number;
+      readonly output: OutputBytes;
+      /** Whether it was told to end before it did. */
+      readonly stopped: boolean;
+    }
+  /** The supervisor ended without an exit status; whatever was left is dead. */
+  | { readonly kind: 'lost' }
+  /** The claim was won by the agent, so the script never ran and never will. */
+  | { readonly kind: 'not-executed' }
+  | { readonly kind: 'unstartable'; readonly reason: string };
+
+export type Recovery = {
+  readonly params: NodeValues['params'];
+  /** The executions whose exit status is known, as far as their folders are still there. */
+  readonly ended: readonly Execution[];
+  /** The one after them, when it was begun. */
+  readonly last:
+    | { readonly kind: 'none' }
+    /** Or it has ended meanwhile: that is told as `executed` next. */
+    | { readonly kind: 'running'; readonly number: number; readonly phase: Phase }
+    | { readonly kind: 'not-executed'; readonly number: number };
+};
+
+export type Input =
+  | { readonly kind: 'message'; readonly message: CoordinatorMessage }
+  | { readonly kind: 'disconnected' }
+  | {
+      readonly kind: 'prepared';
+      readonly attempt: string;
+      readonly prepared:
+        | { readonly ok: true; readonly params: NodeValues['params'] }
+        | { readonly ok: false; readonly reason: string };
+    }
+  | { readonly kind: 'recovered'; readonly attempt: string; readonly recovery: Recovery }
+  | {
+      readonly kind: 'executed';
+      readonly attempt: string;
+      readonly number: number;
+      readonly end: ExecutionEnd;
+    }
+  | {
+      readonly kind: 'collected';
+      readonly attempt: string;
+      readonly logs: AttemptResult['logs'];
+      /** `file` outputs by name; or why one could not be taken. */
+      readonly files:
+        | { readonly ok: true; readonly digests: Readonly<Record<string, string>> }
+        | { readonly ok: false; readonly reason: string };
+    }
+  | { readonly kind: 'logs-acknowledged'; readonly attempt: string }
+  | { readonly kind: 'files-uploaded'; readonly number: number }
+  | { readonly kind: 'alarm' };
+
+export type Effect =
+  | { readonly kind: 'send'; readonly message: AgentMessage }
+  | { readonly kind: 'greet'; readonly counter: number; readonly held: Hello['held'] }
+  | { readonly kind: 'send-facts' }
+  | { readonly kind: 'resume-logs' }
+  | { readonly kind: 'prepare'; readonly job: Job }
+  | { readonly kind: 'abandon-preparation'; readonly attempt: string }
+  | { readonly kind: 'recover'; readonly job: Job }
+  | {
+      readonly kind: 'execute';
+      readonly job: Job;
+      readonly number: number;
+      readonly phase: Phase;
+      readonly script: Script;
+    }
+  | { readonly kind: 'stop'; readonly attempt: string }
+  | { readonly kind: 'collect'; readonly attempt: string; readonly files: Readonly<Record<string, string>> }
+  | { readonly kind: 'upload-files'; readonly number: number; readonly digests: readonly string[] }
+  /** Nobody needs the folder of this attempt and its files any more. */
+  | { readonly kind: 'forget'; readonly attempt: string; readonly files: readonly string[] }
+  | { readonly kind: 'hang-up'; readonly reason: string; readonly retryAfterMs: number | null }
+  | { readonly kind: 'exit'; readonly reason: string }
+  | { readonly kind: 'note'; readonly level: 'info' | 'warn' | 'error'; readonly text: string };
+
+/** Records become durable, and the identity if it changed, before any of the effects takes place. */
+export type Turned = {
+  readonly state: AgentState;
+  readonly records: readonly LedgerRecord[];
+  readonly effects: readonly Effect[];
+};

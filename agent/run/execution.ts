@@ -1,0 +1,206 @@
+/**
+ * One execution of one script: started under its supervisor, watched, ended when asked to, and cleaned up
+ * after. It outlives this process; `adoptExecution` takes up one that an earlier agent process started.
+ * What comes next in the attempt is decided in the core.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, constants, openSync, readSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { privateFileMode } from '../../shared/disk/durable-file.ts';
+import { messageOf } from '../../shared/errors.ts';
+import { limits } from '../../shared/limits.ts';
+import type { ExecutionEnd } from '../core/state.ts';
+import { allPids, argumentsOf, signal, statOf } from './processes.ts';
+import { endScope, type Scope, type ScopeMarks, ticksNow } from './scope.ts';
+import { type Claim, readClaim, supervisorName, supervisorScript, voidClaim } from './supervisor.ts';
+
+export type ExecutionOrder = {
+  /** Exists, and holds nothing of an earlier execution. */
+  readonly folder: string;
+  readonly work: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Interpreter, arguments, and the script as the last one. */
+  readonly command: readonly string[];
+  readonly stdoutFile: string;
+  readonly stderrFile: string;
+  readonly marks: ScopeMarks;
+  /** Whether processes may stay when the main one ended by itself. */
+  readonly leaves: 'nothing' | 'daemon';
+};
+
+/** The shell that supervises: every host has this one, and tests name others. */
+export type SupervisorShell = readonly [string, ...string[]];
+export const supervisorShell: SupervisorShell = ['/bin/sh'];
+
+export type Execution = {
+  readonly ended: Promise<ExecutionEnd>;
+  /** TERM, then KILL after the grace, to everything that belongs to it. */
+  stop(): void;
+};
+
+export const outputFile = (folder: string): string => path.join(folder, 'output');
+
+export function startExecution(order: ExecutionOrder, shell: SupervisorShell = supervisorShell): Execution {
+  const [program, ...options] = shell;
+  const command = [...options, '-c', supervisorScript, supervisorName, order.folder, ...order.command];
+  const startTicks = ticksNow();
+  const opened: number[] = [];
+  try {
+    opened.push(openForAppend(order.stdoutFile), openForAppend(order.stderrFile));
+    // `detached` puts the supervisor in a session of its own, out of reach of whatever ends the agent.
+    const child = spawn(program, command, {
+      cwd: order.work,
+      env: order.environment,
+      detached: true,
+      stdio: ['ignore', ...opened],
+    });
+    child.unref();
+    return new Supervised(order, { kind: 'child', child }, startTicks);
+  } catch (error) {
+    // No space for the logs, or a command that the kernel refuses at once, such as too large an environment.
+    const end: ExecutionEnd = { kind: 'unstartable', reason: `cannot start ${program}: ${messageOf(error)}` };
+    return { ended: Promise.resolve(end), stop: () => undefined };
+  } finally {
+    for (const descriptor of opened) closeSync(descriptor);
+  }
+}
+
+/** Appending, so that the agent may cut the file while others write to it. */
+function openForAppend(file: string): number {
+  return openSync(file, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND, privateFileMode);
+}
+
+/** Takes up what the folder tells of, running or ended; undefined when it never ran and never will. */
+export function adoptExecution(
+  order: Pick<ExecutionOrder, 'folder' | 'marks' | 'leaves'>,
+): Execution | undefined {
+  const { folder } = order;
+  if (voidClaim(folder)) return undefined;
+  const claim = readClaim(folder);
+  const supervisor = claim.kind === 'supervised' ? claim.supervisor : undefined;
+  const startTicks =
+    supervisor !== undefined && isSupervisor(supervisor, folder) ? statOf(supervisor)?.startTicks : undefined;
+  return new Supervised(order, { kind: 'adopted' }, startTicks);
+}
+
+/** The folder stands among its arguments, so a pid that came back to another process is not mistaken for it. */
+function isSupervisor(pid: number, folder: string): boolean {
+  const words = argumentsOf(pid);
+  return words.includes(supervisorName) && words.includes(folder) && statOf(pid)?.state !== 'Z';
+}
+
+/** A supervisor that has created the claim and not yet named itself in it is looked for by its arguments. */
+function supervisorLives(claim: Claim & { readonly kind: 'supervised' }, folder: string): boolean {
+  if (claim.supervisor !== undefined) return isSupervisor(claim.supervisor, folder);
+  return allPids().some((pid) => isSupervisor(pid, folder));
+}
+
+type Watched = { readonly kind: 'child'; readonly child: ChildProcess } | { readonly kind: 'adopted' };
+
+class Supervised implements Execution {
+  readonly ended: Promise<ExecutionEnd>;
+  readonly #order: Pick<ExecutionOrder, 'folder' | 'marks' | 'leaves'>;
+  readonly #startTicks: number | undefined;
+  readonly #child: ChildProcess | undefined;
+  #ending: Promise<unknown> | undefined;
+  #stopped = false;
+
+  constructor(
+    order: Pick<ExecutionOrder, 'folder' | 'marks' | 'leaves'>,
+    watched: Watched,
+    startTicks: number | undefined,
+  ) {
+    this.#order = order;
+    this.#startTicks = startTicks;
+    this.#child = watched.kind === 'child' ? watched.child : undefined;
+    this.ended = this.#watch(watched);
+  }
+
+  stop(): void {
+    if (this.#ending !== undefined) return;
+    this.#stopped = this.#status() === undefined;
+    this.#ending = this.#halt();
+  }
+
+  /** Before its main process exists there is nothing to signal: the claim is taken away, or the start waited for. */
+  async #halt(): Promise<void> {
+    const { folder } = this.#order;
+    for (;;) {
+      if (voidClaim(folder)) return;
+      const claim = readClaim(folder);
+      if (claim.kind !== 'supervised' || claim.main !== undefined || !supervisorLives(claim, folder)) break;
+      await sleep(limits.scopePollMs);
+    }
+    await this.#endAll();
+  }
+
+  async #watch(watched: Watched): Promise<ExecutionEnd> {
+    const problem = watched.kind === 'child' ? await childEnd(watched.child) : await this.#adoptedEnd();
+    if (problem !== undefined) return { kind: 'unstartable', reason: problem };
+    const status = this.#status();
+    // Whether it ended well or not, what is left of it is ended too, unless it may stay.
+    if (this.#ending !== undefined) await this.#ending;
+    else if (status === undefined || this.#order.leaves === 'nothing') await this.#endAll();
+    if (status !== undefined) {
+      return { kind: 'exited', status, output: readOutput(this.#order.folder), stopped: this.#stopped };
+    }
+    return voidClaim(this.#order.folder) ? { kind: 'not-executed' } : { kind: 'lost' };
+  }
+
+  /** An adopted supervisor is nobody's child here, so it is looked at now and then while it lives. */
+  async #adoptedEnd(): Promise<undefined> {
+    for (;;) {
+      const claim = readClaim(this.#order.folder);
+      if (claim.kind !== 'supervised' || claim.status !== undefined) return undefined;
+      if (!supervisorLives(claim, this.#order.folder)) return undefined;
+      await sleep(limits.executionPollMs);
+    }
+  }
+
+  #status(): number | undefined {
+    const claim = readClaim(this.#order.folder);
+    return claim.kind === 'supervised' ? claim.status : undefined;
+  }
+
+  async #endAll(): Promise<void> {
+    const scope = this.#scope();
+    if (scope === undefined) return;
+    const left = await endScope(scope, limits.killGraceMs);
+    // A main process that not even KILL ends would keep its supervisor, and so the job, for ever.
+    if (left.length > 0) signal(scope.supervisor, 'SIGKILL');
+  }
+
+  #scope(): Scope | undefined {
+    const claim = readClaim(this.#order.folder);
+    const supervisor = (claim.kind === 'supervised' ? claim.supervisor : undefined) ?? this.#child?.pid;
+    if (supervisor === undefined) return undefined;
+    const main = claim.kind === 'supervised' ? claim.main : undefined;
+    return { marks: this.#order.marks, supervisor, main, startTicks: this.#startTicks };
+  }
+}
+
+/** What kept a child from starting; undefined when it has started and ended. */
+async function childEnd(child: ChildProcess): Promise<string | undefined> {
+  try {
+    await once(child, 'exit');
+    return undefined;
+  } catch (error) {
+    return `cannot start ${child.spawnfile}: ${messageOf(error)}`;
+  }
+}
+
+/** One byte more than allowed, which tells that there is more. A script may have put anything in its place. */
+export function readOutput(folder: string): Uint8Array {
+  const file = outputFile(folder);
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found === undefined || found.size === 0 || !found.isFile()) return new Uint8Array();
+  const buffer = Buffer.alloc(Math.min(found.size, limits.outputTextBytesMax + 1));
+  const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    return buffer.subarray(0, readSync(descriptor, buffer, 0, buffer.length, 0));
+  } finally {
+    closeSync(descriptor);
+  }
+}

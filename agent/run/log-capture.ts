@@ -1,0 +1,209 @@
+/**
+ * What an attempt prints, bounded on disk and in what is reported, however much it is.
+ *
+ * Up to `attemptLogBytesMax` per stream everything is kept. Beyond, the head is kept exactly and the last
+ * `attemptLogTailBytes`, with an explicit gap between. The job appends to a file of its own and never waits
+ * for the agent; when the part after the head has grown beyond `logOverflowBytesMax` the agent notes its
+ * end and cuts the file back to the head. What the job writes in the microseconds between looking and cutting
+ * is lost uncounted, so a gap counts *at least* the bytes that are missing, and where a noted end meets
+ * what came after the last cut stands a gap of one byte: "perhaps something, perhaps nothing".
+ */
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { privateFileMode } from '../../shared/disk/durable-file.ts';
+import { limits } from '../../shared/limits.ts';
+import type { StreamName } from '../../shared/messages.ts';
+import type { LogPiece, LogStream } from '../core/log-stream.ts';
+import { type AttemptFolder, streamFile } from './attempt-folder.ts';
+
+export type LogBounds = {
+  readonly headBytes: number;
+  readonly tailBytes: number;
+  readonly overflowBytes: number;
+};
+
+export const logBounds: LogBounds = {
+  headBytes: limits.attemptLogBytesMax - limits.attemptLogTailBytes,
+  tailBytes: limits.attemptLogTailBytes,
+  overflowBytes: limits.logOverflowBytesMax,
+};
+
+/** A stretch of the stream: bytes of one of two files, or a gap. */
+type Part = { readonly kind: 'log' | 'tail' | 'gap'; readonly at: number; readonly length: number };
+
+export class LogCapture implements LogStream {
+  readonly attempt: string;
+  readonly stream: StreamName;
+  readonly #file: string;
+  readonly #bounds: LogBounds;
+  #descriptor: number | undefined;
+  #seen = 0;
+  /** Bytes cut away after the head so far, and the end of them. */
+  #dropped = 0;
+  #tail: Uint8Array = new Uint8Array();
+  #parts: readonly Part[] | undefined;
+
+  /** `finalLength` is that of an attempt which has ended: from then on the stream does not change. */
+  constructor(
+    folder: AttemptFolder,
+    attempt: string,
+    stream: StreamName,
+    finalLength?: number,
+    bounds: LogBounds = logBounds,
+  ) {
+    this.attempt = attempt;
+    this.stream = stream;
+    this.#file = streamFile(folder, stream);
+    this.#bounds = bounds;
+    this.#restoreTail();
+    if (finalLength !== undefined)
+      this.#parts = this.#readLayout() ?? [{ kind: 'log', at: 0, length: finalLength }];
+  }
+
+  /** Looks at what was printed meanwhile. The bytes that are new. */
+  poll(): number {
+    const before = this.#seen + this.#dropped;
+    this.#seen = this.#size();
+    if (this.#seen - this.#bounds.headBytes > this.#bounds.overflowBytes) this.#cut(this.#seen);
+    return this.#seen + this.#dropped - before;
+  }
+
+  isFinal(): boolean {
+    return this.#parts !== undefined;
+  }
+
+  length(): number {
+    if (this.#parts !== undefined) return lengthOf(this.#parts);
+    return Math.min(this.#seen, this.#bounds.headBytes);
+  }
+
+  /** Nothing that is printed from now on counts. */
+  finish(): number {
+    if (this.#parts === undefined) {
+      this.#seen = this.#size();
+      this.#parts = this.#layout(this.#seen);
+      // An uncut stream is known by its length alone, which stands in the result.
+      if (this.#parts.length > 1)
+        writeFileSync(this.#layoutFile, JSON.stringify(this.#parts), { mode: privateFileMode });
+    }
+    return lengthOf(this.#parts);
+  }
+
+  read(offset: number, bytesMax: number): LogPiece {
+    let before = 0;
+    for (const part of this.#parts ?? [{ kind: 'log', at: 0, length: this.length() } as const]) {
+      const inside = offset - before;
+      before += part.length;
+      if (inside >= part.length) continue;
+      const left = part.length - inside;
+      if (part.kind === 'gap') return { kind: 'gap', offset, length: left };
+      const bytes = this.#bytes(part.kind, part.at + inside, Math.min(left, bytesMax));
+      // The job can reach its own log files. What it destroyed is a gap like any other.
+      return bytes.length > 0 ? { kind: 'bytes', offset, bytes } : { kind: 'gap', offset, length: left };
+    }
+    throw new RangeError(`the log has ${before} bytes and was read at ${offset}`);
+  }
+
+  close(): void {
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
+    this.#descriptor = undefined;
+  }
+
+  get #layoutFile(): string {
+    return `${this.#file}.layout`;
+  }
+
+  get #tailFile(): string {
+    return `${this.#file}.tail`;
+  }
+
+  #size(): number {
+    if (this.#descriptor !== undefined) return fstatSync(this.#descriptor).size;
+    return statSync(this.#file, { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  #open(): number | undefined {
+    try {
+      this.#descriptor ??= openSync(this.#file, 'r+');
+    } catch {
+      return undefined;
+    }
+    return this.#descriptor;
+  }
+
+  #bytes(from: 'log' | 'tail', at: number, length: number): Uint8Array {
+    return from === 'tail' ? this.#tail.subarray(at, at + length) : this.#readLog(at, length);
+  }
+
+  #readLog(at: number, length: number): Uint8Array {
+    const descriptor = this.#open();
+    if (descriptor === undefined) return new Uint8Array();
+    const buffer = Buffer.allocUnsafe(length);
+    return buffer.subarray(0, readSync(descriptor, buffer, 0, length, at));
+  }
+
+  #cut(size: number): void {
+    const descriptor = this.#open();
+    if (descriptor === undefined) return;
+    const { headBytes, tailBytes } = this.#bounds;
+    this.#tail = Uint8Array.from(this.#readLog(Math.max(headBytes, size - tailBytes), tailBytes));
+    ftruncateSync(descriptor, headBytes);
+    this.#dropped += size - headBytes;
+    this.#seen = headBytes;
+    // After the cut, so that an agent killed between the two counts too little rather than too much.
+    writeFileSync(`${this.#tailFile}.new`, Buffer.concat([Buffer.from(`${this.#dropped}\n`), this.#tail]), {
+      mode: privateFileMode,
+    });
+    renameSync(`${this.#tailFile}.new`, this.#tailFile);
+  }
+
+  #restoreTail(): void {
+    if (statSync(this.#tailFile, { throwIfNoEntry: false }) === undefined) return;
+    const noted = readFileSync(this.#tailFile);
+    const line = noted.indexOf('\n');
+    this.#dropped = Number(noted.toString('latin1', 0, line));
+    this.#tail = noted.subarray(line + 1);
+  }
+
+  #layout(size: number): readonly Part[] {
+    const { headBytes, tailBytes } = this.#bounds;
+    if (this.#dropped === 0 && size <= headBytes + tailBytes) return [{ kind: 'log', at: 0, length: size }];
+    const head: Part = { kind: 'log', at: 0, length: Math.min(headBytes, size) };
+    const rest = Math.max(0, size - headBytes);
+    if (rest >= tailBytes) {
+      return [
+        head,
+        gap(this.#dropped + rest - tailBytes),
+        { kind: 'log', at: size - tailBytes, length: tailBytes },
+      ];
+    }
+    const kept = Math.min(this.#tail.length, tailBytes - rest);
+    const parts: readonly Part[] = [
+      head,
+      gap(this.#dropped - kept),
+      { kind: 'tail', at: this.#tail.length - kept, length: kept },
+      gap(1),
+      { kind: 'log', at: headBytes, length: rest },
+    ];
+    return parts.filter((part) => part.length > 0);
+  }
+
+  #readLayout(): readonly Part[] | undefined {
+    if (statSync(this.#layoutFile, { throwIfNoEntry: false }) === undefined) return undefined;
+    const parts: readonly Part[] = JSON.parse(readFileSync(this.#layoutFile, 'utf8'));
+    return parts;
+  }
+}
+
+const gap = (length: number): Part => ({ kind: 'gap', at: 0, length });
+
+const lengthOf = (parts: readonly Part[]): number => parts.reduce((sum, part) => sum + part.length, 0);
