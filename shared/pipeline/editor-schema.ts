@@ -7,13 +7,20 @@ import { moduleSchema, pipelineSchema } from './language.ts';
 
 const forEditors = { target: 'draft-7', io: 'input' } as const;
 
-export const pipelineJsonSchema = (): Record<string, unknown> => ({
-  ...z.toJSONSchema(pipelineSchema, forEditors),
-});
+/** Each takes milliseconds to make and is the same every time. */
+const made = new Map<z.ZodType, Readonly<Record<string, unknown>>>();
 
-export const moduleJsonSchema = (): Record<string, unknown> => ({
-  ...z.toJSONSchema(moduleSchema, forEditors),
-});
+function editorSchemaOf(schema: z.ZodType): Readonly<Record<string, unknown>> {
+  const known = made.get(schema);
+  if (known !== undefined) return known;
+  const json = { ...z.toJSONSchema(schema, forEditors) };
+  made.set(schema, json);
+  return json;
+}
+
+export const pipelineJsonSchema = (): Readonly<Record<string, unknown>> => editorSchemaOf(pipelineSchema);
+
+export const moduleJsonSchema = (): Readonly<Record<string, unknown>> => editorSchemaOf(moduleSchema);
 
 const node = z.looseObject({
   properties: z.record(z.string(), z.unknown()).optional(),

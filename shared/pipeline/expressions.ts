@@ -116,7 +116,7 @@ export class ExpressionReader {
       for (const fault of checked.faults) this.#report.fault(path, fault, segment.start);
       this.#use(checked.accesses);
       secret ||= checked.accesses.some((access) => secretIn(access, secrets) !== undefined);
-      if (segments.length === 1) type = checked.type ?? 'dyn';
+      if (segments.length === 1) type = checked.faults.length > 0 ? 'dyn' : (checked.type ?? 'dyn');
     }
     return { secret, literal: segments.every(({ kind }) => kind === 'text'), type };
   }

@@ -4,7 +4,7 @@
  */
 import type { Diagnostic } from '../diagnostic.ts';
 import { limits } from '../limits.ts';
-import type { DraftStep, DraftUnit } from './draft.ts';
+import type { DraftStep, DraftTask, DraftUnit } from './draft.ts';
 import { parseDuration } from './duration.ts';
 import { keysAt, pipelineJsonSchema } from './editor-schema.ts';
 import { checkRole, checkUnits, ExpressionReader } from './expressions.ts';
@@ -210,26 +210,36 @@ function buildStep(
   };
 }
 
-const caution: readonly RerunClass[] = ['never-twice', 'verify-first', 'idempotent'];
-
 /** What the step says, else what its tasks say; of several alternatives the most cautious counts. */
 function policyOf(
   draft: DraftStep,
   hasUntil: boolean,
 ): Pick<Step, 'rerun' | 'retry' | 'timeoutMs' | 'leaves'> {
   const { policy, tasks } = draft;
-  const reruns = tasks.map(({ task, policy: own }) => rerunOf(own.rerun, task.check !== undefined, hasUntil));
-  const retries = tasks.map(({ policy: own }) => own.retry ?? { attempts: 1, backoffMs: 0 });
+  const rerun = policy.rerun ?? commonRerun(tasks, hasUntil);
+  const once = { attempts: 1, backoffMs: 0 };
+  const retries = tasks.map(({ policy: own }) => own.retry ?? once);
+  const [fewest] = rerun === 'never-twice' ? [] : retries.toSorted((a, b) => a.attempts - b.attempts);
   const timeouts = tasks.flatMap(({ policy: own }) => (own.timeoutMs === undefined ? [] : [own.timeoutMs]));
-  const [fewest] = retries.toSorted((a, b) => a.attempts - b.attempts);
   return {
-    rerun: policy.rerun ?? caution.find((each) => reruns.includes(each)) ?? 'never-twice',
-    retry: policy.retry ?? fewest ?? { attempts: 1, backoffMs: 0 },
+    rerun,
+    retry: policy.retry ?? fewest ?? once,
     timeoutMs:
       policy.timeoutMs ?? (timeouts.length === 0 ? limits.jobTimeoutDefaultMs : Math.max(...timeouts)),
     leaves:
       policy.leaves ?? (tasks.some(({ policy: own }) => own.leaves === 'daemon') ? 'daemon' : 'nothing'),
   };
+}
+
+/** One class for the step: where alternatives differ and not each has a check, only a person can tell. */
+function commonRerun(tasks: readonly DraftTask[], hasUntil: boolean): RerunClass {
+  const classes = new Set(
+    tasks.map(({ task, policy }) => rerunOf(policy.rerun, task.check !== undefined, hasUntil)),
+  );
+  const [only = 'never-twice', ...others] = classes;
+  if (others.length === 0) return only;
+  const allChecked = tasks.every(({ task }) => task.check !== undefined);
+  return allChecked && !classes.has('never-twice') ? 'verify-first' : 'never-twice';
 }
 
 /** By `name@version`, as `uses` names them. */

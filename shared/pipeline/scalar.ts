@@ -37,6 +37,9 @@ const doubleQuoted: Width = (text, at) => {
   return escapeWidths[text[at + 1] ?? ''] ?? 2;
 };
 
+/** A backslash at a line end, which joins the lines: it and the indentation that follows write nothing. */
+const joinedLines = /\\\r?\n[ \t]*/y;
+
 const isSpace = (character: string | undefined): boolean =>
   character === ' ' || character === '\n' || character === '\t' || character === '\r';
 
@@ -50,6 +53,11 @@ function walk(
 ): number | undefined {
   let at = from;
   for (let index = 0; at < end; ) {
+    joinedLines.lastIndex = at;
+    if (width === doubleQuoted && joinedLines.test(text)) {
+      at = joinedLines.lastIndex;
+      continue;
+    }
     const wanted = value[index];
     const found = text[at];
     const escaped = width(text, at) > 1;

@@ -48,7 +48,7 @@ function find(text: string, path: Path, modules: readonly LoadedModule[], report
   if (name === undefined || taskName === undefined || version === undefined) {
     report.at(path, `"${text}" names no task`, {
       expected: 'module/task@version',
-      nearest: nearestWord(text, all),
+      nearest: all.find((each) => each.startsWith(`${text}@`)) ?? nearestWord(text, all),
     });
     return undefined;
   }
@@ -99,7 +99,10 @@ export function mergeOutputs(
       merged[name] = {
         type: output.type,
         secret: output.secret || (other?.secret ?? false),
-        optional: output.optional || tasks.some((task) => !Object.hasOwn(task.outputs, name)),
+        optional:
+          output.optional ||
+          (other?.optional ?? false) ||
+          tasks.some((task) => !Object.hasOwn(task.outputs, name)),
       };
     }
   }
