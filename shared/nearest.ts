@@ -2,7 +2,7 @@
 import { limits } from './limits.ts';
 
 /** Edit distance with swaps of neighbours, or undefined when it is over `bound`. */
-export function editDistance(a: string, b: string, bound: number): number | undefined {
+function editDistance(a: string, b: string, bound: number): number | undefined {
   if (Math.abs(a.length - b.length) > bound) return undefined;
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, index) => index);

@@ -68,6 +68,7 @@ export function compileExpression(text: string): Compiled {
   const known = kept.get(text);
   if (known !== undefined) return known;
   const compiled = compile(text);
+  if (text.length > limits.expressionLengthMax) return compiled;
   if (kept.size >= limits.expressionsCachedMax) {
     const [oldest] = kept.keys();
     if (oldest !== undefined) kept.delete(oldest);

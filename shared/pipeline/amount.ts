@@ -7,6 +7,3 @@ export const percentPattern = /^(100|[1-9][0-9]?)%$/;
 export function parseAmount(amount: number | string): Amount {
   return typeof amount === 'number' ? { count: amount } : { percent: Number.parseInt(amount, 10) };
 }
-
-export const formatAmount = (amount: Amount): string =>
-  'count' in amount ? `${amount.count}` : `${amount.percent}%`;

@@ -11,7 +11,7 @@ import { limits } from '../limits.ts';
 import { percentPattern } from './amount.ts';
 import { durationExample, durationPattern } from './duration.ts';
 
-export const versionPattern = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/;
+const versionPattern = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/;
 export const labelKeyPattern = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,251}[A-Za-z0-9])?$/;
 export const usesPattern = /^([a-z][a-z0-9-]*)\/([a-z][a-z0-9-]*)@(\S+)$/;
 
@@ -266,7 +266,7 @@ const memberStepFields = {
   title,
   description,
   needs: about(
-    oneOrMany(need).or(z.tuple([])).optional(),
+    z.union([need, z.array(need)]).optional(),
     'Steps that must be done before: on all nodes, or with `same: node` on this node. The step before it when absent; `[]` for none.',
   ),
   if: about(expression.optional(), 'CEL, per node: the step is skipped where it is false.'),
@@ -319,7 +319,7 @@ const groupHeadFields = {
 /** A group without its steps, which are judged one by one. */
 export const groupHeadSchema = z.strictObject(groupHeadFields);
 
-export const groupSchema = z.strictObject({
+const groupSchema = z.strictObject({
   ...groupHeadFields,
   group: about(
     z.array(memberStepSchema).min(1),
@@ -399,7 +399,4 @@ export type TaskFile = z.infer<typeof taskSchema>;
 export type StrategyFile = z.infer<typeof strategy>;
 export type VerifyFile = z.infer<typeof verify>;
 export type RetryFile = z.infer<typeof retry>;
-export type NeedFile = z.infer<typeof need>;
-export type OutputFile = z.infer<typeof output>;
 export type ShellFile = z.infer<typeof shell>;
-export type ProvidesFile = z.infer<typeof provides>;

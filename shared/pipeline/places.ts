@@ -151,7 +151,7 @@ export function jobValues(
   });
 }
 
-export const serviceName = (provides: string | { readonly service: string }): string =>
+const serviceName = (provides: string | { readonly service: string }): string =>
   typeof provides === 'string' ? provides : provides.service;
 
 export const jobPlace = (title: string, values: ObjectShape): Place => ({

@@ -45,6 +45,11 @@ export class Report {
     this.#add('warning', this.#source.atKey(path), message, hints);
   }
 
+  /** At character `offset` of the text at `path`. */
+  warnText(path: Path, offset: number, message: string, hints: Hints = {}): void {
+    this.#add('warning', this.#source.within(path, offset), message, hints);
+  }
+
   /** In an expression that begins at character `from` of the text at `path`. */
   fault(path: Path, fault: Fault, from = 0): void {
     this.#add('error', this.#source.within(path, from + fault.start), fault.message, fault);

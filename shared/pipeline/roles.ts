@@ -56,7 +56,7 @@ export function readRole(
   };
 }
 
-export function unknownRole(name: string, names: ReadonlySet<string>, at: Path, report: Report): void {
+function unknownRole(name: string, names: ReadonlySet<string>, at: Path, report: Report): void {
   report.at(at, `there is no role "${name}"`, {
     nearest: nearestWord(name, names),
     expected: names.size === 0 ? undefined : oneOf([...names]),

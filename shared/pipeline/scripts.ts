@@ -39,7 +39,7 @@ const shellOptions: Readonly<Record<string, readonly string[]>> = {
   zsh: ['-eo', 'pipefail'],
 };
 
-export function shellOf(shell: ShellFile | undefined): readonly string[] {
+function shellOf(shell: ShellFile | undefined): readonly string[] {
   const [program = 'sh', ...options] = typeof shell === 'string' ? shell.trim().split(/\s+/) : (shell ?? []);
   if (options.length > 0) return [program, ...options];
   const name = program.split('/').at(-1) ?? program;
@@ -49,7 +49,7 @@ export function shellOf(shell: ShellFile | undefined): readonly string[] {
   ];
 }
 
-export function verifyOf(file: VerifyFile, shell: readonly string[]): NonNullable<Task['verify']> {
+function verifyOf(file: VerifyFile, shell: readonly string[]): NonNullable<Task['verify']> {
   const { run, every, timeout } =
     typeof file === 'string' ? { run: file } : { every: undefined, timeout: undefined, ...file };
   return {
@@ -114,6 +114,17 @@ function readFiles(
   };
   for (const [key, text] of Object.entries(texts)) {
     if (text === undefined) continue;
+    const template = text.indexOf('${{');
+    if (template !== -1) {
+      report.warnText(
+        [...path, key, ...(key === 'verify' && typeof file.verify === 'object' ? ['run'] : [])],
+        template,
+        'scripts are not filled in: this reaches the interpreter as it stands',
+        {
+          expected: 'the value in "with", read as $PARAM_NAME',
+        },
+      );
+    }
     for (const { name, first } of namedFiles(text)) {
       const entry = beside?.find(name);
       if (entry?.kind === 'file') found.set(name, entry);

@@ -180,6 +180,23 @@ const whole: readonly Case[] = [
     '6:22: warning: the secret c stands in this file in clear (expected generate, or a value that is set for the cluster)',
   ],
   [
+    'things that are no maps',
+    'kind: pipeline\nname: p\nparams: 3\nroles: [a]\nsteps: [foo, 7, { group: x }]',
+    '3:9: error: "params" cannot be 3 (expected a map)',
+    '4:8: error: "roles" cannot be a list (expected a map)',
+    '5:9: error: step 1 cannot be "foo" (expected a map)',
+    '5:14: error: step 2 cannot be 7 (expected a map)',
+    '5:17: error: step 3 lacks "id" (expected text)',
+    '5:17: error: step 3 lacks "on" (expected text or a list)',
+    '5:26: error: "group" cannot be "x" (expected a list)',
+  ],
+  [
+    'scripts that want to be templates',
+    'kind: pipeline\nname: p\nroles: { a: {} }\nsteps:\n  - id: s\n    on: a\n    run: |\n      echo one\n      echo ${{ params.x }}\n    verify: { run: "test ${{ x }}" }',
+    '9:12: warning: scripts are not filled in: this reaches the interpreter as it stands (expected the value in "with", read as $PARAM_NAME)',
+    '10:26: warning: scripts are not filled in: this reaches the interpreter as it stands (expected the value in "with", read as $PARAM_NAME)',
+  ],
+  [
     'what nothing uses',
     'kind: pipeline\nname: p\nparams:\n  used: {}\n  read: {}\n  idle: {}\n  hidden: { secret: true }\nroles:\n  r: {}\n  spare: {}\nsteps:\n  - { id: s, on: r, run: "echo $PARAM_READ", with: { v: "${{ params.used }}" } }',
     '6:3: warning: nothing uses the param idle',
