@@ -2,11 +2,11 @@
  * What the coordinator can be told, from flags and environment to one value that is checked. Starting is
  * elsewhere, so that a test can start the real program with a value of its own.
  */
-import { homedir } from 'node:os';
 import path from 'node:path';
 import { LockstepError } from '../shared/errors.ts';
 import { limits } from '../shared/limits.ts';
 import { parseDuration } from '../shared/pipeline/duration.ts';
+import { defaultDataFolder } from './cli/connection.ts';
 
 export type Retention = {
   readonly eventsMs: number;
@@ -41,11 +41,11 @@ export type CoordinatorFlags = {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export const defaultPort = 7400;
+const defaultPort = 7400;
 
 /** Throws `usage`, naming the flag, for a value that cannot be used. */
 export function readConfig(flags: CoordinatorFlags, environment: Environment): CoordinatorConfig {
-  const dataFolder = path.resolve(dataFolderOf(flags.data, environment));
+  const dataFolder = path.resolve(flags.data || environment.LOCKSTEP_DATA || defaultDataFolder(environment));
   return {
     dataFolder,
     keyFile: path.resolve(flags.key ?? `${dataFolder}.key`),
@@ -59,13 +59,6 @@ export function readConfig(flags: CoordinatorFlags, environment: Environment): C
       runs: readNumber('--keep-runs', flags.keepRuns, limits.runsKeptMax),
     },
   };
-}
-
-export function dataFolderOf(named: string | undefined, environment: Environment): string {
-  const folder = named ?? environment.LOCKSTEP_DATA;
-  if (folder !== undefined && folder !== '') return folder;
-  if (process.getuid?.() === 0) return '/var/lib/lockstep';
-  return path.join(environment.XDG_STATE_HOME || path.join(homedir(), '.local/state'), 'lockstep');
 }
 
 /** `HOST:PORT`, `[::1]:PORT`, `:PORT` for every address of this machine, or a host or port alone. */

@@ -38,7 +38,7 @@ export function stateOf(snapshot: Snapshot): State {
   return state;
 }
 
-export async function foldPages(state: State, pages: AsyncIterable<readonly Event[]>): Promise<void> {
+async function foldPages(state: State, pages: AsyncIterable<readonly Event[]>): Promise<void> {
   for await (const page of pages) for (const event of page) evolve(state, event);
 }
 

@@ -17,7 +17,7 @@ export type Phase =
   | { readonly kind: 'leaving' };
 
 /** The queue of commands is long, or the log store has no room. */
-export type PauseReason = 'queue' | 'logs';
+type PauseReason = 'queue' | 'logs';
 
 /** Who it said it is; the counter tells it from other connections of the same node. */
 export type Identity = { readonly node: string; readonly incarnation: string; readonly counter: number };
@@ -34,7 +34,7 @@ export class AgentConnection {
   creditPutOff: number | null = null;
   logs: LogIntake | null = null;
   /** Why nothing is read from it now. */
-  readonly pauses = new Set<PauseReason>();
+  readonly #pauses = new Set<PauseReason>();
   /** Set once it was welcomed, and kept when it leaves. */
   joined: Identity | null = null;
   /** Why it was ended from this side; null while it was not. */
@@ -50,11 +50,32 @@ export class AgentConnection {
   }
 
   get isPaused(): boolean {
-    return this.pauses.size > 0;
+    return this.#pauses.size > 0;
   }
 
   get isOpen(): boolean {
     return this.socket.readyState === WebSocket.OPEN && this.phase.kind !== 'leaving';
+  }
+
+  /** Why it is given up: it says nothing. Undefined while it has time left. */
+  overdue(now: number): string | undefined {
+    if (this.phase.kind === 'greeting')
+      return this.phase.until <= now ? `no hello within ${limits.helloWaitMs} ms` : undefined;
+    const silenceMsMax = 2 * limits.heartbeatIntervalMs;
+    if (this.isPaused || now - this.lastHeardAt <= silenceMsMax) return undefined;
+    return `not heard for ${silenceMsMax} ms`;
+  }
+
+  pause(because: PauseReason): void {
+    this.#pauses.add(because);
+    this.socket.pause();
+  }
+
+  /** Silence while it was not read from does not count. */
+  resume(because: PauseReason, now: number): void {
+    if (!this.#pauses.delete(because) || this.isPaused) return;
+    this.lastHeardAt = now;
+    this.socket.resume();
   }
 
   /** Puts a message into the next frame. Returns its length, for bounds. */

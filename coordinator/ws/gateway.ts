@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { assertNever } from '../../shared/assert.ts';
-import { type LockstepError, messageOf } from '../../shared/errors.ts';
+import { messageOf } from '../../shared/errors.ts';
 import { parseAttemptId } from '../../shared/ids.ts';
 import { limits } from '../../shared/limits.ts';
 import {
@@ -19,15 +19,12 @@ import {
   protocolVersion,
 } from '../../shared/messages.ts';
 import type { Command, Effect, GrantedJob } from '../core/commands.ts';
+import type { Settled } from '../sequence/command-queue.ts';
 import { boundedComplaints, type Complain } from './complaints.ts';
-import { AgentConnection, type Identity, type PauseReason } from './connection.ts';
+import { AgentConnection, type Identity } from './connection.ts';
 import { grantMessage } from './grant.ts';
 import { LogIntake, type LogPiece, type TakeLog } from './log-intake.ts';
 import { type Admission, openDoor } from './upgrade.ts';
-
-type Settled =
-  | { readonly ok: true; readonly effects: readonly Effect[] }
-  | { readonly ok: false; readonly error: LockstepError; readonly effects: readonly Effect[] };
 
 export type GatewayPorts = {
   readonly admit: (authorization: string | undefined) => Admission;
@@ -78,7 +75,7 @@ export class Gateway {
             },
       welcome: (socket, token, peer) => this.#greet(socket, token, peer),
     });
-    this.#sweep = setInterval(() => this.#endSilent(), limits.connectionSweepMs);
+    this.#sweep = setInterval(() => this.#endOverdue(), limits.connectionSweepMs);
   }
 
   /** Connections that are past their hello. */
@@ -132,7 +129,7 @@ export class Gateway {
   }
 
   roomAgain(): void {
-    for (const connection of this.#connections) this.#resume(connection, 'queue');
+    for (const connection of this.#connections) connection.resume('queue', this.#ports.now());
   }
 
   /** These parts of logs are on disk. */
@@ -195,7 +192,7 @@ export class Gateway {
       if (!connection.isOpen) return;
       this.#take(connection, message);
     }
-    if (this.#ports.congested()) this.#pause(connection, 'queue');
+    if (this.#ports.congested()) connection.pause('queue');
   }
 
   #take(connection: AgentConnection, message: AgentMessage): void {
@@ -262,8 +259,8 @@ export class Gateway {
       acknowledge: ({ attempt, stream }, upTo) =>
         this.#enqueue(connection, { type: 'ack-log', attempt, stream, upTo }),
       refuse: (reason) => this.#refuse(connection, reason),
-      pause: () => this.#pause(connection, 'logs'),
-      resume: () => this.#resume(connection, 'logs'),
+      pause: () => connection.pause('logs'),
+      resume: () => connection.resume('logs', this.#ports.now()),
     });
     return connection.logs;
   }
@@ -361,28 +358,14 @@ export class Gateway {
   }
 
   /** One pass over all connections instead of a timer for each. */
-  #endSilent(): void {
+  #endOverdue(): void {
     const now = this.#ports.now();
-    const silentSince = now - 2 * limits.heartbeatIntervalMs;
     for (const connection of this.#connections) {
-      const { phase } = connection;
-      if (phase.kind === 'greeting') {
-        if (phase.until <= now) this.#refuse(connection, `no hello within ${limits.helloWaitMs / 1000} s`);
-      } else if (connection.lastHeardAt < silentSince && !connection.isPaused) {
-        connection.abandon(`not heard for ${(2 * limits.heartbeatIntervalMs) / 1000} s`);
-      }
+      const reason = connection.overdue(now);
+      if (reason === undefined) continue;
+      if (connection.phase.kind === 'greeting') this.#refuse(connection, reason);
+      else connection.abandon(reason);
     }
-  }
-
-  #pause(connection: AgentConnection, because: PauseReason): void {
-    connection.pauses.add(because);
-    connection.socket.pause();
-  }
-
-  #resume(connection: AgentConnection, because: PauseReason): void {
-    if (!connection.pauses.delete(because) || connection.isPaused) return;
-    connection.lastHeardAt = this.#ports.now();
-    connection.socket.resume();
   }
 
   #grant(node: string, job: GrantedJob): void {

@@ -8,7 +8,7 @@ export const tokenRequest = z.object({
   expiresAt: time.nullable().default(null),
 });
 export const tokenCreated = z.object({ id: z.string(), token: z.string() });
-export const token = z.object({
+const token = z.object({
   id: z.string(),
   kind: z.enum(['join', 'operator']),
   createdAt: time,

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { limits } from '../../../shared/limits.ts';
 import { flag, json, labelKey, labelValue, pageOf, paging, text, time } from './primitives.ts';
 
-export const nodeStates = [
+const nodeStates = [
   'expected',
   'pending',
   'ready',

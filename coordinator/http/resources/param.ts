@@ -36,7 +36,7 @@ export const effectiveParams = z.object({
 });
 
 export const servicesQuery = z.object({ cluster: clusterName.optional() });
-export const service = z.object({
+const service = z.object({
   cluster: z.string(),
   service: z.string(),
   node: z.string(),

@@ -5,7 +5,7 @@ import { bundleManifestSchema, outcomes } from '../../../shared/messages.ts';
 import { clusterName, count, flag, json, name, pageOf, paging, paramName, text, time } from './primitives.ts';
 import { diagnostic } from './problem.ts';
 
-export const runStates = [
+const runStates = [
   'queued',
   'running',
   'waiting-for-approval',
@@ -18,7 +18,7 @@ export const runStates = [
   'cancelled',
 ] as const;
 
-export const jobStates = [
+const jobStates = [
   'waiting',
   'ready',
   'granted',

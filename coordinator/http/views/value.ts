@@ -2,7 +2,7 @@
 import type { Lookup } from '../../core/commands.ts';
 import type { StoredValue } from '../../core/events.ts';
 
-export const concealed = '(secret)';
+const concealed = '(secret)';
 
 export const timeOf = (ms: number): string => new Date(ms).toISOString();
 
