@@ -4,6 +4,7 @@
  */
 import { oneOf } from '../expressions/shape.ts';
 import { nearestWord } from '../nearest.ts';
+import { reportDeadlocks } from './deadlocks.ts';
 import { type DraftNeed, type DraftStep, type DraftUnit, isOnLeader, isWrittenId } from './draft.ts';
 import type { MemberStepFile } from './language.ts';
 import type { Report } from './report.ts';
@@ -12,21 +13,32 @@ import type { Path } from './source.ts';
 
 export type Order = {
   readonly needs: ReadonlyMap<string, readonly DraftNeed[]>;
-  /** Steps that are done before: on this node at least, or on all nodes. */
+  /**
+   * Steps that are done before: on this node at least, or on all nodes. Every step, where a need is wrong: the
+   * order is not known then, and nothing more is said of it.
+   */
   before(step: string): { readonly here: ReadonlySet<string>; readonly everywhere: ReadonlySet<string> };
 };
 
 export function readOrder(units: readonly DraftUnit[], report: Report): Order {
   const needs = new Map<string, readonly DraftNeed[]>();
+  const unknown = new Set<string>();
   const names = namesOf(units);
   let last: string | undefined;
   for (const unit of units) {
     const previousUnit = last;
-    const own = needsIn(unit.needs, [...unit.path, 'needs'], names, report);
+    const [first] = unit.steps;
+    const lose = (step: DraftStep | undefined) => (): void => {
+      if (step !== undefined) unknown.add(step.id);
+    };
+    const own = needsIn(unit.needs, [...unit.path, 'needs'], names, lose(first), report);
     for (const [index, step] of unit.steps.entries()) {
+      if (step.broken) unknown.add(step.id);
       const previous = unit.steps[index - 1];
       const stated =
-        unit.kind === 'step' ? own : needsIn(step.file?.needs, [...step.path, 'needs'], names, report);
+        unit.kind === 'step'
+          ? own
+          : needsIn(step.file?.needs, [...step.path, 'needs'], names, lose(step), report);
       const outer =
         index > 0 ? [] : (own ?? (previousUnit === undefined ? [] : [barrier(previousUnit, unit.path)]));
       const inner = previous === undefined ? [] : [{ step: previous.id, sameNode: true, path: step.path }];
@@ -38,10 +50,10 @@ export function readOrder(units: readonly DraftUnit[], report: Report): Order {
   const steps = new Map(units.flatMap(({ steps }) => steps.map((step) => [step.id, step] as const)));
   for (const step of steps.values()) reportNeeds(step, needs.get(step.id) ?? [], steps, report);
   const circular = reportCircles(steps, needs, report);
-  const befores = circular ? new Map<string, Before>() : computeBefores(steps, needs);
-  const before = (id: string): Before => befores.get(id) ?? { here: new Set(), everywhere: new Set() };
-  if (!circular) for (const unit of units) reportDeadlocks(unit, needs, before, report);
-  return { needs, before };
+  if (!circular) reportDeadlocks(units, needs, report);
+  const everything: Before = { here: new Set(steps.keys()), everywhere: new Set(steps.keys()) };
+  const befores = circular ? undefined : computeBefores(steps, needs, unknown, everything);
+  return { needs, before: (id) => befores?.get(id) ?? everything };
 }
 
 type Before = { here: Set<string>; everywhere: Set<string> };
@@ -63,6 +75,7 @@ function needsIn(
   file: MemberStepFile['needs'],
   path: Path,
   names: ReadonlyMap<string, string>,
+  lose: () => void,
   report: Report,
 ): readonly DraftNeed[] | undefined {
   if (file === undefined) return undefined;
@@ -71,6 +84,7 @@ function needsIn(
     const name = typeof need === 'string' ? need : need.step;
     const step = names.get(name);
     if (step === undefined) {
+      lose();
       const written = [...names.keys()].filter(isWrittenId);
       report.at(typeof need === 'string' ? at : [...at, 'step'], `there is no step "${name}"`, {
         nearest: nearestWord(name, written),
@@ -142,11 +156,14 @@ function reportCircles(
 function computeBefores(
   steps: ReadonlyMap<string, DraftStep>,
   needs: ReadonlyMap<string, readonly DraftNeed[]>,
+  unknown: ReadonlySet<string>,
+  everything: Before,
 ): ReadonlyMap<string, Before> {
   const befores = new Map<string, Before>();
   const visit = (id: string): Before => {
     const known = befores.get(id);
     if (known !== undefined) return known;
+    if (unknown.has(id)) return everything;
     const before: Before = { here: new Set(), everywhere: new Set() };
     for (const need of needs.get(id) ?? []) {
       const earlier = visit(need.step);
@@ -161,33 +178,4 @@ function computeBefores(
   };
   for (const id of steps.keys()) visit(id);
   return befores;
-}
-
-/** A node keeps its slot until the group is done: waiting inside for nodes that wait for slots never ends. */
-function reportDeadlocks(
-  unit: DraftUnit,
-  needs: ReadonlyMap<string, readonly DraftNeed[]>,
-  before: (step: string) => Before,
-  report: Report,
-): void {
-  const { strategy } = unit;
-  const bounded = strategy.kind === 'rolling' || strategy.maxParallel !== undefined;
-  if (!bounded || unit.kind !== 'group') return;
-  const members = new Set(unit.steps.map(({ id }) => id));
-  const why = `nodes go through ${unit.id} a few at a time`;
-  for (const step of unit.steps) {
-    for (const need of needs.get(step.id) ?? []) {
-      if (members.has(need.step)) {
-        if (need.sameNode) continue;
-        const message = `this never opens: it waits for all nodes in ${need.step}, but ${why}`;
-        report.at(need.path, message, { expected: `{ step: ${need.step}, same: node }, or two groups` });
-      } else {
-        const through = [...before(need.step).here].find((id) => members.has(id));
-        if (through === undefined) continue;
-        report.at(need.path, `this never opens: ${need.step} waits for all nodes in ${through}, but ${why}`, {
-          expected: 'two groups',
-        });
-      }
-    }
-  }
 }

@@ -98,7 +98,21 @@ const cases: readonly Case[] = [
     'waits inside a rolling group that never end',
     'steps:\n  - id: g\n    on: all\n    strategy: rolling\n    group:\n      - { id: a, run: x }\n      - { id: b, run: x, needs: a }\n      - { id: c, run: x, needs: out }\n  - { id: out, on: two, run: x, needs: a }',
     '10:33: error: this never opens: it waits for all nodes in a, but nodes go through g a few at a time (expected { step: a, same: node }, or two groups)',
-    '11:33: error: this never opens: out waits for all nodes in a, but nodes go through g a few at a time (expected two groups)',
+    '11:33: error: this never opens: g → out → g wait for each other, as nodes go through a group a few at a time (expected needs that lead out of the group, or two groups)',
+  ],
+  [
+    'two rolling groups that wait for each other',
+    'steps:\n  - { id: g, on: all, strategy: rolling, group: [{ id: a, run: x }, { id: b, run: x, needs: c }] }\n  - { id: h, on: all, needs: [], strategy: rolling, group: [{ id: c, run: x }, { id: d, run: x, needs: { step: a, same: node } }] }',
+    '5:93: error: this never opens: g → h → g wait for each other, as nodes go through a group a few at a time (expected needs that lead out of the group, or two groups)',
+  ],
+  [
+    'a way out of a rolling group and back, on each node by itself',
+    'steps:\n  - { id: g, on: all, strategy: rolling, group: [{ id: a, run: x }, { id: b, run: x, needs: { step: out, same: node } }] }\n  - { id: out, on: all, run: x, needs: { step: a, same: node } }\n  - { id: z, on: two, run: x, needs: g }',
+  ],
+  [
+    'a wrong need, after which order is not known and nothing is said of it',
+    'steps:\n  - { id: a, on: all.leader, run: x, outputs: { n: int } }\n  - { id: b, on: all, run: x, needs: aa }\n  - { id: c, on: all, run: "echo $PARAM_N", with: { n: "${{ steps.a.outputs.n }}" } }',
+    '6:38: error: there is no step "aa" (expected one of a, b, c)',
   ],
   [
     'running again what nothing says bears it',
