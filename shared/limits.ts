@@ -116,6 +116,8 @@ export const limits = {
   watchExplainMs: 1_000,
   watchTailsMax: 8,
   watchTailBytes: 4 * KiB,
+  watchTailLines: 12,
+  watchTailWaitMs: 3_000,
   logLineBytesMax: 64 * KiB,
 
   // Storage

@@ -8,8 +8,6 @@ import { followRun } from './run-follower.ts';
 import { readTail } from './run-reading.ts';
 import type { Session } from './session.ts';
 
-const tailLines = 12;
-
 /** Nobody is there to approve: whatever does not go on by itself ends it. */
 const isOver = (run: Run): boolean => exitCodeOfRun(run.state) !== undefined;
 
@@ -44,7 +42,7 @@ export async function watchPlain(session: Session, first: Run, signal: AbortSign
     if (text !== undefined) terminal.printWhole([line(text)]);
     const failed = failedAttempt(event);
     if (failed === undefined) return;
-    const tail = await readTail(client, first.id, failed, tailLines, signal).catch((error: unknown) => {
+    const tail = await readTail(client, first.id, failed, signal, failed.logs).catch((error: unknown) => {
       if (error instanceof LockstepError) return [];
       throw error;
     });

@@ -10,7 +10,6 @@ import { troublesOf } from './render/run-rows.ts';
 import type { Explanation, Run } from './resources.ts';
 import { readExplanations, readTail } from './run-reading.ts';
 
-const tailLines = 12;
 /** Sentences of a large run are long to read: they are not read again at once. */
 const restFactor = 10;
 
@@ -29,6 +28,8 @@ export class RunCommentary {
   #reading: Promise<void> | undefined;
   #explainAfter = 0;
   #explained = false;
+  /** Attempts whose log will not grow any more. */
+  readonly #settled = new Set<string>();
   explanations: readonly Explanation[] = [];
   /** By attempt id. */
   tails: ReadonlyMap<string, readonly string[]> = new Map();
@@ -77,10 +78,14 @@ export class RunCommentary {
     for (const { job } of troublesOf(run).slice(0, limits.watchTailsMax)) {
       if (job.attempt === 0) continue;
       const id = attemptIdOf(job.id, job.attempt);
+      const known = this.#settled.has(id) ? this.tails.get(id) : undefined;
       const tail =
-        this.tails.get(id) ??
-        (await readTail(this.#client, run.id, job, tailLines, this.#signal).catch(without(undefined)));
-      if (tail !== undefined) tails.set(id, tail);
+        known ?? (await readTail(this.#client, run.id, job, this.#signal).catch(without(undefined)));
+      if (tail === undefined) continue;
+      tails.set(id, tail);
+      // The end of a log may arrive a moment after the result: until then it is read again.
+      const endedAt = Date.parse(job.finishedAt ?? job.since);
+      if (Date.now() + this.#client.clockAheadMs - endedAt > limits.watchTailWaitMs) this.#settled.add(id);
     }
     this.tails = tails;
   }

@@ -4,8 +4,9 @@ import { limits } from '../../shared/limits.ts';
 import { explanations as explanationsSchema } from '../http/resources.ts';
 import type { CoordinatorClient } from './client.ts';
 import { readLogs } from './log-stream.ts';
+import { sleep } from './persistent-stream.ts';
 import { harmless } from './render/line.ts';
-import { LogLines } from './render/log-lines.ts';
+import { bytesOf, LogLines } from './render/log-lines.ts';
 import type { Explanation, Job } from './resources.ts';
 import { segment } from './session.ts';
 
@@ -17,22 +18,41 @@ export async function readExplanations(
   return items;
 }
 
-/** The last lines that an attempt wrote, of both streams together, safe to show. */
+type Lengths = { readonly stdout: number; readonly stderr: number };
+
+/** Between two looks for the rest of a log that is still on its way from its node. */
+const lookAgainMs = 200;
+
+/**
+ * The last lines that an attempt wrote, of both streams together, safe to show. A result may be here before
+ * the end of the log is: with the log's lengths this waits for it, for `watchTailWaitMs` at most.
+ */
 export async function readTail(
   client: CoordinatorClient,
   run: string,
   { step, node, attempt }: Pick<Job, 'step' | 'node' | 'attempt'>,
-  linesMax: number,
   signal: AbortSignal,
+  lengths: Lengths = { stdout: 0, stderr: 0 },
 ): Promise<readonly string[]> {
-  const lines = new LogLines();
-  const texts: string[] = [];
   const selection = { run, step, node, attempt, tailBytes: limits.watchTailBytes };
-  for await (const chunk of readLogs(client, selection, false, signal))
-    texts.push(...lines.push(chunk).map(({ text }) => text));
-  texts.push(...lines.end().map(({ text }) => text));
-  return texts
+  const deadline = Date.now() + limits.watchTailWaitMs;
+  for (;;) {
+    const lines = new LogLines();
+    const texts: string[] = [];
+    const ends = { stdout: 0, stderr: 0 };
+    for await (const chunk of readLogs(client, selection, false, signal)) {
+      texts.push(...lines.push(chunk).map(({ text }) => text));
+      ends[chunk.stream] = chunk.offset + bytesOf(chunk).length + (chunk.gapBytes ?? 0);
+    }
+    texts.push(...lines.end().map(({ text }) => text));
+    const isWhole = ends.stdout >= lengths.stdout && ends.stderr >= lengths.stderr;
+    if (isWhole || signal.aborted || Date.now() > deadline) return lastLines(texts);
+    await sleep(lookAgainMs, signal);
+  }
+}
+
+const lastLines = (texts: readonly string[]): string[] =>
+  texts
     .map((text) => harmless(text).trimEnd())
     .filter((text) => text !== '')
-    .slice(-linesMax);
-}
+    .slice(-limits.watchTailLines);

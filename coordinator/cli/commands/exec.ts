@@ -72,7 +72,7 @@ export const execPipeline = (
 
 /** Nobody sees the pipeline: what is wrong with it is wrong with the words that were typed. */
 function explain(error: unknown, selector: string): unknown {
-  if (!(error instanceof LockstepError) || error.diagnostics.length === 0) return error;
+  if (!(error instanceof LockstepError) || error.code !== 'invalid') return error;
   const faults = error.diagnostics.map(({ message, expected, nearest }) =>
     [
       message,
@@ -82,7 +82,7 @@ function explain(error: unknown, selector: string): unknown {
   );
   return new LockstepError(
     error.code,
-    `cannot run this on the nodes that \`${selector}\` selects: ${faults.join('; ')}`,
+    `cannot run this on the nodes that \`${selector}\` selects: ${faults.length === 0 ? error.message : faults.join('; ')}`,
   );
 }
 
@@ -100,38 +100,44 @@ async function create(
   }
 }
 
+type Written = { readonly chunks: Record<'stdout' | 'stderr', Buffer[]>; missingBytes: number };
+
+/** Keeps the end of what was written: many nodes with much to say must fit in here. */
+function keepTail(written: Written, stream: 'stdout' | 'stderr', bytes: Buffer): void {
+  const chunks = written.chunks[stream];
+  chunks.push(bytes);
+  let kept = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  while (kept > limits.attemptLogTailBytes) {
+    const [first] = chunks;
+    if (first === undefined) return;
+    const excess = Math.min(first.length, kept - limits.attemptLogTailBytes);
+    if (excess === first.length) chunks.shift();
+    else chunks[0] = first.subarray(excess);
+    kept -= excess;
+    written.missingBytes += excess;
+  }
+}
+
+/** What the nodes wrote. Of a run that has ended this waits for what is still on its way from them. */
 async function readAnswers({ client }: Session, run: Run, signal: AbortSignal): Promise<Answer[]> {
-  type Written = { readonly stdout: Buffer[]; readonly stderr: Buffer[]; missingBytes: number };
-  const written = new Map<string, Written>();
-  for await (const chunk of readLogs(
-    client,
-    { run: run.id, step, tailBytes: limits.attemptLogTailBytes },
-    false,
-    signal,
-  )) {
-    let of = written.get(chunk.node);
-    if (of === undefined) {
-      of = { stdout: [], stderr: [], missingBytes: 0 };
-      written.set(chunk.node, of);
-    }
-    if (of[chunk.stream].length === 0) of.missingBytes += chunk.offset;
-    of.missingBytes += chunk.gapBytes ?? 0;
-    of[chunk.stream].push(bytesOf(chunk));
+  const all = new Map<string, Written>();
+  const selection = { run: run.id, step, tailBytes: limits.attemptLogTailBytes };
+  for await (const chunk of readLogs(client, selection, run.finishedAt !== null, signal)) {
+    const written = all.get(chunk.node) ?? { chunks: { stdout: [], stderr: [] }, missingBytes: 0 };
+    all.set(chunk.node, written);
+    if (written.chunks[chunk.stream].length === 0) written.missingBytes += chunk.offset;
+    written.missingBytes += chunk.gapBytes ?? 0;
+    keepTail(written, chunk.stream, bytesOf(chunk));
   }
   return [...(run.jobs ?? [])]
     .sort((a, b) => byName(a.node, b.node))
     .map((job) => {
-      const { stdout, stderr, missingBytes } = written.get(job.node) ?? {
-        stdout: [],
-        stderr: [],
+      const { chunks, missingBytes } = all.get(job.node) ?? {
+        chunks: { stdout: [], stderr: [] },
         missingBytes: 0,
       };
-      return {
-        job,
-        stdout: Buffer.concat(stdout).toString('utf8'),
-        stderr: Buffer.concat(stderr).toString('utf8'),
-        missingBytes,
-      };
+      const text = (parts: readonly Buffer[]): string => Buffer.concat(parts).toString('utf8');
+      return { job, stdout: text(chunks.stdout), stderr: text(chunks.stderr), missingBytes };
     });
 }
 

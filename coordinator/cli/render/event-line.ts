@@ -42,6 +42,7 @@ const shown = z.discriminatedUnion('type', [
     exitCode: z.int().nullable(),
     reason: z.string().nullable(),
     durationMs: z.number(),
+    logs: z.object({ stdout: z.number(), stderr: z.number() }),
   }),
   z.object({ type: z.literal('JobRequeued'), ...job, ...reason }),
   z.object({ type: z.literal('JobSkipped'), ...job, ...reason }),
@@ -128,12 +129,15 @@ export function eventLine(event: JournalEvent): string | undefined {
   return parsed.success ? `${formatClock(Date.parse(event.at))} ${describe(parsed.data)}` : undefined;
 }
 
+export type FailedAttempt = Pick<
+  Extract<Shown, { type: 'AttemptEnded' }>,
+  'step' | 'node' | 'attempt' | 'logs'
+>;
+
 /** The attempt whose log tells more, when this is the final failure of one. */
-export function failedAttempt(
-  event: JournalEvent,
-): { step: string; node: string; attempt: number } | undefined {
+export function failedAttempt(event: JournalEvent): FailedAttempt | undefined {
   const parsed = shown.safeParse(event);
   if (!parsed.success || parsed.data.type !== 'AttemptEnded') return undefined;
-  const { step, node, attempt, outcome, final } = parsed.data;
-  return final && (outcome === 'failed' || outcome === 'timed-out') ? { step, node, attempt } : undefined;
+  const { outcome, final } = parsed.data;
+  return final && (outcome === 'failed' || outcome === 'timed-out') ? parsed.data : undefined;
 }

@@ -58,7 +58,7 @@ export function listRuns(runs: readonly RunListed[], now: number): Line[] {
       formatDate(Date.parse(run.createdAt)),
       runElapsed(run, now),
       run.by.replace(/^operator:/, ''),
-      run.reason ?? '',
+      run.state === 'succeeded' ? '' : (run.reason ?? ''),
     ]),
   );
 }

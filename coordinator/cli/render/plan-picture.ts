@@ -9,22 +9,22 @@ const nodesText = (names: readonly string[]): string => (names.length === 0 ? '(
 const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
 
 function drawRoles({ roles }: Plan): Line[] {
-  const rows = roles.map(({ name, nodes, leader, waits }): Cell[] => [
-    [span('  '), span(name, 'strong')],
-    nodesText(nodes),
-    String(nodes.length),
-    leader ?? '',
-    waits ? [span('waits for more nodes', 'warn')] : '',
-  ]);
+  const anyWaits = roles.some(({ waits }) => waits);
   const table = formatTable(
     [
-      { head: '  ROLE' },
+      { head: 'ROLE' },
       { head: 'NODES' },
       { head: 'COUNT', align: 'right' },
       { head: 'LEADER' },
-      { head: 'REMARK' },
+      ...(anyWaits ? [{ head: 'REMARK' }] : []),
     ],
-    rows,
+    roles.map(({ name, nodes, leader, waits }): Cell[] => [
+      [span(name, 'strong')],
+      nodesText(nodes),
+      String(nodes.length),
+      leader ?? '',
+      ...(anyWaits ? [waits ? [span('waits for more nodes', 'warn')] : ''] : []),
+    ]),
   );
   const excluded = roles.flatMap(({ name, excluded: out }) => {
     // Nodes that are out for the same reason share a line.
@@ -56,38 +56,49 @@ function describeDown({ strategy, downMax, domains }: PlannedUnit): Line[] {
   return [[span('down at once: ', 'dim'), span(plural(downMax, 'node'), 'strong'), span(byDomain)]];
 }
 
-function drawUnit(unit: PlannedUnit, ordinal: string): Line[] {
-  const { id, kind, title, strategy, approve, steps, waves } = unit;
-  const indent = ' '.repeat(ordinal.length + 2);
+type Row = { readonly cells: readonly Cell[]; readonly below: readonly Line[] };
+
+/** A step, or the heading of a group with its steps; waves and the worst case stand below. */
+function rowsOf(unit: PlannedUnit, ordinal: string): Row[] {
+  const { id, kind, strategy, steps, waves } = unit;
   const nodes = [...new Set(steps.flatMap((step) => step.nodes))];
-  const head: Span[] = [
+  const name: Line = [
     span(`${ordinal}  `, 'dim'),
     span(id, 'strong'),
-    ...(kind === 'group' ? [span(` (group of ${steps.length})`)] : []),
-    ...(strategy === 'rolling' ? [span(', rolling', 'busy')] : []),
-    ...(title === null ? [] : [span(`  ${title}`, 'dim')]),
-    span(`  ${nodesText(nodes)}`),
+    ...(strategy === 'rolling' ? [span(' rolling', 'busy')] : []),
   ];
-  const details: Line[] = [];
-  if (approve !== null) details.push([span('waits for approval: ', 'warn'), span(approve)]);
-  const [first] = steps;
-  if (kind === 'step' && first !== undefined)
-    for (const gate of first.gates) details.push([span('after ', 'dim'), span(gate)]);
-  if (kind === 'group')
-    for (const step of steps) {
-      const where = step.nodes.length === nodes.length ? '' : `  ${nodesText(step.nodes)}`;
-      details.push([
-        span(`· ${step.id}`),
-        span(where),
-        ...(step.gates.length === 0 ? [] : [span(`  after ${step.gates.join('; ')}`, 'dim')]),
-      ]);
-    }
+  const indent = ' '.repeat(ordinal.length + 4);
+  const below: Line[] = [];
   if (strategy === 'rolling' && waves.length > 1)
     waves.forEach((wave, index) => {
-      details.push([span(`wave ${index + 1}: `, 'dim'), span(`${nodesText(wave)} (${wave.length})`)]);
+      below.push([span(`wave ${index + 1}: `, 'dim'), span(`${nodesText(wave)} (${wave.length})`)]);
     });
-  details.push(...describeDown(unit));
-  return [head, ...details.map((detail): Line => [span(indent), ...detail])];
+  below.push(...describeDown(unit));
+  const last = below.map((content): Line => [span(indent), ...content]);
+  const gatesText = (gates: readonly string[]): string => gates.join('; ');
+  const [first] = steps;
+  if (kind === 'step')
+    return [{ cells: [name, nodesText(nodes), gatesText(first?.gates ?? [])], below: last }];
+  return [
+    { cells: [name, nodesText(nodes), [span('')]], below: [] },
+    ...steps.map(
+      (step, index): Row => ({
+        cells: [[span(`${indent}${step.id}`)], nodesText(step.nodes), gatesText(step.gates)],
+        below: index === steps.length - 1 ? last : [],
+      }),
+    ),
+  ];
+}
+
+function drawUnits({ units }: Plan): Line[] {
+  const columns = String(units.length).length;
+  const rows = units.flatMap((unit, index) => rowsOf(unit, String(index + 1).padStart(columns)));
+  const head = `${' '.repeat(columns + 2)}STEP`;
+  const [heads = [], ...table] = formatTable(
+    [{ head }, { head: 'NODES' }, { head: 'WAITS FOR' }],
+    rows.map(({ cells }) => cells),
+  );
+  return [heads, ...table.flatMap((content, index) => [content, ...(rows[index]?.below ?? [])])];
 }
 
 /** Rolling units promise how much goes down; what the others do to their nodes only their scripts know. */
@@ -114,14 +125,13 @@ function drawWorst({ units }: Plan): Line {
 export function drawPlan(plan: Plan): Line[] {
   const nodes = new Set(plan.roles.flatMap((role) => role.nodes));
   const steps = plan.units.reduce((sum, unit) => sum + unit.steps.length, 0);
-  const ordinalColumns = String(plan.units.length).length;
   const told = ` on cluster ${plan.cluster}: ${plural(steps, 'step')} on ${plural(nodes.size, 'node')}`;
   return [
     [span(plan.pipeline, 'strong'), span(told)],
     [],
     ...drawRoles(plan),
     [],
-    ...plan.units.flatMap((unit, index) => drawUnit(unit, String(index + 1).padStart(ordinalColumns + 2))),
+    ...drawUnits(plan),
     [],
     drawWorst(plan),
     ...(plan.faults.length === 0 ? [] : [[], line('It would not be accepted:', 'bad')]),

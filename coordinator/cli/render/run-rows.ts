@@ -199,7 +199,7 @@ export function troublesOf(run: Run): Trouble[] {
     .sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
 }
 
-/** Gates from the most pressing to those that open by themselves; what is not named stands between. */
+/** Gates from the most pressing on; those that are not named come after them. */
 const pressing = [
   'decision',
   'approval',
@@ -212,40 +212,51 @@ const pressing = [
   'queue',
   'node',
 ];
-const patient = ['credit', 'need', 'barrier', 'order'];
-const rankOf = (gate: string): number => {
-  if (pressing.includes(gate)) return pressing.indexOf(gate) - pressing.length;
-  return patient.indexOf(gate) + 1;
-};
+const rankOf = (gate: string): number => (pressing.includes(gate) ? pressing.indexOf(gate) : pressing.length);
+/** The order of steps, which the picture shows by itself. */
+const orderGates: readonly string[] = ['need', 'barrier', 'order'];
+/** Sentences of these are about the node itself. */
+const nodeGates: readonly string[] = ['contact', 'node', 'credit'];
 
 /** The text with a mark where it names the node: what is said of many nodes alike is said once. */
 const unnamed = (text: string, node: string): string =>
   text.replace(new RegExp(`(?<![a-z0-9.-])${node.replaceAll('.', '\\.')}(?![a-z0-9-])`, 'g'), nodeMark);
 const nodeMark = '\0';
 
+type Reason = {
+  readonly gate: string;
+  readonly text: string;
+  /** Null when it is the whole run's. */
+  readonly step: string | null;
+  readonly nodes: string[];
+};
+
+function reasonOf({ gate, sentence, job, node }: Explanation): Reason {
+  const own = job !== null && sentence.startsWith(`${job} `) ? sentence.slice(job.length + 1) : sentence;
+  const ofRun = /^waits: (run .*)$/.exec(own)?.[1] ?? (job === null ? own : undefined);
+  if (ofRun !== undefined) return { gate, text: ofRun, step: null, nodes: [] };
+  const text = node !== null && nodeGates.includes(gate) ? unnamed(own, node) : own;
+  return { gate, text, step: job?.split('/')[1] ?? null, nodes: [] };
+}
+
 /**
- * What is waited for, without what is at work, the most pressing first. A reason that many jobs share stands
- * once: as that of the run, or as `step on n[1-3] waits for …`.
+ * What is waited for, without what is at work, the most pressing first; the mere order of steps only when
+ * there is nothing else, and then the next one. A reason that many jobs share stands once: as that of the
+ * run, or as `step on n[1-3] waits for …`.
  */
 export function waitingLines(explanations: readonly Explanation[]): string[] {
-  type Group = {
-    readonly gate: string;
-    readonly text: string;
-    readonly step: string | null;
-    readonly nodes: string[];
-  };
-  const groups = new Map<string, Group>();
-  for (const { gate, sentence, job, node, state } of explanations) {
-    if (state === 'running' || state === 'granted') continue;
-    const own = job !== null && sentence.startsWith(`${job} `) ? sentence.slice(job.length + 1) : sentence;
-    const ofRun = /^waits: (run .*)$/.exec(own)?.[1] ?? (job === null ? own : undefined);
-    const step = ofRun === undefined ? (job?.split('/')[1] ?? null) : null;
-    const text = ofRun ?? (node === null ? own : unnamed(own, node));
-    const group = groups.get(`${step}\0${text}`) ?? { gate, text, step, nodes: [] };
-    if (node !== null) group.nodes.push(node);
-    groups.set(`${step}\0${text}`, group);
+  const reasons = new Map<string, Reason>();
+  for (const explanation of explanations) {
+    if (explanation.state === 'running' || explanation.state === 'granted') continue;
+    const reason = reasonOf(explanation);
+    const key = `${reason.step}\0${reason.text}`;
+    const known = reasons.get(key) ?? reason;
+    if (explanation.node !== null) known.nodes.push(explanation.node);
+    reasons.set(key, known);
   }
-  return [...groups.values()]
+  const all = [...reasons.values()];
+  const others = all.filter(({ gate }) => !orderGates.includes(gate));
+  return (others.length > 0 ? others : all.slice(0, 1))
     .sort((a, b) => rankOf(a.gate) - rankOf(b.gate))
     .map(({ text, step, nodes }) => {
       if (step === null) return text;

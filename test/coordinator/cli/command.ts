@@ -1,10 +1,10 @@
-/** Runs the command line as a process of its own against a double, and tells all that came out of it. */
+/** Runs the program as a process of its own against a double, and tells all that came out of it. */
 import { spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import type { CoordinatorDouble } from './coordinator-double.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
-const program = join(import.meta.dirname, 'lockstep.ts');
+const program = join(root, 'coordinator/main.ts');
 const waitMs = 20_000;
 
 export type Ended = { readonly exitCode: number | null; readonly stdout: string; readonly stderr: string };

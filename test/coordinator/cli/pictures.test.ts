@@ -72,16 +72,16 @@ t.test('a plan: who, in which order, and the worst case', async (t) => {
     picture(`
 etcd-cluster on cluster prod: 3 steps on 3 nodes
 
-  ROLE    NODES   COUNT  LEADER  REMARK
-  member  n[1-3]      3  n1      -
-  hv      (none)      0  -       waits for more nodes
+ROLE    NODES   COUNT  LEADER  REMARK
+member  n[1-3]      3  n1      -
+hv      (none)      0  -       waits for more nodes
   not in member: n4,n5: labels.use is "web"
 
-  1  install  n[1-3]
-  2  upgrade (group of 2), rolling  New kernel  n[1-3]
-     waits for approval: Upgrade etcd on production?
-     · drain  after install on every node; a slot (1 at once)
-     · upgrade.verify  after drain on the same node
+   STEP              NODES   WAITS FOR
+1  install           n[1-3]  -
+2  upgrade rolling   n[1-3]
+     drain           n[1-3]  install on every node; a slot (1 at once)
+     upgrade.verify  n[1-3]  drain on the same node
      wave 1: n1 (1)
      wave 2: n2,n3 (2)
      down at once: 1 node; at most per failure domain: a 1 of 2 (n1,n2), b 1 of 1 (n3)
@@ -136,6 +136,7 @@ t.test('a line for each change', async (t) => {
     exitCode: 0,
     reason: null,
     durationMs: 1_234,
+    logs: { stdout: 0, stderr: 0 },
   };
   t.equal(lineOf('AttemptEnded', ended), '12:03:04 configure n2 succeeded 1.2s');
   t.equal(

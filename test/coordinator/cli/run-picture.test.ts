@@ -81,7 +81,6 @@ r3 first-steps  running  23s  14 of 32 jobs
   │ E: Unable to locate package etcd
 
 waits  drain on n4,n5 waits for a slot in upgrade: n1, n2, n3 are unavailable, and 3 may be
-       summary on n1 waits for upgrade.verify to finish on every node
 `),
   );
 });
@@ -175,20 +174,25 @@ r3 first-steps  waiting-for-approval  23s  0 of 2 jobs
 
 t.test('reasons that many share are told once, the pressing ones first', async (t) => {
   const held = 'waits: run r3 is held: too many failures';
+  const barriers = [
+    explanation('r3/b/n1', 'barrier', 'waits for a to finish on every node'),
+    explanation('r3/b/n2', 'barrier', 'waits for a to finish on every node'),
+    explanation('r3/e/n1', 'need', 'waits for b on the same node, which is waiting itself'),
+  ];
   t.strictSame(
     waitingLines([
-      explanation('r3/b/n1', 'barrier', 'waits for a to finish on every node'),
-      explanation('r3/b/n2', 'barrier', 'waits for a to finish on every node'),
+      ...barriers,
       explanation('r3/a/n3', 'contact', 'waits: n3 is unreachable'),
       explanation('r3/a/n2', 'contact', 'waits: n2 is unreachable'),
       explanation('r3/c/n1', 'hold', held),
       explanation('r3/d/n1', 'hold', held),
     ]),
-    [
-      'run r3 is held: too many failures',
-      'a on n2,n3 waits: it is unreachable',
-      'b on n1,n2 waits for a to finish on every node',
-    ],
+    ['run r3 is held: too many failures', 'a on n2,n3 waits: it is unreachable'],
+  );
+  t.strictSame(
+    waitingLines(barriers),
+    ['b on n1,n2 waits for a to finish on every node'],
+    'the order of steps only when there is nothing else, and then the next step',
   );
 });
 

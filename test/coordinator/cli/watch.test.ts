@@ -20,7 +20,16 @@ async function until(what: string, holds: () => boolean): Promise<void> {
 const watch = (run: string, ...more: string[]): Started =>
   start(['watch', run, ...more], environmentOf(double));
 
-const ended = { attempt: 1, final: true, unchanged: false, exitCode: 0, reason: null, durationMs: 1_234 };
+const logs = { stdout: 0, stderr: 13 };
+const ended = {
+  attempt: 1,
+  final: true,
+  unchanged: false,
+  exitCode: 0,
+  reason: null,
+  durationMs: 1_234,
+  logs,
+};
 const firstSeq = (): number => (double.events.at(-1)?.seq ?? 0) + 1;
 
 t.test('a line for each change, over a broken connection, to the exit code of the run', async (t) => {
@@ -157,7 +166,7 @@ await t.test('a terminal gets a picture that is drawn over itself', async (t) =>
   );
   double.publish('RunCreated', { run: 'r6' });
   // script(1) gives the program a terminal.
-  const program = `${process.execPath} test/coordinator/cli/lockstep.ts watch r6`;
+  const program = `${process.execPath} coordinator/main.ts watch r6`;
   const child = spawn('script', ['-qefc', program, '/dev/null'], {
     env: {
       ...environmentOf(double),
