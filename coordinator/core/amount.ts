@@ -7,7 +7,7 @@ export const amountFloor = (amount: Amount, total: number): number =>
   'count' in amount ? amount.count : Math.floor((amount.percent * total) / 100);
 
 /** Rounded up: a wave must reach at least what was said. */
-export const amountCeiling = (amount: Amount, total: number): number =>
+const amountCeiling = (amount: Amount, total: number): number =>
   Math.min(total, 'count' in amount ? amount.count : Math.ceil((amount.percent * total) / 100));
 
 export function unitLimitsOf(strategy: Strategy, total: number): UnitLimits {

@@ -109,7 +109,7 @@ function failJob(state: State, job: Job, reason: string | null): void {
 }
 
 function decideJob(state: State, job: Job, event: Extract<Event, { type: 'JobDecided' }>): void {
-  const reason = `${event.as} as decided by ${event.by}: ${event.reason}`;
+  const reason = `${event.as} as decided by ${event.by}${event.reason === '' ? '' : `: ${event.reason}`}`;
   if (event.as === 'succeeded') finishJob(state, job, 'succeeded', reason);
   else if (event.as === 'failed') failJob(state, job, reason);
   else {

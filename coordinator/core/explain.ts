@@ -77,7 +77,7 @@ function explainGathering(run: Run): Gate {
   };
 }
 
-export function explainJob(state: State, job: Job): Explanation {
+function explainJob(state: State, job: Job): Explanation {
   const { run } = job;
   const gate = gateOf(state, job);
   return {
@@ -145,7 +145,7 @@ function runGate(run: Run): Gate | undefined {
   if (run.cancel !== null) {
     return {
       gate: 'cancel',
-      sentence: `run ${run.id} is being cancelled by ${run.cancel.by} (${run.cancel.reason}); ${run.jobsLive} jobs have not ended yet`,
+      sentence: `run ${run.id} is being cancelled by ${run.cancel.by}; ${run.jobsLive} jobs have not ended yet`,
       since: run.cancel.at,
     };
   }

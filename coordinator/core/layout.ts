@@ -77,9 +77,7 @@ export function layoutUnit(
 }
 
 /** For each step the steps that need it, by index. */
-export function dependentsOf(
-  pipeline: Pipeline,
-): readonly (readonly { step: number; sameNode: boolean }[])[] {
+function dependentsOf(pipeline: Pipeline): readonly (readonly { step: number; sameNode: boolean }[])[] {
   const steps = pipeline.units.flatMap((unit) => unit.steps);
   const indexes = new Map(steps.map((step, index) => [step.id, index]));
   const dependents: { step: number; sameNode: boolean }[][] = steps.map(() => []);

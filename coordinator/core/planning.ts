@@ -26,7 +26,7 @@ export function faultsOfSelection(selection: Selection): readonly string[] {
 const listedMax = 20;
 
 /** Who matched, and why each of the others did not. */
-export function explainShortage({ role, nodes, needed, others }: RoleSelection): string {
+function explainShortage({ role, nodes, needed, others }: RoleSelection): string {
   const matched = nodes.length === 0 ? 'none matched' : `${nodes.length} matched (${nodes.join(', ')})`;
   const listed = others.slice(0, listedMax).map(({ node, because }) => `${node}: ${because}`);
   if (others.length > listedMax) listed.push(`and ${others.length - listedMax} more`);
@@ -100,7 +100,7 @@ export function gatherRuns(turn: Turn): void {
   }
 }
 
-export function tryToPlan(turn: Turn, run: Run): void {
+function tryToPlan(turn: Turn, run: Run): void {
   const selection = selectRoles(turn.state, run.pipeline, run.cluster, run.limit, turn.lookup);
   const gathered = [...selection.roles.values()].every((role) => isGathered(role, turn.state));
   if (gathered && faultsOfSelection(selection).length === 0) planRun(turn, run, selection);

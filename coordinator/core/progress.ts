@@ -127,7 +127,7 @@ function releaseSlot(turn: Turn, job: Job): void {
 }
 
 /** Whether the run as a whole lets new work begin. */
-export const isOpen = (run: Run): boolean =>
+const isOpen = (run: Run): boolean =>
   run.startedAt !== null &&
   run.end === null &&
   run.cancel === null &&

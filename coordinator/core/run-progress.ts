@@ -8,7 +8,12 @@ export function considerRun(turn: Turn, run: Run): void {
   if (run.end !== null) return;
   if (run.cancel !== null) {
     if (run.jobsLive === 0)
-      endRun(turn, run, 'cancelled', `cancelled by ${run.cancel.by}: ${run.cancel.reason}`);
+      endRun(
+        turn,
+        run,
+        'cancelled',
+        `cancelled by ${run.cancel.by}${run.cancel.reason === '' ? '' : `: ${run.cancel.reason}`}`,
+      );
     return;
   }
   if (!run.planned) return;

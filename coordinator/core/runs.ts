@@ -8,7 +8,7 @@ import { runStateOf } from './state.ts';
 import type { Turn } from './turn.ts';
 import { Rejection } from './turn.ts';
 
-export function requireRun(turn: Turn, id: string): Run {
+function requireRun(turn: Turn, id: string): Run {
   const run = turn.state.runs.get(id);
   if (run !== undefined) return run;
   const archived = turn.state.archive.get(id);

@@ -10,8 +10,6 @@ import { compareNames } from './order.ts';
 import type { Node, State } from './state.ts';
 import { clusterOf, leaderKeyOf } from './state.ts';
 
-export type Candidate = { readonly node: Node; readonly because: string | null };
-
 export type RoleSelection = {
   readonly role: RoleDeclaration;
   /** In order of names; already cut to `count`. */

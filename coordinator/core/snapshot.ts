@@ -21,7 +21,7 @@ import type {
   UnitState,
 } from './state.ts';
 
-export const snapshotFormat = 1;
+const snapshotFormat = 1;
 
 const nodesPerShard = 500;
 const jobsPerShard = 2_000;

@@ -63,7 +63,7 @@ function milliseconds(text: string): number {
 }
 
 /** One event as a line, without what only matters to machines. */
-export function formatEvent(event: Event): string | undefined {
+function formatEvent(event: Event): string | undefined {
   switch (event.type) {
     case 'NodeJoined':
     case 'NodeConnected':

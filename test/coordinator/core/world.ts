@@ -189,7 +189,7 @@ export class World {
   }
 }
 
-export const resultOf = (
+const resultOf = (
   attempt: string,
   outcome: Outcome,
   at: number,
