@@ -12,21 +12,22 @@ type WrittenScalar = {
 /** The offset in `text` of character `offset` of the scalar's value; the beginning when they cannot be matched. */
 export function offsetInScalar(text: string, scalar: WrittenScalar, offset: number): number {
   const [start, end] = scalar.range ?? [0, 0];
-  if (typeof scalar.value !== 'string') return start;
+  const { value } = scalar;
+  if (typeof value !== 'string') return start;
   switch (scalar.type) {
     case 'QUOTE_DOUBLE':
-      return walk(text, start + 1, end, scalar.value, offset, doubleQuoted) ?? start;
+      return inFlow(text, start + 1, end, offset, doubleQuoted) ?? start;
     case 'QUOTE_SINGLE':
-      return walk(text, start + 1, end, scalar.value, offset, singleQuoted) ?? start;
+      return inFlow(text, start + 1, end, offset, singleQuoted) ?? start;
     case 'BLOCK_LITERAL':
     case 'BLOCK_FOLDED':
-      return walk(text, text.indexOf('\n', start) + 1, end, scalar.value, offset, unescaped) ?? start;
+      return inBlock(text, text.indexOf('\n', start) + 1, end, value, offset) ?? start;
     default:
-      return walk(text, start, end, scalar.value, offset, unescaped) ?? start;
+      return inFlow(text, start, end, offset, unescaped) ?? start;
   }
 }
 
-/** How many source characters write the next value character; 0: they write none (white space that is folded). */
+/** How many source characters write the next value character. */
 type Width = (text: string, at: number) => number;
 
 const unescaped: Width = () => 1;
@@ -39,42 +40,47 @@ const doubleQuoted: Width = (text, at) => {
 
 /** A backslash at a line end, which joins the lines: it and the indentation that follows write nothing. */
 const joinedLines = /\\\r?\n[ \t]*/y;
+/** Lines that are folded: one line end is a space, each further one is itself. */
+const foldedLines = /[ \t]*\r?\n[ \t\r\n]*/y;
 
-const isSpace = (character: string | undefined): boolean =>
-  character === ' ' || character === '\n' || character === '\t' || character === '\r';
-
-function walk(
-  text: string,
-  from: number,
-  end: number,
-  value: string,
-  offset: number,
-  width: Width,
-): number | undefined {
-  let at = from;
-  for (let index = 0; at < end; ) {
+function inFlow(text: string, from: number, end: number, offset: number, width: Width): number | undefined {
+  let index = 0;
+  for (let at = from; at < end; ) {
     joinedLines.lastIndex = at;
+    foldedLines.lastIndex = at;
     if (width === doubleQuoted && joinedLines.test(text)) {
       at = joinedLines.lastIndex;
       continue;
     }
+    const [folded] = foldedLines.exec(text) ?? [];
+    const written = folded === undefined ? 1 : Math.max(1, folded.split('\n').length - 2);
+    if (offset < index + written) return at;
+    index += written;
+    at += folded === undefined ? width(text, at) : folded.length;
+  }
+  return undefined;
+}
+
+const isSpace = (character: string | undefined): boolean =>
+  character === ' ' || character === '\n' || character === '\t' || character === '\r';
+
+/** Blocks have no escapes: only indentation and folded line ends differ. */
+function inBlock(text: string, from: number, end: number, value: string, offset: number): number | undefined {
+  let at = from;
+  for (let index = 0; at < end; ) {
     const wanted = value[index];
-    const found = text[at];
-    const escaped = width(text, at) > 1;
-    if (!escaped && found !== wanted && isSpace(found)) {
-      // Indentation, or a line end that folding turned into a space.
+    if (text[at] === wanted) {
+      if (index >= offset) return at;
+      index++;
+      at++;
+    } else if (isSpace(text[at])) {
       if (isSpace(wanted) && !isSpace(text[at + 1])) index++;
       at++;
-      continue;
-    }
-    if (!escaped && found !== wanted) {
-      if (!isSpace(wanted)) return undefined;
+    } else if (isSpace(wanted)) {
       index++;
-      continue;
+    } else {
+      return undefined;
     }
-    if (index >= offset) return at;
-    index++;
-    at += width(text, at);
   }
   return offset >= value.length ? at : undefined;
 }

@@ -312,7 +312,7 @@ t.test('no file at all makes the parser throw', (t) => {
       const module = parseModule({ file: 'm.yaml', text, files });
       if (!module.ok && module.diagnostics.length === 0) throw new Error('refused for no reason');
     }),
-    { numRuns: 500 },
+    { numRuns: 250 },
   );
   t.end();
 });
