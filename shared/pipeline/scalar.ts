@@ -16,14 +16,14 @@ export function offsetInScalar(text: string, scalar: WrittenScalar, offset: numb
   if (typeof value !== 'string') return start;
   switch (scalar.type) {
     case 'QUOTE_DOUBLE':
-      return inFlow(text, start + 1, end, offset, doubleQuoted) ?? start;
+      return inFlow(text, start + 1, end, offset, doubleQuoted);
     case 'QUOTE_SINGLE':
-      return inFlow(text, start + 1, end, offset, singleQuoted) ?? start;
+      return inFlow(text, start + 1, end, offset, singleQuoted);
     case 'BLOCK_LITERAL':
     case 'BLOCK_FOLDED':
       return inBlock(text, text.indexOf('\n', start) + 1, end, value, offset) ?? start;
     default:
-      return inFlow(text, start, end, offset, unescaped) ?? start;
+      return inFlow(text, start, end, offset, unescaped);
   }
 }
 
@@ -43,7 +43,7 @@ const joinedLines = /\\\r?\n[ \t]*/y;
 /** Lines that are folded: one line end is a space, each further one is itself. */
 const foldedLines = /[ \t]*\r?\n[ \t\r\n]*/y;
 
-function inFlow(text: string, from: number, end: number, offset: number, width: Width): number | undefined {
+function inFlow(text: string, from: number, end: number, offset: number, width: Width): number {
   let index = 0;
   for (let at = from; at < end; ) {
     joinedLines.lastIndex = at;
@@ -58,7 +58,7 @@ function inFlow(text: string, from: number, end: number, offset: number, width: 
     index += written;
     at += folded === undefined ? width(text, at) : folded.length;
   }
-  return undefined;
+  return end;
 }
 
 const isSpace = (character: string | undefined): boolean =>
