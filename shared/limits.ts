@@ -89,7 +89,7 @@ export const limits = {
   runsKeptMax: 50,
   runsQueuedMax: 1_000,
   httpBodyBytesMax: 4 * MiB,
-  httpHeadersWaitMs: 10_000,
+  httpHeadersWaitMs: 5_000,
   httpRequestWaitMs: 10 * 60_000,
   httpIdleWaitMs: 30_000,
   operatorConnectionsMax: 2_048,

@@ -23,8 +23,7 @@ export type ListenOptions = {
 
 /** Resolves when connections are accepted. Throws `conflict` for an address that is taken or not there. */
 export async function listen({ host, port, api, upgrade }: ListenOptions): Promise<Listener> {
-  // The listener's own globals would replace Request and Response for the whole process.
-  const answer = getRequestListener(api.fetch, { overrideGlobalObjects: false });
+  const answer = getRequestListener(api.fetch);
   const server = createServer(
     {
       headersTimeout: limits.httpHeadersWaitMs,
