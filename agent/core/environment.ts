@@ -25,11 +25,13 @@ export function environmentOf(parts: EnvironmentParts): Readonly<Record<string, 
     const variable = variableOf(name);
     if (fitsEnvironment(variable, text)) environment[variable] = text;
   }
-  environment['LOCKSTEP_NODE'] = parts.node;
-  environment['LOCKSTEP_ATTEMPT'] = parts.attempt;
-  environment['LOCKSTEP_PARAMS'] = parts.paramsFile;
-  environment['LOCKSTEP_OUTPUT'] = parts.outputFile;
-  return environment;
+  return {
+    ...environment,
+    LOCKSTEP_NODE: parts.node,
+    LOCKSTEP_ATTEMPT: parts.attempt,
+    LOCKSTEP_PARAMS: parts.paramsFile,
+    LOCKSTEP_OUTPUT: parts.outputFile,
+  };
 }
 
 const variableOf = (input: string): string => `PARAM_${input.toUpperCase()}`;

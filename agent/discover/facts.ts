@@ -27,7 +27,7 @@ export function readFacts(host = new HostFiles()): Facts {
     os: take(detectors.os(host)),
     kernel: take(detectors.kernel(host)),
   };
-  if (machineId === undefined) unread['machineId'] = 'there is no /etc/machine-id';
+  if (machineId === undefined) unread.machineId = 'there is no /etc/machine-id';
   return withinBounds({
     ...facts,
     ...(machineId === undefined ? {} : { machineId }),

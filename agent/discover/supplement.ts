@@ -42,7 +42,7 @@ const gaps: readonly Gap[] = [
     },
   },
   {
-    isOpen: ({ unread }) => unread?.['os'] !== undefined,
+    isOpen: ({ unread }) => unread?.os !== undefined,
     close: async (facts, library) => {
       const { distro, release } = await library.osInfo();
       const name = known(distro);

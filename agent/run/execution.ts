@@ -28,7 +28,12 @@ export type ExecutionOrder = {
   readonly marks: ScopeMarks;
   /** Whether processes may stay when the main one ended by itself. */
   readonly leaves: 'nothing' | 'daemon';
+  /** Between TERM and KILL. */
+  readonly killGraceMs: number;
 };
+
+/** What is enough to end one and clean up after it. */
+type Watching = Pick<ExecutionOrder, 'folder' | 'marks' | 'leaves' | 'killGraceMs'>;
 
 /** The shell that supervises: every host has this one, and tests name others. */
 export type SupervisorShell = readonly [string, ...string[]];
@@ -56,7 +61,6 @@ export function startExecution(order: ExecutionOrder, shell: SupervisorShell = s
       detached: true,
       stdio: ['ignore', ...opened],
     });
-    child.unref();
     return new Supervised(order, { kind: 'child', child }, startTicks);
   } catch (error) {
     // No space for the logs, or a command that the kernel refuses at once, such as too large an environment.
@@ -73,9 +77,7 @@ function openForAppend(file: string): number {
 }
 
 /** Takes up what the folder tells of, running or ended; undefined when it never ran and never will. */
-export function adoptExecution(
-  order: Pick<ExecutionOrder, 'folder' | 'marks' | 'leaves'>,
-): Execution | undefined {
+export function adoptExecution(order: Watching): Execution | undefined {
   const { folder } = order;
   if (voidClaim(folder)) return undefined;
   const claim = readClaim(folder);
@@ -101,17 +103,13 @@ type Watched = { readonly kind: 'child'; readonly child: ChildProcess } | { read
 
 class Supervised implements Execution {
   readonly ended: Promise<ExecutionEnd>;
-  readonly #order: Pick<ExecutionOrder, 'folder' | 'marks' | 'leaves'>;
+  readonly #order: Watching;
   readonly #startTicks: number | undefined;
   readonly #child: ChildProcess | undefined;
   #ending: Promise<unknown> | undefined;
   #stopped = false;
 
-  constructor(
-    order: Pick<ExecutionOrder, 'folder' | 'marks' | 'leaves'>,
-    watched: Watched,
-    startTicks: number | undefined,
-  ) {
+  constructor(order: Watching, watched: Watched, startTicks: number | undefined) {
     this.#order = order;
     this.#startTicks = startTicks;
     this.#child = watched.kind === 'child' ? watched.child : undefined;
@@ -137,8 +135,9 @@ class Supervised implements Execution {
   }
 
   async #watch(watched: Watched): Promise<ExecutionEnd> {
-    const problem = watched.kind === 'child' ? await childEnd(watched.child) : await this.#adoptedEnd();
+    const problem = watched.kind === 'child' ? await childEnd(watched.child) : undefined;
     if (problem !== undefined) return { kind: 'unstartable', reason: problem };
+    await this.#claimantEnd();
     const status = this.#status();
     // Whether it ended well or not, what is left of it is ended too, unless it may stay.
     if (this.#ending !== undefined) await this.#ending;
@@ -149,12 +148,15 @@ class Supervised implements Execution {
     return voidClaim(this.#order.folder) ? { kind: 'not-executed' } : { kind: 'lost' };
   }
 
-  /** An adopted supervisor is nobody's child here, so it is looked at now and then while it lives. */
-  async #adoptedEnd(): Promise<undefined> {
+  /**
+   * Whoever holds the claim counts. One that is not a child here (its agent was killed, or it won against our
+   * own) is looked at now and then while it lives.
+   */
+  async #claimantEnd(): Promise<void> {
     for (;;) {
       const claim = readClaim(this.#order.folder);
-      if (claim.kind !== 'supervised' || claim.status !== undefined) return undefined;
-      if (!supervisorLives(claim, this.#order.folder)) return undefined;
+      if (claim.kind !== 'supervised' || claim.status !== undefined) return;
+      if (!supervisorLives(claim, this.#order.folder)) return;
       await sleep(limits.executionPollMs);
     }
   }
@@ -167,7 +169,7 @@ class Supervised implements Execution {
   async #endAll(): Promise<void> {
     const scope = this.#scope();
     if (scope === undefined) return;
-    const left = await endScope(scope, limits.killGraceMs);
+    const left = await endScope(scope, this.#order.killGraceMs);
     // A main process that not even KILL ends would keep its supervisor, and so the job, for ever.
     if (left.length > 0) signal(scope.supervisor, 'SIGKILL');
   }

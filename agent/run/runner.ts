@@ -132,6 +132,7 @@ export class Runner {
         stderrFile: streamFile(folder, 'stderr'),
         marks: this.#marks(attempt),
         leaves: specification.leaves,
+        killGraceMs: limits.killGraceMs,
       }),
     );
   }
@@ -159,7 +160,12 @@ export class Runner {
     }
     const { number, phase } = last;
     const marks = this.#marks(attempt);
-    const execution = adoptExecution({ folder: last.path, marks, leaves: specification.leaves });
+    const execution = adoptExecution({
+      folder: last.path,
+      marks,
+      leaves: specification.leaves,
+      killGraceMs: limits.killGraceMs,
+    });
     if (execution === undefined) {
       tellRecovered({ kind: 'not-executed', number });
       return;

@@ -11,7 +11,7 @@ export class AgentProcess {
 
   constructor(options: readonly string[], environment: Readonly<Record<string, string>> = {}) {
     this.child = spawn(process.execPath, [path.join(root, 'agent/main.ts'), ...options], {
-      env: { PATH: process.env['PATH'] ?? '', LOCKSTEP_TOKEN: 'test-token', ...environment },
+      env: { PATH: process.env.PATH ?? '', LOCKSTEP_TOKEN: 'test-token', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [this.child.stdout, this.child.stderr]) {

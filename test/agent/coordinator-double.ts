@@ -219,7 +219,10 @@ export class CoordinatorDouble {
     response.writeHead(start > 0 ? 206 : 200, { 'content-length': blob.length - start });
     const breakAfter = this.breakBlobsAfter.shift();
     if (breakAfter === undefined) response.end(blob.subarray(start));
-    else response.write(blob.subarray(start, start + breakAfter), () => response.destroy());
+    else
+      response.write(blob.subarray(start, start + breakAfter), () =>
+        setTimeout(() => response.destroy(), 50),
+      );
   }
 }
 
