@@ -112,6 +112,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Run
   await sequencer.submit({ type: 'BeginReign', lineage: journal.lineage, epoch: state.epoch + 1, version });
 
   const recentNames = new RecentNames();
+  const ending = new AbortController();
   const ports: ApiPorts = {
     version,
     now: clock.now,
@@ -136,6 +137,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Run
     createToken,
     dropToken: (token) => gateway.dropToken(token),
     agents: () => gateway.agents,
+    ending: ending.signal,
     onStreamError: (error) => log.warn({ err: error }, 'an answer had to be broken off'),
     random: (bytes) => randomBytes(bytes).toString('hex'),
   };
@@ -166,6 +168,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Run
   return {
     url: urlOf(config.host, listener.port),
     async close() {
+      ending.abort();
       await upkeep.close();
       gateway.close();
       await sequencer.close();

@@ -96,7 +96,7 @@ export const limits = {
   listenBacklog: 4_096,
   uploadsAtOnceMax: 32,
   followersMax: 1_000,
-  followSilenceMs: 15_000,
+  followSilenceMs: 5_000,
   logOutlineMs: 500,
   logRestWaitMs: 30_000,
   pageSizeDefault: 100,

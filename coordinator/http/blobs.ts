@@ -74,7 +74,6 @@ export function addBlobs(api: Router, ports: ApiPorts): void {
 
   api.openapi(put, async (context) => {
     const { digest } = context.req.valid('param');
-    const body = context.req.raw.body;
     if (Number(context.req.header('content-length') ?? 0) > limits.blobBytesMax)
       throw new LockstepError('too-large', `a blob has at most ${limits.blobBytesMax} bytes`);
     if (await blobs.has(digest)) return context.body(null, 200);
@@ -82,7 +81,8 @@ export function addBlobs(api: Router, ports: ApiPorts): void {
       throw new LockstepError('too-many', `${uploads} uploads are under way; try again in a moment`);
     uploads += 1;
     try {
-      const stored = await blobs.putStream(body ?? ReadableStream.from([]));
+      // Touched only here: a body that was looked at and not read keeps the connection from being used again.
+      const stored = await blobs.putStream(context.req.raw.body ?? ReadableStream.from([]));
       if (stored.digest !== digest)
         throw new LockstepError(
           'invalid',

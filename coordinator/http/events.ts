@@ -47,7 +47,7 @@ type Format = {
 };
 
 export function addEvents(api: Router, ports: ApiPorts): void {
-  const { events, onStreamError: onError } = ports;
+  const { events, onStreamError: onError, ending } = ports;
   const followers = new Followers();
 
   api.openapi(lines, async (context) => {
@@ -59,6 +59,7 @@ export function addEvents(api: Router, ports: ApiPorts): void {
       followers: follow ? followers : null,
       generate: (signal) => textOf(pages(events, from, follow, signal), query, format),
       onError,
+      ending,
     });
   });
 
@@ -74,6 +75,7 @@ export function addEvents(api: Router, ports: ApiPorts): void {
       followers,
       generate: (signal) => textOf(pages(events, from, true, signal), { run, node }, format),
       onError,
+      ending,
     });
   });
 }

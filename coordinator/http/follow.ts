@@ -30,12 +30,15 @@ export type StreamedAnswer = {
   readonly generate: (signal: AbortSignal) => AsyncGenerator<string>;
   /** The answer has begun: what goes wrong now can only break it off. */
   readonly onError: (error: unknown) => void;
+  /** The coordinator ends, and with it all that would go on. */
+  readonly ending: AbortSignal;
 };
 
-export function answerStream({ contentType, followers, generate, onError }: StreamedAnswer): Response {
+export function answerStream(answer: StreamedAnswer): Response {
+  const { contentType, followers, generate, onError, ending } = answer;
   followers?.enter();
   const controller = new AbortController();
-  const pieces = watched(generate(controller.signal), followers, onError);
+  const pieces = watched(generate(AbortSignal.any([controller.signal, ending])), followers, onError);
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
     async pull(stream) {

@@ -47,6 +47,7 @@ export function addLogs(api: Router, ports: ApiPorts): void {
         return format === 'text' ? textOf(pieces, new LogText(several)) : linesOf(pieces);
       },
       onError: ports.onStreamError,
+      ending: ports.ending,
     });
   });
 }

@@ -45,8 +45,6 @@ export function addParams(api: Router, ports: ApiPorts): void {
 
   api.openapi(setParam, async (context) => {
     const { name, value, secret, ...given } = context.req.valid('json');
-    if (value === undefined)
-      throw new LockstepError('invalid', `param ${name} has no value; a DELETE takes one away`);
     await sequencer.submit({
       type: 'SetParam',
       scope: scopeOf(given),

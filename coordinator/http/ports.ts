@@ -83,6 +83,8 @@ export type ApiPorts = {
   /** A token is not valid any more: whoever came with it has to go. */
   readonly dropToken: (token: string) => void;
   readonly agents: () => number;
+  /** Aborted when the coordinator ends. */
+  readonly ending: AbortSignal;
   /** An answer had to be broken off. */
   readonly onStreamError: (error: unknown) => void;
   /** A random value of so many bytes, hex. */
