@@ -13,7 +13,8 @@ import { type Line, span } from '../render/line.ts';
 import { progressOf } from '../render/lists.ts';
 import { bytesOf } from '../render/log-lines.ts';
 import { formatDuration } from '../render/measures.ts';
-import { byName, selectorOf } from '../render/node-names.ts';
+import { byName, foldNames, selectorOf } from '../render/node-names.ts';
+import { isFinished } from '../render/run-rows.ts';
 import type { Run } from '../resources.ts';
 import { followRun } from '../run-follower.ts';
 import { type CommonOptions, interruption, type Session, withCoordinator } from '../session.ts';
@@ -141,6 +142,13 @@ async function readAnswers({ client }: Session, run: Run, signal: AbortSignal): 
     });
 }
 
+const open = (run: Run) => (run.jobs ?? []).filter(({ state }) => !isFinished(state));
+
+/** Contact may stay lost for days: whoever waits for answers is told what there is. */
+const isOver = (run: Run): boolean =>
+  exitCodeOfRun(run.state) !== undefined ||
+  (run.jobs?.length !== 0 && open(run).every(({ state }) => state === 'unknown'));
+
 /** Waits until all nodes have answered; on a terminal one line tells how far it is. */
 async function follow(
   { client, terminal }: Session,
@@ -153,9 +161,10 @@ async function follow(
   let lost: string | null = null;
   const draw = (): void => {
     const elapsed = formatDuration(Date.now() + client.clockAheadMs - Date.parse(created.createdAt));
-    const progress: Line = [
-      span(`${created.id} ${progressOf(latest.counts)} nodes answered, ${elapsed}`, 'dim'),
-    ];
+    const nodes = open(latest).map(({ node }) => node);
+    const awaited = nodes.length === 0 ? '' : `, waits for ${foldNames(nodes)}`;
+    const told = `${created.id} ${progressOf(latest.counts)} nodes answered, ${elapsed}${awaited}`;
+    const progress: Line = [span(told, 'dim')];
     screen?.draw(lost === null ? [progress] : [progress, [span(lost, 'warn')]]);
   };
   const timer = setInterval(draw, 500);
@@ -169,7 +178,6 @@ async function follow(
       if (sentence !== null && screen === undefined) terminal.note(sentence);
     },
   };
-  const isOver = (run: Run): boolean => exitCodeOfRun(run.state) !== undefined;
   try {
     return await followRun(
       client,
@@ -195,23 +203,34 @@ export async function exec(
     const { signal } = interruption();
     const created = await create(session, selectorOf(selector), words, options);
     const run = await follow(session, created, options.output !== undefined, signal);
-    const exitCode = exitCodeOfRun(run.state);
-    if (exitCode === undefined) {
-      terminal.note(
-        `${run.id} goes on. Watch it with \`lockstep watch ${run.id}\`, stop it with \`lockstep cancel ${run.id}\`.`,
-      );
-      return exitCodes.interrupted;
-    }
-    const answers = await readAnswers(session, run, signal);
+    const answers = await readAnswers(session, run, new AbortController().signal);
     const documents = answers.map(({ job, stdout, stderr }) => ({ ...job, stdout, stderr }));
     if (options.output === 'json') terminal.printJson(documents);
     else if (options.output === 'jsonl') for (const document of documents) terminal.printJsonLine(document);
-    else terminal.printWhole(drawAnswers(answers, run.id, terminal.interactive));
-    // The run as such allows for failures; whoever typed the command wants it done everywhere.
-    if (exitCode !== exitCodes.done) {
-      terminal.note(`${run.id} is ${run.state}${run.reason === null ? '' : `: ${run.reason}`}`);
-      return exitCode;
+    else {
+      const told = answers.filter(({ job }) => isFinished(job.state) || job.state === 'unknown');
+      terminal.printWhole(drawAnswers(told, run.id, terminal.interactive));
     }
-    return answers.every(({ job }) => job.state === 'succeeded') ? exitCodes.done : exitCodes.failed;
+    return conclude(session, run, signal.aborted);
   });
+}
+
+/** The run as such allows for failures; whoever typed the command wants it done everywhere. */
+function conclude({ terminal }: Session, run: Run, isInterrupted: boolean): number {
+  const exitCode = exitCodeOfRun(run.state);
+  if (exitCode === undefined) {
+    const nodes = foldNames(open(run).map(({ node }) => node));
+    const why = isInterrupted
+      ? `${nodes} did not answer yet`
+      : `${nodes} cannot be reached and may be running it`;
+    terminal.note(
+      `${why}. ${run.id} goes on: watch it with \`lockstep watch ${run.id}\`, stop it with \`lockstep cancel ${run.id}\`.`,
+    );
+    return isInterrupted ? exitCodes.interrupted : exitCodes.held;
+  }
+  if (exitCode !== exitCodes.done) {
+    terminal.note(`${run.id} is ${run.state}${run.reason === null ? '' : `: ${run.reason}`}`);
+    return exitCode;
+  }
+  return (run.jobs ?? []).every(({ state }) => state === 'succeeded') ? exitCodes.done : exitCodes.failed;
 }

@@ -1,8 +1,9 @@
 /** `lockstep runs` and `lockstep runs show`: what ran, and one run as it is now. */
 import { runPage, run as runSchema } from '../../http/resources.ts';
-import { exitCodes } from '../outcome.ts';
+import { exitCodeOfRun, exitCodes } from '../outcome.ts';
 import { describeRun, listRuns } from '../render/lists.ts';
 import { drawRun } from '../render/run-picture.ts';
+import { summarise } from '../render/run-summary.ts';
 import type { RunListed } from '../resources.ts';
 import { readExplanations } from '../run-reading.ts';
 import { type CommonOptions, segment, withCoordinator } from '../session.ts';
@@ -46,7 +47,8 @@ export async function show(id: string, options: CommonOptions): Promise<number> 
       lost: null,
     };
     const size = { columns: terminal.columns, rows: Number.POSITIVE_INFINITY };
-    terminal.print([...drawRun(view, size), [], ...describeRun(run)]);
+    const ways = exitCodeOfRun(run.state) === exitCodes.held ? [[], ...summarise(run, view.now, true)] : [];
+    terminal.print([...drawRun(view, size), [], ...describeRun(run), ...ways]);
     return exitCodes.done;
   });
 }

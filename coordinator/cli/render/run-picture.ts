@@ -220,7 +220,9 @@ function drawTroubles({ run, tails }: RunView, detail: Detail): Line[] {
 
 function drawWaiting({ run, explanations }: RunView, detail: Detail, columns: number): Line[] {
   if (run.finishedAt !== null) return [];
-  const all = waitingLines(explanations);
+  // The header, the hint below and the summary at the end say these already.
+  const said = run.state === 'held' ? 'hold' : run.state === 'waiting-for-approval' ? 'approval' : undefined;
+  const all = waitingLines(explanations.filter(({ gate, state }) => gate !== said && state !== 'failed'));
   const shown = all.slice(0, detail.waiting);
   const lines = shown.flatMap((text, index) =>
     wrap(text, columns - waitsColumns).map(

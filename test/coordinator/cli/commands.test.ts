@@ -2,6 +2,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { defaultDataFolder } from '../../../coordinator/cli/connection.ts';
+import { dataFolderOf } from '../../../coordinator/config.ts';
 import { environmentOf, lockstep, start } from './command.ts';
 import { CoordinatorDouble, problem } from './coordinator-double.ts';
 import { at, explanation, sampleRun } from './samples.ts';
@@ -128,6 +130,12 @@ t.test('a coordinator that cannot be reached, or will not have us', async (t) =>
   const lost = await start(['runs', '--data', join(folder, 'other')], {}).ended;
   t.equal(lost.exitCode, 3);
   t.match(lost.stderr, /other\/operator\.json does not exist \(named by --data\)[\s\S]*lockstep coordinator/);
+  for (const environment of [{}, { XDG_STATE_HOME: '/state' }])
+    t.equal(
+      defaultDataFolder(environment),
+      dataFolderOf(undefined, environment),
+      'both look in the same place',
+    );
   const wrong = await start(['runs'], { ...environmentOf(double), LOCKSTEP_API_TOKEN: 'x' }).ended;
   t.equal(wrong.exitCode, 2);
   t.match(wrong.stderr, 'the token is not valid; the token came with LOCKSTEP_API_TOKEN');
