@@ -33,7 +33,8 @@ async function explain(client: CoordinatorClient, subject: string): Promise<read
 }
 
 const drawn = ({ sentence, since }: Explanation, now: number): Line => [
-  span(sentence),
+  // What is said of a node alone begins as a gate of a job does.
+  span(sentence.replace(/^waits: /, '')),
   ...(since === null ? [] : [span(`  (for ${formatDuration(now - Date.parse(since))})`, 'dim')]),
 ];
 

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { defaultDataFolder } from '../../../coordinator/cli/connection.ts';
-import { dataFolderOf } from '../../../coordinator/config.ts';
+import { readConfig } from '../../../coordinator/config.ts';
 import { environmentOf, lockstep, start } from './command.ts';
 import { CoordinatorDouble, problem } from './coordinator-double.ts';
 import { at, explanation, sampleRun } from './samples.ts';
@@ -133,7 +133,7 @@ t.test('a coordinator that cannot be reached, or will not have us', async (t) =>
   for (const environment of [{}, { XDG_STATE_HOME: '/state' }])
     t.equal(
       defaultDataFolder(environment),
-      dataFolderOf(undefined, environment),
+      readConfig({}, environment).dataFolder,
       'both look in the same place',
     );
   const wrong = await start(['runs'], { ...environmentOf(double), LOCKSTEP_API_TOKEN: 'x' }).ended;
