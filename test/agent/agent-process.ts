@@ -10,10 +10,17 @@ export class AgentProcess {
   output = '';
 
   constructor(options: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-    this.child = spawn(process.execPath, [path.join(root, 'agent/main.ts'), ...options], {
-      env: { PATH: process.env.PATH ?? '', LOCKSTEP_TOKEN: 'test-token', ...environment },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const all = { PATH: process.env.PATH ?? '', LOCKSTEP_TOKEN: 'test-token', ...environment };
+    const words = Object.entries(all).map(([name, value]) => `${name}=${value}`);
+    // `env` becomes the program, under the same pid: tap would slip options of its own into a child's
+    // environment, and they would be found in the jobs that this agent is to keep clean.
+    this.child = spawn(
+      'env',
+      ['-i', ...words, process.execPath, path.join(root, 'agent/main.ts'), ...options],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.output += text;
