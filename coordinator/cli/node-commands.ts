@@ -137,6 +137,18 @@ function registerParams(program: Command): void {
   );
 }
 
+function registerServices(program: Command): void {
+  const services = program
+    .command('services')
+    .summary('list the endpoints that steps provide')
+    .description('List the endpoints that steps have provided.')
+    .option('--cluster <name>', 'only those of this cluster');
+  speaksToCoordinator(services, ['json']).action(
+    act(async (options: ServicesOptions) => (await import('./commands/services.ts')).services(options)),
+  );
+  examples(services, [['services -o json', '']]);
+}
+
 function registerTokens(program: Command): void {
   const token = program
     .command('token')
@@ -186,21 +198,14 @@ function registerJournal(program: Command): void {
     ['events -f', ''],
     ['events --since 1200 -o jsonl | jq .type', ''],
   ]);
-
-  const services = program
-    .command('services')
-    .summary('list the endpoints that steps provide')
-    .description('List the endpoints that steps have provided.')
-    .option('--cluster <name>', 'only those of this cluster');
-  speaksToCoordinator(services, ['json']).action(
-    act(async (options: ServicesOptions) => (await import('./commands/services.ts')).services(options)),
-  );
-  examples(services, [['services -o json', '']]);
 }
 
 export function registerNodeCommands(program: Command): void {
+  program.commandsGroup('Nodes and values:');
   registerNodes(program);
   registerParams(program);
+  registerServices(program);
+  program.commandsGroup('Coordinator:');
   registerTokens(program);
   registerJournal(program);
 }

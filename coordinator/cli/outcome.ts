@@ -44,7 +44,7 @@ export function exitCodeOfRun(state: RunState): number | undefined {
 }
 
 /** Every fault that a rejected file has, then the message that sums them up. */
-export function formatFailure(error: LockstepError): string {
+function formatFailure(error: LockstepError): string {
   return [...error.diagnostics.map(formatDiagnostic), `lockstep: ${error.message}`].join('\n');
 }
 

@@ -14,7 +14,7 @@ export type ParamOptions = { readonly param?: readonly string[]; readonly paramF
 type Declarations = Readonly<Record<string, ParamDeclaration>>;
 type Values = Record<string, unknown>;
 
-export const environmentName = (param: string): string => `LOCKSTEP_PARAM_${param}`;
+const environmentName = (param: string): string => `LOCKSTEP_PARAM_${param}`;
 
 function readWords(words: readonly string[]): Values {
   const values: Values = {};

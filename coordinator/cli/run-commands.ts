@@ -225,6 +225,7 @@ function registerDeciding(program: Command): void {
 }
 
 export function registerRunCommands(program: Command): void {
+  program.commandsGroup('Pipelines and runs:');
   registerStarting(program);
   registerLooking(program);
   registerDeciding(program);

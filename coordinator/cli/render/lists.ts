@@ -67,7 +67,7 @@ const contactText = ({ contact, contactSince }: Node, now: number): string =>
   `${contact === 'connected' ? 'connected' : 'away'} ${formatAge(now - Date.parse(contactSince))}`;
 
 /** A fact by its path, when the node has reported it and it is a word or number. */
-export function factOf(facts: unknown, path: readonly string[]): string | number | undefined {
+function factOf(facts: unknown, path: readonly string[]): string | number | undefined {
   let value: unknown = facts;
   for (const key of path) {
     if (typeof value !== 'object' || value === null) return undefined;
@@ -76,12 +76,12 @@ export function factOf(facts: unknown, path: readonly string[]): string | number
   return typeof value === 'string' || typeof value === 'number' ? value : undefined;
 }
 
-export function memoryOf(facts: unknown): string {
+function memoryOf(facts: unknown): string {
   const bytes = factOf(facts, ['memory', 'totalBytes']);
   return typeof bytes === 'number' ? formatBytes(bytes) : '';
 }
 
-export const systemOf = (facts: unknown): string => String(factOf(facts, ['os', 'name']) ?? '');
+const systemOf = (facts: unknown): string => String(factOf(facts, ['os', 'name']) ?? '');
 
 export function listNodes(nodes: readonly Node[], now: number, isWide: boolean): Line[] {
   const columns: Column[] = [

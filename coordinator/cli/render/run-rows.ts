@@ -24,7 +24,7 @@ export type Row = {
 const finishedStates: readonly JobState[] = ['succeeded', 'failed', 'skipped', 'cancelled', 'deferred'];
 export const isFinished = (state: JobState): boolean => finishedStates.includes(state);
 
-export function countStates(jobs: readonly Job[]): Map<JobState, number> {
+function countStates(jobs: readonly Job[]): Map<JobState, number> {
   const counts = new Map<JobState, number>();
   for (const { state } of jobs) counts.set(state, (counts.get(state) ?? 0) + 1);
   return counts;

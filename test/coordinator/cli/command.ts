@@ -5,6 +5,8 @@ import type { CoordinatorDouble } from './coordinator-double.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const program = join(root, 'coordinator/main.ts');
+/** As scripts/lockstep does: half of a start is compiling. */
+const compileCache = join(root, 'scripts/compile-cache.cjs');
 const waitMs = 20_000;
 
 export type Ended = { readonly exitCode: number | null; readonly stdout: string; readonly stderr: string };
@@ -21,7 +23,7 @@ export function start(
   environment: Readonly<Record<string, string>>,
   input?: string,
 ): Started {
-  const child = spawn(process.execPath, [program, ...words], {
+  const child = spawn(process.execPath, ['--require', compileCache, program, ...words], {
     cwd: root,
     env: { PATH: process.env.PATH ?? '', HOME: '/nonexistent', TZ: 'UTC', ...environment },
     stdio: ['pipe', 'pipe', 'pipe'],
