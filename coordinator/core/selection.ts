@@ -3,8 +3,14 @@
  * so that "too few" can be explained.
  */
 import { present } from '../../shared/assert.ts';
-import { evaluatePreference, evaluateSelector } from '../../shared/expressions/evaluate.ts';
-import type { Pipeline, RoleDeclaration } from '../../shared/pipeline/model.ts';
+import {
+  evaluatePreference,
+  evaluateSelector,
+  type Reference,
+  referencesInTemplate,
+  referencesOf,
+} from '../../shared/expressions/evaluate.ts';
+import type { Pipeline, RoleDeclaration, Step } from '../../shared/pipeline/model.ts';
 import type { Lookup } from './commands.ts';
 import { compareNames } from './order.ts';
 import type { Node, State } from './state.ts';
@@ -158,9 +164,23 @@ function spreadOver(
 
 /** Whether anything in the pipeline asks for the leader of a role. */
 export function usesLeader(pipeline: Pipeline, role: string): boolean {
-  const targets = pipeline.units.flatMap((unit) => [...unit.on, ...unit.steps.flatMap((step) => step.on)]);
+  const steps = pipeline.units.flatMap((unit) => unit.steps);
+  const targets = [...pipeline.units, ...steps].flatMap(({ on }) => on);
   if (targets.some((target) => target.role === role && target.who !== 'all')) return true;
-  return JSON.stringify(pipeline.units).includes(`roles.${role}.leader`);
+  return steps.some((step) =>
+    referencesOfStep(step).some(
+      ({ path }) => path[0] === 'roles' && path[1] === role && path[2] === 'leader',
+    ),
+  );
+}
+
+function referencesOfStep(step: Step): readonly Reference[] {
+  const conditions = [step.if, ...step.tasks.map((task) => task.if)].filter((text) => text !== undefined);
+  const values = [...Object.values(step.with), step.provides?.port, step.provides?.address];
+  return [
+    ...conditions.flatMap(referencesOf),
+    ...values.flatMap((value) => referencesInTemplate(value?.template ?? null)),
+  ];
 }
 
 export type Leader =
