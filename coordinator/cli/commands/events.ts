@@ -1,5 +1,6 @@
 /** `lockstep events`: the journal as it is and as it grows. */
 import * as z from 'zod';
+import { LockstepError } from '../../../shared/errors.ts';
 import { event as eventSchema, health } from '../../http/resources.ts';
 import { followEvents } from '../event-stream.ts';
 import { exitCodes } from '../outcome.ts';
@@ -48,6 +49,8 @@ async function* readEvents({ client }: Session, options: EventsOptions): AsyncGe
 }
 
 export async function events(options: EventsOptions): Promise<number> {
+  if (options.follow && options.output === 'json')
+    throw new LockstepError('usage', 'with -f there is no end to make one document of: use -o jsonl');
   return withCoordinator(options, async (session) => {
     const { client, terminal } = session;
     const { signal } = interruption();

@@ -100,6 +100,7 @@ t.test('wrong use ends with 2 and says what would be right', async (t) => {
     [['node', 'cordon', 'N 1'], /"N 1" is not a node's name/],
     [['params', 'set', 'x'], /x has no value/],
     [['params', 'set', 'x=1', '--node', 'n1', '--cluster', 'c'], /choose --cluster or --node/],
+    [['events', '-f', '-o', 'json'], /use -o jsonl/],
     [['token', 'create', '--expires', 'soon'], /not a duration/],
     [['exec', 'all', '--timeout', '5', '--', 'true'], /not a duration/],
   ];
