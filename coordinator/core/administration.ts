@@ -14,7 +14,7 @@ export function requireThat(condition: boolean, code: ErrorCode, message: string
   if (!condition) throw new Rejection(code, message);
 }
 
-export function requireNode(turn: Turn, name: string): Node {
+function requireNode(turn: Turn, name: string): Node {
   const node = turn.state.nodes.get(name);
   if (node === undefined) throw new Rejection('not-found', `no node is named ${name}: see lockstep nodes`);
   return node;
