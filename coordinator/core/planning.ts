@@ -23,14 +23,19 @@ export function faultsOfSelection(selection: Selection): readonly string[] {
   return faults;
 }
 
-const listedMax = 20;
+const listedMax = 10;
 
-/** Who matched, and why each of the others did not. */
+/** Who matched, and why the others did not: nodes with the same reason together. */
 function explainShortage({ role, nodes, needed, others }: RoleSelection): string {
   const matched = nodes.length === 0 ? 'none matched' : `${nodes.length} matched (${nodes.join(', ')})`;
-  const listed = others.slice(0, listedMax).map(({ node, because }) => `${node}: ${because}`);
-  if (others.length > listedMax) listed.push(`and ${others.length - listedMax} more`);
-  const why = others.length === 0 ? 'the cluster has no other node' : `not in it are ${listed.join('; ')}`;
+  const byReason = new Map<string, string[]>();
+  for (const { node, because } of others) byReason.set(because, [...(byReason.get(because) ?? []), node]);
+  const reasons = [...byReason].map(([because, names]) => {
+    const more = names.length - listedMax;
+    const listed = more > 0 ? `${names.slice(0, listedMax).join(', ')} and ${more} more` : names.join(', ');
+    return `${listed} (${because})`;
+  });
+  const why = others.length === 0 ? 'the cluster has no other node' : `not in it are ${reasons.join('; ')}`;
   return `role ${role.name} needs ${needed} ${needed === 1 ? 'node' : 'nodes'} and ${matched}; ${why}`;
 }
 

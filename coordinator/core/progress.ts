@@ -164,8 +164,7 @@ function settleWithoutNode(turn: Turn, run: Run, member: Member): void {
       openStep(turn, job);
       const condition = evaluateIf(turn.state, job, turn.lookup);
       if (!condition.ok) {
-        turn.emit({ type: 'JobFailed', ...names, reason: condition.reason });
-        afterFailure(turn, job);
+        giveUp(turn, job, condition.reason);
         continue;
       }
       if (!condition.value) {
@@ -180,6 +179,17 @@ function settleWithoutNode(turn: Turn, run: Run, member: Member): void {
   }
 }
 
+/** Its values cannot be had. Where only checks are executed, the steps that would have made them did nothing. */
+function giveUp(turn: Turn, job: Job, reason: string): void {
+  const names = { run: job.run.id, step: job.step.step.id, node: job.member.node.name };
+  if (job.run.checkOnly) {
+    turn.emit({ type: 'JobSkipped', ...names, reason: `cannot be checked before it is run: ${reason}` });
+    return;
+  }
+  turn.emit({ type: 'JobFailed', ...names, reason });
+  afterFailure(turn, job);
+}
+
 function openStep(turn: Turn, job: Job): void {
   if (!job.step.opened) turn.emit({ type: 'StepOpened', run: job.run.id, step: job.step.step.id });
 }
@@ -188,7 +198,8 @@ function openStep(turn: Turn, job: Job): void {
 function offerJob(turn: Turn, run: Run, member: Member, job: Job): boolean {
   const { unit } = job.step;
   const node = member.node.name;
-  if (unit.approval.kind === 'needed') {
+  // Checks change nothing that anybody would have to approve.
+  if (unit.approval.kind === 'needed' && !run.checkOnly) {
     turn.emit({
       type: 'ApprovalRequested',
       run: run.id,
@@ -254,8 +265,7 @@ function grant(turn: Turn, job: Job): void {
   const attempt = job.attempt + 1;
   const prepared = prepareGrant(turn, job, attempt);
   if (!prepared.ok) {
-    turn.emit({ type: 'JobFailed', ...names, reason: prepared.reason });
-    afterFailure(turn, job);
+    giveUp(turn, job, prepared.reason);
     return;
   }
   turn.emit({

@@ -66,7 +66,8 @@ function applyResult(turn: Turn, job: Job, attempt: number, result: AttemptResul
   if (!result.final) return;
   switch (result.outcome) {
     case 'succeeded':
-      if (provides !== undefined) {
+      // A check starts nothing.
+      if (provides !== undefined && !job.run.checkOnly) {
         turn.emit({ type: 'ServiceProvided', cluster: job.run.cluster, ...provides, ...namesOf(job) });
       }
       return;
