@@ -110,7 +110,7 @@ function backoffOf(job: Job): number {
 }
 
 /** The jobs of one grant stand for the same node's consecutive steps: none may run after one that failed. */
-export function endSegment(turn: Turn, after: Job): void {
+function endSegment(turn: Turn, after: Job): void {
   for (const job of turn.state.ledger.jobs) {
     if (job.segment !== after.segment || job.lineage !== after.lineage) continue;
     const reason = `${after.attempt}, which comes before it on this node, did not succeed`;

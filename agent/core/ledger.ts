@@ -182,7 +182,7 @@ function numberOf(attempt: string): { readonly job: string; readonly attempt: nu
   return present(parseAttemptId(attempt), `the parts of attempt id ${attempt}`);
 }
 
-export function attemptAfter(attempt: string): string {
+function attemptAfter(attempt: string): string {
   const name = numberOf(attempt);
   return attemptIdOf(name.job, name.attempt + 1);
 }
@@ -219,13 +219,17 @@ export function lookUp(ledger: Ledger, attempt: string): Known {
   if (ended !== undefined) return { kind: 'ended', ended };
   const finished = ledger.finished.find((one) => one.attempt === attempt);
   if (finished !== undefined) return { kind: 'finished', finished };
-  const asked = numberOf(attempt);
-  const known = [
-    ...ledger.ended.map(({ result }) => result.attempt),
-    ...ledger.finished.map((f) => f.attempt),
-  ];
-  const later = known.find(
-    (other) => other.startsWith(`${asked.job}#`) && numberOf(other).attempt > asked.attempt,
-  );
+  const later = laterAttempt(ledger, attempt);
   return later === undefined ? { kind: 'new' } : { kind: 'superseded', by: later };
+}
+
+function laterAttempt({ ended, finished }: Ledger, attempt: string): string | undefined {
+  const asked = numberOf(attempt);
+  const prefix = `${asked.job}#`;
+  const isLater = (other: string): boolean =>
+    other.startsWith(prefix) && Number(other.slice(prefix.length)) > asked.attempt;
+  return (
+    ended.find(({ result }) => isLater(result.attempt))?.result.attempt ??
+    finished.find((one) => isLater(one.attempt))?.attempt
+  );
 }

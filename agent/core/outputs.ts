@@ -24,7 +24,7 @@ export type ParsedOutputs =
 
 type Declarations = Readonly<Record<string, OutputDeclaration>>;
 
-export const noOutputs: ParsedOutputs = { ok: true, values: {}, files: {} };
+const noOutputs: ParsedOutputs = { ok: true, values: {}, files: {} };
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();

@@ -1,8 +1,7 @@
 /** Processors as /proc/cpuinfo lists them, and their places from /sys where it does not say. */
 import { availableParallelism, machine } from 'node:os';
 import type { Facts } from '../../shared/facts.ts';
-import type { Read } from './detectors.ts';
-import type { HostFiles } from './host-files.ts';
+import type { HostFiles, Read } from './host-files.ts';
 
 export function readCpu(host: HostFiles): Read<Facts['cpu']> {
   const processors = (host.read('proc/cpuinfo') ?? '')

@@ -2,17 +2,11 @@
 import type { Facts } from '../../shared/facts.ts';
 import { readCpu } from './cpu.ts';
 import { readDisks } from './disks.ts';
-import type { HostFiles } from './host-files.ts';
+import type { HostFiles, Read } from './host-files.ts';
 import { readInterfaces } from './interfaces.ts';
 import { readMemory } from './memory.ts';
 import { readKernel, readOs } from './os.ts';
 import { readSystem } from './system.ts';
-
-export type Read<Part> = {
-  readonly value: Part;
-  /** What could not be looked at, and why: by path inside the facts. */
-  readonly unread?: Readonly<Record<string, string>>;
-};
 
 export const detectors = {
   system: readSystem,

@@ -1,7 +1,6 @@
 /** Disks that something could be installed on: block devices with a device behind them, so no loops and no maps. */
 import type { Facts } from '../../shared/facts.ts';
-import type { Read } from './detectors.ts';
-import type { HostFiles } from './host-files.ts';
+import type { HostFiles, Read } from './host-files.ts';
 
 /** /sys counts in these whatever the device's own sector size is. */
 const sectorBytes = 512;

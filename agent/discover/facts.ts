@@ -4,8 +4,8 @@ import { hostname } from 'node:os';
 import { canonicalJson } from '../../shared/canonical-json.ts';
 import { type Facts, factsSchema } from '../../shared/facts.ts';
 import { limits } from '../../shared/limits.ts';
-import { detectors, type Read } from './detectors.ts';
-import { HostFiles } from './host-files.ts';
+import { detectors } from './detectors.ts';
+import { HostFiles, type Read } from './host-files.ts';
 import { hasGaps, supplement } from './supplement.ts';
 
 /** Milliseconds of small reads; no program is run. */

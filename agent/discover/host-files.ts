@@ -2,6 +2,13 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
 
+/** What a detector gives. */
+export type Read<Part> = {
+  readonly value: Part;
+  /** What could not be looked at, and why: by path inside the facts. */
+  readonly unread?: Readonly<Record<string, string>>;
+};
+
 const textLengthMax = 1_024;
 
 export class HostFiles {

@@ -1,8 +1,7 @@
 /** Network interfaces other than the loopback: those that /sys lists, with the addresses that the kernel gives. */
 import { networkInterfaces } from 'node:os';
 import type { Facts } from '../../shared/facts.ts';
-import type { Read } from './detectors.ts';
-import type { HostFiles } from './host-files.ts';
+import type { HostFiles, Read } from './host-files.ts';
 
 type Interface = Facts['interfaces'][number];
 

@@ -1,8 +1,7 @@
 /** The operating system by its own word (os-release(5)), and the kernel under it. */
 import { release } from 'node:os';
 import type { Facts } from '../../shared/facts.ts';
-import type { Read } from './detectors.ts';
-import type { HostFiles } from './host-files.ts';
+import type { HostFiles, Read } from './host-files.ts';
 
 export function readOs(host: HostFiles): Read<Facts['os']> {
   const text = host.read('etc/os-release') ?? host.read('usr/lib/os-release');

@@ -1,7 +1,6 @@
 /** Who made the machine: DMI where there is firmware that tells, the device tree elsewhere. */
 import type { Facts } from '../../shared/facts.ts';
-import type { Read } from './detectors.ts';
-import type { HostFiles } from './host-files.ts';
+import type { HostFiles, Read } from './host-files.ts';
 
 const dmi = 'sys/class/dmi/id';
 

@@ -37,7 +37,7 @@ type Watching = Pick<ExecutionOrder, 'folder' | 'marks' | 'leaves' | 'killGraceM
 
 /** The shell that supervises: every host has this one, and tests name others. */
 export type SupervisorShell = readonly [string, ...string[]];
-export const supervisorShell: SupervisorShell = ['/bin/sh'];
+const supervisorShell: SupervisorShell = ['/bin/sh'];
 
 export type Execution = {
   readonly ended: Promise<ExecutionEnd>;

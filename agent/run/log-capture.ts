@@ -31,7 +31,7 @@ export type LogBounds = {
   readonly overflowBytes: number;
 };
 
-export const logBounds: LogBounds = {
+const logBounds: LogBounds = {
   headBytes: limits.attemptLogBytesMax - limits.attemptLogTailBytes,
   tailBytes: limits.attemptLogTailBytes,
   overflowBytes: limits.logOverflowBytesMax,

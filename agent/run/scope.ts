@@ -35,7 +35,7 @@ export type Scope = {
 export const ticksNow = (): number => Math.floor(uptime() * ticksPerSecond) - 1;
 
 /** The living members, without the supervisor. */
-export function membersOf(scope: Scope): number[] {
+function membersOf(scope: Scope): number[] {
   return candidatesOf(scope).filter((pid) => belongs(scope, pid));
 }
 
