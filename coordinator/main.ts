@@ -41,7 +41,9 @@ Examples:
 Exit codes: 0 ended by SIGTERM or SIGINT, 2 wrong use or a folder that cannot be used, 3 no space on the disk,
 70 a fault in lockstep, 74 the disk failed.`,
   )
-  .action((flags: CoordinatorFlags) => conclude(() => runCoordinator(flags)));
+  .action((flags: CoordinatorFlags) =>
+    conclude(() => runCoordinator({ ...program.opts<CoordinatorFlags>(), ...flags })),
+  );
 
 program
   .command('snapshot', { hidden: true })

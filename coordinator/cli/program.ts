@@ -3,7 +3,7 @@
  * every start pays for them; each action loads its own file.
  */
 import { Argument, type Command } from 'commander';
-import { act, examples } from './command-line.ts';
+import { act, examples, findsCoordinator } from './command-line.ts';
 import { type Shell, shells } from './completion.ts';
 import { registerNodeCommands } from './node-commands.ts';
 import { exitCodes } from './outcome.ts';
@@ -18,6 +18,8 @@ export function registerCommands(program: Command): void {
     outputError: (text, write) => write(text.replace(/^error: /, 'lockstep: ')),
   });
   program.showHelpAfterError('(`--help` after a command shows what it understands, with examples)');
+  // Options of the program stand before the command; after it they are the command's own.
+  findsCoordinator(program.enablePositionalOptions());
   registerRunCommands(program);
   registerNodeCommands(program);
   const completion = program

@@ -127,6 +127,7 @@ t.test('a coordinator that cannot be reached, or will not have us', async (t) =>
     other: {},
   });
   t.equal((await start(['runs', '--data', folder], {}).ended).exitCode, 0, 'found in the data folder');
+  t.equal((await start(['--data', folder, 'runs'], {}).ended).exitCode, 0, 'named before the command');
   t.equal((await start(['runs'], { LOCKSTEP_DATA: folder }).ended).exitCode, 0);
   const lost = await start(['runs', '--data', join(folder, 'other')], {}).ended;
   t.equal(lost.exitCode, 3);
