@@ -26,7 +26,7 @@ export function beginAgent(beginning: Beginning, now: Now): Turned {
   );
   endJobsOfOtherBoots(turn);
   const [job] = turn.state.ledger.jobs;
-  if (job !== undefined && job.begun !== null) {
+  if (turn.state.activity.kind === 'idle' && job !== undefined && job.begun !== null) {
     turn.become({ kind: 'recovering', attempt: job.attempt, stop: null });
     turn.emit({ kind: 'recover', job });
   }

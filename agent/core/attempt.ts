@@ -55,11 +55,12 @@ export function onPrepared(turn: Turn, { attempt, prepared }: InputOf<'prepared'
 function proceed(turn: Turn, progress: Progress, params: NodeValues['params']): void {
   const { job, now } = turn;
   const { attempt, specification } = job;
-  if (now.monotonicMs >= deadlineOf(job)) {
+  const next = stepAfter(turn, progress, params);
+  // What is done is done, also when ending what it left behind took it past its time.
+  if (next.kind !== 'end' && now.monotonicMs >= deadlineOf(job)) {
     collect(turn, stopped({ kind: 'timed-out' }, job, progress));
     return;
   }
-  const next = stepAfter(turn, progress, params);
   switch (next.kind) {
     case 'execute': {
       const number = progress.executions + 1;

@@ -6,8 +6,8 @@ import { assertNever } from '../../shared/assert.ts';
 import { limits } from '../../shared/limits.ts';
 import type { AttemptResult, JobSpecification } from '../../shared/messages.ts';
 import { type Job, retriesOf } from './ledger.ts';
-import { endOf, type Progress, signalOf } from './next-step.ts';
-import type { Ending, Input, Stop } from './state.ts';
+import { endOf, noProgress, type Progress, signalOf } from './next-step.ts';
+import type { Ending, Input, Now, Stop } from './state.ts';
 import { clip, type Turn, unexecuted } from './turn.ts';
 
 function ending(outcome: Ending['outcome'], reason: string, progress: Progress): Ending {
@@ -81,7 +81,7 @@ export function onCollected(turn: Turn, input: Input & { readonly kind: 'collect
 }
 
 function resultOf(
-  { job, now }: Turn,
+  { job, now, state: { boot } }: Turn,
   { last, ...end }: Ending,
 ): Omit<AttemptResult, 'final' | 'logs' | 'outputs'> {
   return {
@@ -95,8 +95,14 @@ function resultOf(
     iterations: end.iterations,
     startedAt: job.begun?.wallMs ?? null,
     finishedAt: now.wallMs,
-    durationMs: job.begun === null ? 0 : Math.max(0, Math.round(now.monotonicMs - job.begun.monotonicMs)),
+    durationMs: durationOf(job, boot, now),
   };
+}
+
+/** Unknown, and said to be nothing, when it began under the clock of another boot. */
+function durationOf(job: Job, boot: string, now: Now): number {
+  if (job.begun === null || job.boot !== boot) return 0;
+  return Math.max(0, Math.round(now.monotonicMs - job.begun.monotonicMs));
 }
 
 /** `retry` answers reported failures; an interruption or a cancel is somebody else's decision. */
@@ -118,19 +124,21 @@ function endSegment(turn: Turn, after: Job): void {
   }
 }
 
-/** What is left of earlier times when the agent starts on another boot instance than it accepted jobs on. */
+/**
+ * What is left of earlier times when the agent starts on another boot instance than it accepted jobs on.
+ * Claims and exit statuses are not fsynced, so after a power cut the disk proves nothing about whether a script
+ * ran or how it ended. Only the record of its beginning was: without it, nothing ran.
+ */
 export function endJobsOfOtherBoots(turn: Turn): void {
-  for (const job of turn.state.ledger.jobs) {
-    if (job.boot === turn.state.boot) continue;
-    // Claims and exit statuses are not fsynced, so after a power cut the disk proves nothing about whether
-    // the script ran or how it ended. Only the record of its beginning was: without it, nothing ran.
-    const result =
-      job.begun === null
-        ? unexecuted(job.attempt, 'not-started', 'the node was rebooted before it began', turn.now)
-        : {
-            ...unexecuted(job.attempt, 'interrupted', 'the node was rebooted while it ran', turn.now),
-            startedAt: job.begun.wallMs,
-          };
-    turn.conclude(job.lineage, result);
+  const others = turn.state.ledger.jobs.filter((job) => job.boot !== turn.state.boot);
+  for (const job of others) {
+    if (job.begun !== null) collect(turn, rebooted);
+    else {
+      const reason = 'the node was rebooted before it began';
+      turn.conclude(job.lineage, unexecuted(job.attempt, 'not-started', reason, turn.now));
+    }
   }
 }
+
+/** What it printed is still reported, as far as the disk has it. */
+const rebooted = ending('interrupted', 'the node was rebooted while it ran', noProgress);

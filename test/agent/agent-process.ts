@@ -9,14 +9,19 @@ export class AgentProcess {
   readonly child: ChildProcess;
   output = '';
 
-  constructor(options: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  /** `wrapper` stands before the program and is what has the pid. */
+  constructor(
+    options: readonly string[],
+    environment: Readonly<Record<string, string>> = {},
+    wrapper: readonly string[] = [],
+  ) {
     const all = { PATH: process.env.PATH ?? '', LOCKSTEP_TOKEN: 'test-token', ...environment };
     const words = Object.entries(all).map(([name, value]) => `${name}=${value}`);
     // `env` becomes the program, under the same pid: tap would slip options of its own into a child's
     // environment, and they would be found in the jobs that this agent is to keep clean.
     this.child = spawn(
       'env',
-      ['-i', ...words, process.execPath, path.join(root, 'agent/main.ts'), ...options],
+      ['-i', ...words, ...wrapper, process.execPath, path.join(root, 'agent/main.ts'), ...options],
       {
         stdio: ['ignore', 'pipe', 'pipe'],
       },

@@ -1,9 +1,11 @@
 /** The agent is killed at the worst moments: jobs go on, execute once, and tell the truth afterwards (P2, P3, P4). */
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import { AgentProcess } from './agent-process.ts';
 import { jobOf, scriptOf } from './coordinator-double.ts';
 import { Host } from './host.ts';
 import { isAlive } from './run/place.ts';
@@ -190,3 +192,43 @@ t.test('SIGTERM leaves the job alone, and a cancel reaches it in the next proces
   t.match(await coordinator.result(a1), { outcome: 'cancelled', reason: 'enough' });
   t.notOk(isAlive(pid));
 });
+
+const ownBoot = ['unshare', '--fork', '--pid', '--mount-proc', '--kill-child'];
+const mayUnshare = spawnSync('unshare', [...ownBoot.slice(1), 'true']).status === 0;
+
+t.test(
+  'a reboot: nothing of it is guessed',
+  { skip: mayUnshare ? false : 'this host allows no pid namespaces' },
+  async (t) => {
+    const host = await Host.make(t);
+    const { coordinator } = host;
+    const options = ['run', '--coordinator', coordinator.url, '--state', host.state, '--name', 'n1'];
+    const runs = path.join(host.state, 'runs');
+    const first = new AgentProcess(options, {}, ownBoot);
+    t.teardown(() => first.end('SIGKILL'));
+    await coordinator.pull();
+    coordinator.grant(
+      jobOf(a1, `echo run >> ${runs}; echo printed; sleep 60`),
+      jobOf('r1/t/n1#1', `echo run >> ${runs}`),
+    );
+    await until('the job', () => linesOf(runs) === 1);
+    // With the first process of its pid namespace everything in it dies, as in a power cut.
+    await first.end('SIGKILL');
+    await until(
+      'the lock',
+      () => spawnSync('flock', ['-n', path.join(host.state, 'lock'), 'true']).status === 0,
+    );
+    const second = new AgentProcess(options, {}, ownBoot);
+    t.teardown(() => second.end('SIGKILL'));
+    const hello = await coordinator.hello(2);
+    t.not(hello.boot, (await coordinator.hello(1)).boot);
+    t.equal(hello.incarnation, (await coordinator.hello(1)).incarnation);
+    t.match(await coordinator.result(a1), {
+      outcome: 'interrupted',
+      reason: 'the node was rebooted while it ran',
+    });
+    t.match(await coordinator.result('r1/t/n1#1'), { outcome: 'not-started' });
+    t.equal((await coordinator.log(a1)).toString(), 'printed\n');
+    t.equal(linesOf(runs), 1);
+  },
+);

@@ -217,17 +217,23 @@ t.test('what cannot be prepared or started has failed', async (t) => {
 
 t.test('after a reboot: interrupted if it had begun, else not started', async (t) => {
   const core = joined();
-  core.grant(jobOf(a1, 'x'), jobOf(b1, 'y'));
+  core.grant(jobOf(a1, 'x', { attemptsMax: 3 }), jobOf(b1, 'y'));
   core.prepared(a1);
   const later = core.restarted('boot-2');
-  t.same(
-    later.state.ledger.ended.map(({ result }) => [result.attempt, result.outcome]),
-    [
-      [a1, 'interrupted'],
-      [b1, 'not-started'],
-    ],
-  );
-  t.same(later.join().slice(2), [`result 1 ${a1} interrupted`, `result 2 ${b1} not-started`, 'pull']);
+  t.same(later.words(), [`collect ${a1}`], 'what it printed is still reported');
+  t.match(lastResult(later), { attempt: b1, outcome: 'not-started', startedAt: null });
+  t.same(later.join().slice(2), [`result 1 ${b1} not-started`]);
+  t.same(later.collected(a1, { stdout: 5, stderr: 0 }), [`result 2 ${a1} interrupted`, 'pull']);
+  t.match(lastResult(later), { startedAt: 6_000_000, durationMs: 0, logs: { stdout: 5 }, final: true });
+});
+
+t.test('what is done is done, even if cleaning up after it took longer than its time', async (t) => {
+  const core = joined();
+  core.grant(jobOf(a1, 'x', { timeoutMs: 1000 }));
+  core.prepared(a1);
+  core.nowMs += 1500;
+  core.executed(a1);
+  t.same(core.collected(a1), [`result 1 ${a1} succeeded`, 'pull']);
 });
 
 t.test('after a restart within a boot the disk tells where the attempt is', async (t) => {
