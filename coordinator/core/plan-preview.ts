@@ -115,8 +115,8 @@ function previewUnit(
     }
   }
   const by = strategy.kind === 'rolling' ? strategy.by : undefined;
-  const domains = [...byDomain].map(([domain, nodes]) => ({
-    domain,
+  const domains = [...byDomain].map(([value, nodes]) => ({
+    domain: `${label ?? ''}=${value}`,
     nodes,
     downMax: Math.min(nodes.length, by?.perDomain ?? nodes.length, unit.limits.atOnce),
   }));
