@@ -52,6 +52,12 @@ export const selectPlace = (title: string): Place => ({
   hint: 'nodes are selected before the run begins, by what is known of each alone',
 });
 
+/** What the agent knows of its node when it evaluates `until`: facts are the coordinator's. */
+const ownNodeShape = shapes.object('the node', {
+  name: { shape: shapes.string },
+  labels: { shape: labelsShape },
+});
+
 /** A file travels as a reference: it can be handed on, and nothing of it can be read. */
 const fileShape = shapes.object('a file', {});
 
@@ -181,7 +187,7 @@ export function untilPlace(
     values: shapes.object('until', {
       outputs: { shape: outputsShape(step.id, Object.fromEntries(outputs), undefined) },
       params: { shape: shapes.object('params', fields) },
-      node: { shape: selectValues },
+      node: { shape: ownNodeShape },
       exitCode: { shape: shapes.int },
       iteration: { shape: shapes.int },
     }),

@@ -123,6 +123,11 @@ const cases: readonly (readonly [what: string, step: string, ...expected: string
     'steps.firs: until cannot read "steps": until is evaluated on the node; give it other values in "with" and read them as params (expected one of outputs, params, node, exitCode, iteration)',
   ],
   [
+    'until knows name and labels of its node, not its facts',
+    'rerun: idempotent, outputs: { n: int }, until: outputs.n == node.facts.cpu.threads && node.name != "x"',
+    'facts.cpu.: the node has no "facts" (expected one of name, labels)',
+  ],
+  [
     'until is typed by with',
     'rerun: idempotent, outputs: { n: int }, with: { want: "three" }, until: outputs.n == params.want',
     'outputs.n : "==" does not work on int and string',
