@@ -67,7 +67,7 @@ export const limits = {
   // The coordinator
   unknownAfterDefaultMs: 60_000,
   grantsPerTurnMax: 64,
-  commandsPerTurnMax: 512,
+  commandsPerTurnMax: 128,
   commandsQueuedMax: 50_000,
   commandsQueuedHighWater: 20_000,
   commandsQueuedLowWater: 5_000,
@@ -84,6 +84,8 @@ export const limits = {
   connectionSweepMs: 1_000,
   connectionUnsentBytesMax: 4 * MiB,
   logPiecesQueuedMax: 32,
+  acknowledgementDelayMs: 5,
+  sendSliceMs: 4,
   rejectedRetryMs: 5_000,
   complaintsPerMinuteMax: 60,
   runsKeptMax: 50,
@@ -160,10 +162,12 @@ export const limits = {
   agentJobsHeldMax: 1_000,
   agentFinishedKept: 1_000,
   agentFinishedMax: 20_000,
+  /** A result that is longer is not remembered once it was acknowledged, only that it was. */
   agentFinishedResultBytesMax: 2 * KiB,
   agentResultsUnacknowledgedMax: 1_000,
   agentResultsInFlightMax: 16,
   agentLogsWaitingBytesMax: 512 * MiB,
+  /** With less, no work is asked for; what is left is for results. */
   agentFreeBytesMin: 64 * MiB,
   agentPullRecheckMs: 30_000,
   agentCacheBytesMax: 1 * GiB,
@@ -175,10 +179,12 @@ export const limits = {
   environmentStringBytesMax: 128 * KiB,
   scopeSweepsMax: 20,
   scopePollMs: 50,
+  /** Far less than pids take to come round at any rate of forking. */
   scopeQuickScanMs: 1_000,
   scopeQuickScanPidsMax: 512,
   executionPollMs: 200,
   logPollMs: 200,
+  /** While much is printed; with the overflow it bounds a log on disk: what is printed between two looks. */
   logPollBusyMs: 20,
   logOverflowBytesMax: 4 * MiB,
   blobRetryDelayMaxMs: 10_000,

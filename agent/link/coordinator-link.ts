@@ -66,10 +66,13 @@ export class CoordinatorLink {
     });
     socket.on('unexpected-response', (_request, response) => {
       problem = `HTTP ${response.statusCode ?? '?'} instead of a websocket; is this a Lockstep coordinator?`;
-      const unauthorized = response.statusCode === 401 || response.statusCode === 403;
       response.destroy();
+      // Trying again would be refused again: somebody has to bring another token.
+      if (response.statusCode === 401 || response.statusCode === 403) {
+        this.#closed = true;
+        this.#parts.onUnauthorized(url);
+      }
       socket.terminate();
-      if (unauthorized) this.#parts.onUnauthorized(url);
     });
     socket.on('open', () => {
       this.#openedAtMs = performance.now();

@@ -105,6 +105,7 @@ t.test('a token that is refused', async (t) => {
   writeFileSync(file, 'wrong\n');
   const agent = host.start('--token-file', file);
   t.equal(await agent.ended(), 2);
+  t.notMatch(agent.output, 'trying again');
   t.match(
     agent.output,
     /does not accept the token from the file .*token; make one there with `lockstep token create`/,
