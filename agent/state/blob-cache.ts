@@ -69,7 +69,7 @@ export class BlobCache {
 
   async file(digest: string, signal: AbortSignal): Promise<string> {
     const file = await this.#have(digest, signal);
-    await this.#evict();
+    await this.#evict(digest);
     return file;
   }
 
@@ -85,7 +85,7 @@ export class BlobCache {
     await touch(folder);
     const bundle = { folder, files: manifest.files.map((file) => file.path) };
     this.#bundles.set(digest, bundle);
-    await this.#evict();
+    await this.#evict(digest);
     return bundle;
   }
 
@@ -123,6 +123,8 @@ export class BlobCache {
     }
     await chmod(part, 0o444);
     await rename(part, file);
+    // The kernel's time of writing is coarser than ours: by it, what is newest may look older than its neighbours.
+    await touch(file);
     this.#grown = true;
     this.#verified.add(digest);
     return file;
@@ -153,8 +155,11 @@ export class BlobCache {
     await rename(fresh, folder);
   }
 
-  /** Files that a kept bundle shares do not get smaller by going, so bytes count by inode. */
-  async #evict(): Promise<void> {
+  /**
+   * Files that a kept bundle shares do not get smaller by going, so bytes count by inode. What was just asked
+   * for stays, even if it alone is more than the bound.
+   */
+  async #evict(asked: string): Promise<void> {
     if (!this.#grown) return;
     this.#grown = false;
     const entries = await this.#entries();
@@ -167,7 +172,7 @@ export class BlobCache {
         links.set(inode, count + 1);
       }
     }
-    const pinned = new Set([...this.#parts.pinned()].map(hexOf));
+    const pinned = new Set([asked, ...this.#parts.pinned()].map(hexOf));
     for (const entry of entries.sort((a, b) => a.usedMs - b.usedMs)) {
       if (total <= (this.#parts.bytesMax ?? limits.agentCacheBytesMax)) return;
       if (pinned.has(entry.hex)) continue;

@@ -150,6 +150,13 @@ t.test('the least recently used goes, what a held job names stays', async (t) =>
   t.same(kept(), [true, false, true, false], 'what was evicted is fetched again');
 });
 
+t.test('what was just asked for stays, however large it is', async (t) => {
+  const { add, open } = await setting(t);
+  const cache = await open(10);
+  const file = await cache.file(add('x'.repeat(500)), never);
+  t.ok(existsSync(file));
+});
+
 t.test('bytes that a bundle shares count once, and go with the last of their names', async (t) => {
   const { add, open } = await setting(t);
   const cache = await open(600);
