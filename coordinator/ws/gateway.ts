@@ -24,6 +24,7 @@ import { boundedComplaints, type Complain } from './complaints.ts';
 import { AgentConnection, type Identity } from './connection.ts';
 import { grantMessage } from './grant.ts';
 import { LogIntake, type LogPiece, type TakeLog } from './log-intake.ts';
+import { Outbox } from './outbox.ts';
 import { type Admission, openDoor } from './upgrade.ts';
 
 export type GatewayPorts = {
@@ -58,7 +59,7 @@ export class Gateway {
   readonly #byNode = new Map<string, AgentConnection>();
   /** Hellos that the core is deciding about, by node. */
   readonly #joining = new Map<string, AgentConnection>();
-  readonly #unsent = new Set<AgentConnection>();
+  readonly #outbox = new Outbox();
   readonly #sweep: NodeJS.Timeout;
 
   constructor(ports: GatewayPorts) {
@@ -124,8 +125,7 @@ export class Gateway {
   }
 
   flush(): void {
-    for (const connection of this.#unsent) connection.flush();
-    this.#unsent.clear();
+    this.#outbox.flush();
   }
 
   roomAgain(): void {
@@ -149,6 +149,7 @@ export class Gateway {
   /** Says good-bye to all, so that they come back soon, and waits for nobody. */
   close(): void {
     clearInterval(this.#sweep);
+    this.#outbox.close();
     for (const connection of this.#connections) {
       connection.close(closeCodes.goingAway, 'the coordinator is ending');
       connection.abandon('the coordinator is ending');
@@ -198,7 +199,7 @@ export class Gateway {
   #take(connection: AgentConnection, message: AgentMessage): void {
     const { phase } = connection;
     if (message.type === 'ping') {
-      this.#enqueue(connection, { type: 'pong' });
+      this.#outbox.add(connection, { type: 'pong' });
       return;
     }
     if (message.type === 'pong') return;
@@ -257,7 +258,7 @@ export class Gateway {
     connection.logs ??= new LogIntake(this.#ports.takeLog, {
       isOpen: () => connection.isOpen,
       acknowledge: ({ attempt, stream }, upTo) =>
-        this.#enqueue(connection, { type: 'ack-log', attempt, stream, upTo }),
+        this.#outbox.add(connection, { type: 'ack-log', attempt, stream, upTo }),
       refuse: (reason) => this.#refuse(connection, reason),
       pause: () => connection.pause('logs'),
       resume: () => connection.resume('logs', this.#ports.now()),
@@ -343,7 +344,7 @@ export class Gateway {
 
   #forget(connection: AgentConnection, code: number): void {
     this.#connections.delete(connection);
-    this.#unsent.delete(connection);
+    this.#outbox.drop(connection);
     const { joined, endReason } = connection;
     if (joined === null) return;
     if (this.#byNode.get(joined.node) === connection) this.#byNode.delete(joined.node);
@@ -372,7 +373,7 @@ export class Gateway {
     const connection = this.#byNode.get(node);
     if (connection?.isOpen !== true) return;
     try {
-      this.#enqueue(connection, grantMessage(job, this.#ports.reign(), this.#ports.secret));
+      this.#outbox.add(connection, grantMessage(job, this.#ports.reign(), this.#ports.secret));
     } catch (error) {
       // Sent again when the node connects; until then `why` shows the job as granted.
       this.#ports.warn('a job cannot be sent to its node', {
@@ -385,13 +386,7 @@ export class Gateway {
   /** What cannot be sent now is sent again by the core when the node is back. */
   #send(node: string, message: CoordinatorMessage): void {
     const connection = this.#byNode.get(node);
-    if (connection?.isOpen === true) this.#enqueue(connection, message);
-  }
-
-  #enqueue(connection: AgentConnection, message: CoordinatorMessage): void {
-    connection.enqueue(message);
-    if (this.#unsent.size === 0) setImmediate(() => this.flush());
-    this.#unsent.add(connection);
+    if (connection?.isOpen === true) this.#outbox.add(connection, message);
   }
 }
 
