@@ -49,7 +49,7 @@ function formsOf(secret: string): string[] {
   return [...new Set([secret, json, encodeURIComponent(secret), form, hex, ...aligned, ...urlSafe])];
 }
 
-t.test('pipelines on three nodes', async (t) => {
+t.test('pipelines on three nodes', { timeout: 120_000 }, async (t) => {
   const cluster = await LocalCluster.start(t, {
     n1: { use: 'language', rack: 'a' },
     n2: { use: 'language', rack: 'b' },

@@ -181,7 +181,13 @@ export class LocalCluster {
   /** The operator's command line on the coordinator's own machine. */
   cli(args: readonly string[], options: ExecOptions = {}): Promise<Completed> {
     const env = { PATH: process.env.PATH ?? '', LOCKSTEP_DATA: this.data, ...options.env };
-    return complete([lockstep, ...args], { timeoutMs: commandMsMax, ...options, env });
+    return complete([lockstep, ...args], { timeoutMs: commandMsMax, ...options, env }).catch(
+      (cause: unknown) => {
+        throw new Error(`${cause}\nmeanwhile coordinator and agents had printed:\n${this.printed}`, {
+          cause,
+        });
+      },
+    );
   }
 
   /** The same, going on. */
