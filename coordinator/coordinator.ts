@@ -40,6 +40,22 @@ export type RunningCoordinator = {
 };
 
 export async function startCoordinator(options: CoordinatorOptions): Promise<RunningCoordinator> {
+  const closers: Closer[] = [];
+  const close = async (): Promise<void> => {
+    for (let closer = closers.pop(); closer !== undefined; closer = closers.pop()) await closer();
+  };
+  try {
+    return { url: await open(options, (closer) => closers.push(closer)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+type Closer = () => void | Promise<void>;
+
+/** Gives the address. What it opens is closed by `closing`'s, the last one first. */
+async function open(options: CoordinatorOptions, closing: (closer: Closer) => void): Promise<string> {
   const { config, version, log } = options;
   const fatal = (what: 'storage' | 'invariant', error: unknown): void => {
     log.fatal(
@@ -50,6 +66,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Run
   };
 
   const disk = await openDisk(config, log);
+  closing(() => disk.close());
   const { journal, blobs, secrets, places } = disk;
   const { state, snapshotSeq, passedOver } = await recoverState(journal, places.snapshots);
   for (const why of passedOver) log.warn(why);
@@ -75,6 +92,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Run
     onBroken: (error) => fatal('storage', error),
     log,
   });
+  closing(() => logs.close());
   const gateway = new Gateway({
     admit: (authorization) => onlyToJoin(admit(authorization)),
     reign: () => ({ lineage: state.lineage, epoch: state.epoch }),
@@ -108,6 +126,9 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Run
       else log.error(`${error.message}; nothing is granted or accepted until then`);
     },
   });
+  closing(() => sequencer.close());
+  // Closed before the sequencer, but its connections end later: they are not journaled as lost.
+  closing(() => gateway.close());
   sequencer.start();
   await sequencer.submit({ type: 'BeginReign', lineage: journal.lineage, epoch: state.epoch + 1, version });
 
@@ -145,6 +166,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Run
     log.error({ err: error }, 'a request met a fault of the coordinator'),
   );
   const listener = await listen({ ...config, api, upgrade: gateway.upgrade });
+  closing(() => {
+    ending.abort();
+    listener.close();
+  });
   const { tokens } = state;
   await giveOperatorAccess({
     file: places.operator,
@@ -165,18 +190,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Run
     log,
   });
 
-  return {
-    url: urlOf(config.host, listener.port),
-    async close() {
-      ending.abort();
-      await upkeep.close();
-      gateway.close();
-      await sequencer.close();
-      await listener.close();
-      await logs.close();
-      await disk.close();
-    },
-  };
+  closing(() => upkeep.close());
+  return urlOf(config.host, listener.port);
 }
 
 function admitHolder(

@@ -89,6 +89,7 @@ export const limits = {
   rejectedRetryMs: 5_000,
   complaintsPerMinuteMax: 60,
   runsKeptMax: 50,
+  jobsKeptMax: 200_000,
   runsQueuedMax: 1_000,
   httpBodyBytesMax: 4 * MiB,
   httpHeadersWaitMs: 5_000,

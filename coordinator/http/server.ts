@@ -1,5 +1,5 @@
 /** The listening socket: plain HTTP, and the door through which agents' websockets come. */
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
@@ -10,7 +10,8 @@ import type { Router } from './routing.ts';
 export type Listener = {
   readonly host: string;
   readonly port: number;
-  close(): Promise<void>;
+  /** Nobody is waited for: whoever follows or uploads comes back. */
+  close(): void;
 };
 
 export type ListenOptions = {
@@ -47,16 +48,15 @@ export async function listen({ host, port, api, upgrade }: ListenOptions): Promi
     server.listen({ host, port, backlog: limits.listenBacklog }, resolve);
   });
   const address = server.address();
-  return { host, port: isBound(address) ? address.port : port, close: () => close(server) };
+  return {
+    host,
+    port: isBound(address) ? address.port : port,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
 }
 
 const isBound = (address: AddressInfo | string | null): address is AddressInfo =>
   typeof address === 'object' && address !== null;
-
-/** Nobody is waited for: whoever follows or uploads comes back. */
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
-}

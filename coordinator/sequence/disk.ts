@@ -1,8 +1,9 @@
 /** What the coordinator has on disk, opened in an order in which nobody else can have it, and closed again. */
 import { randomBytes } from 'node:crypto';
 import { makeFolder } from '../../shared/disk/durable-file.ts';
-import { lockFolder } from '../../shared/disk/folder-lock.ts';
+import { type FolderLock, lockFolder } from '../../shared/disk/folder-lock.ts';
 import { LockstepError } from '../../shared/errors.ts';
+import { limits } from '../../shared/limits.ts';
 import type { CoordinatorConfig } from '../config.ts';
 import type { Event } from '../core/events.ts';
 import { BlobStore } from '../journal/blobs.ts';
@@ -23,10 +24,28 @@ export type Disk = {
 };
 
 /** Throws `locked` when another coordinator has the folder, and `damaged` for what cannot be repaired. */
-export async function openDisk(config: CoordinatorConfig, log: Logger): Promise<Disk> {
-  const places = dataPlaces(config.dataFolder);
+export async function openDisk(
+  config: Pick<CoordinatorConfig, 'dataFolder' | 'keyFile'>,
+  log: Logger,
+  segmentBytesMax: number = limits.journalSegmentBytesMax,
+): Promise<Disk> {
   await makeFolder(config.dataFolder);
   const lock = await lockFolder(config.dataFolder);
+  try {
+    return await openLocked(config, log, segmentBytesMax, lock);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+async function openLocked(
+  config: Pick<CoordinatorConfig, 'dataFolder' | 'keyFile'>,
+  log: Logger,
+  segmentBytesMax: number,
+  lock: FolderLock,
+): Promise<Disk> {
+  const places = dataPlaces(config.dataFolder);
   const secrets = await SecretStore.open(config);
   if (secrets.bytesCut > 0)
     log.warn({ bytes: secrets.bytesCut }, 'cut the end of the secrets that a crash had torn');
@@ -35,6 +54,7 @@ export async function openDisk(config: CoordinatorConfig, log: Logger): Promise<
     folder: places.journal,
     lineageWhenNew: randomBytes(12).toString('base64url'),
     parse: parseStoredEvent,
+    segmentBytesMax,
   });
   if (journal.repair.kind !== 'none')
     log.warn(journal.repair, 'repaired the end of the journal that a crash had torn');

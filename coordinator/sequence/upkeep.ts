@@ -44,7 +44,7 @@ export class Upkeep {
     this.#parts = parts;
     // Not before clients that were told "it is stored" by the process before this one have had their time.
     this.#blobsCollectedAt = parts.clock.now() - limits.blobCollectionIntervalMs + limits.blobAgeMinMs;
-    this.#timer = setInterval(() => this.#begin(), limits.upkeepIntervalMs);
+    this.#timer = setInterval(() => void this.once(), limits.upkeepIntervalMs);
   }
 
   async close(): Promise<void> {
@@ -53,14 +53,16 @@ export class Upkeep {
     await this.#running;
   }
 
-  #begin(): void {
-    if (this.#running !== null || this.#parts.sequencer.stalled !== null) return;
-    this.#running = this.#once().finally(() => {
+  /** Does now what is due. What is under way is not begun again. */
+  once(): Promise<void> {
+    if (this.#parts.sequencer.stalled !== null) return Promise.resolve();
+    this.#running ??= this.#all().finally(() => {
       this.#running = null;
     });
+    return this.#running;
   }
 
-  async #once(): Promise<void> {
+  async #all(): Promise<void> {
     await this.#attempt('archive runs', () => this.#archiveRuns());
     await this.#attempt('make a snapshot', () => this.#keepJournalShort());
     await this.#attempt('delete old logs', () => this.#deleteOldLogs());
@@ -149,11 +151,19 @@ export class Upkeep {
   }
 }
 
-/** The oldest of the ended runs that are more than may be kept. */
+/** The oldest of the ended runs that are more than may be kept, or whose jobs are; the newest stays. */
 function endedRuns(state: State, kept: number): readonly string[] {
   const ended = [...state.runs.values()].filter((run) => run.end !== null);
-  const oldestFirst = ended.sort((a, b) => (a.end?.at ?? 0) - (b.end?.at ?? 0));
-  return oldestFirst.slice(0, Math.max(0, ended.length - kept)).map(({ id }) => id);
+  const newestFirst = ended.sort(
+    (a, b) => (b.end?.at ?? 0) - (a.end?.at ?? 0) || b.createdSeq - a.createdSeq,
+  );
+  const surplus: string[] = [];
+  let jobs = 0;
+  for (const [index, run] of newestFirst.entries()) {
+    for (const step of run.steps) jobs += step.jobs.size;
+    if (index >= kept || (index > 0 && jobs > limits.jobsKeptMax)) surplus.push(run.id);
+  }
+  return surplus.toReversed();
 }
 
 const isTyped = (stored: unknown): stored is { readonly type: string } =>
