@@ -238,7 +238,9 @@ export class Sequencer {
   /** Begins to write, batch after batch, until nothing is left to write. */
   #commit(): void {
     this.#committing = this.#writeAll()
-      .catch((error: unknown) => this.#fail('storage', error))
+      .catch((error: unknown) =>
+        error instanceof StorageFailure ? this.#fail('storage', error.cause) : this.#fail('invariant', error),
+      )
       .finally(() => {
         this.#committing = null;
       });
@@ -267,7 +269,8 @@ export class Sequencer {
         });
         break;
       } catch (error) {
-        if (!(error instanceof LockstepError) || error.code !== 'disk-full') throw error;
+        if (!(error instanceof LockstepError) || error.code !== 'disk-full')
+          throw new StorageFailure('a batch could not be written', { cause: error });
         this.#stall(error, batch);
         if (!(await this.#pause(limits.diskRetryMs))) return false;
       }
@@ -356,6 +359,9 @@ export class Sequencer {
     this.#options.onFatal(what, error);
   }
 }
+
+/** What the disk holds is unknown; apart from faults of the code that releases what was written. */
+class StorageFailure extends Error {}
 
 const ending = (): LockstepError =>
   new LockstepError('unreachable', 'the coordinator is ending; ask again when it is back');
