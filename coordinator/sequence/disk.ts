@@ -1,8 +1,8 @@
 /** What the coordinator has on disk, opened in an order in which nobody else can have it, and closed again. */
 import { randomBytes } from 'node:crypto';
-import { makeFolder } from '../../shared/disk/durable-file.ts';
+import { errnoOf, makeFolder } from '../../shared/disk/durable-file.ts';
 import { type FolderLock, lockFolder } from '../../shared/disk/folder-lock.ts';
-import { LockstepError } from '../../shared/errors.ts';
+import { LockstepError, messageOf } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
 import type { CoordinatorConfig } from '../config.ts';
 import type { Event } from '../core/events.ts';
@@ -29,14 +29,27 @@ export async function openDisk(
   log: Logger,
   segmentBytesMax: number = limits.journalSegmentBytesMax,
 ): Promise<Disk> {
-  await makeFolder(config.dataFolder);
-  const lock = await lockFolder(config.dataFolder);
+  const lock = await makeFolder(config.dataFolder)
+    .then(() => lockFolder(config.dataFolder))
+    .catch((error: unknown) => refuseFolder(config.dataFolder, error));
   try {
     return await openLocked(config, log, segmentBytesMax, lock);
   } catch (error) {
     await lock.release();
     throw error;
   }
+}
+
+/** A folder that cannot be made or written to is the caller's to change; it is no fault of the program. */
+function refuseFolder(folder: string, error: unknown): never {
+  if (errnoOf(error) === undefined) throw error;
+  throw new LockstepError(
+    'usage',
+    `cannot keep data in ${folder}: ${messageOf(error)}; name another folder with --data`,
+    {
+      cause: error,
+    },
+  );
 }
 
 async function openLocked(

@@ -50,7 +50,8 @@ export class CoordinatorProcess {
     return this.#output;
   }
 
-  async start(...flags: readonly string[]): Promise<void> {
+  /** `fileBytesMax`: writing beyond it fails, as on a disk that breaks; for this start only. */
+  async start(fileBytesMax = 0): Promise<void> {
     const disk = join(this.folder, 'disk');
     const argv = [
       process.execPath,
@@ -61,7 +62,9 @@ export class CoordinatorProcess {
       '--key',
       join(this.folder, 'key'),
     ];
-    const command = [...argv, '--listen', '127.0.0.1:0', ...flags];
+    const bounded =
+      fileBytesMax === 0 ? [] : ['sh', '-c', `ulimit -f ${fileBytesMax / 512} && exec "$@"`, 'sh'];
+    const command = [...bounded, ...argv, '--listen', '127.0.0.1:0'];
     // In a mount namespace of its own, which ends with it; as root inside, so that no privilege is needed.
     const asRoot = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
     const mount = `mkdir -p ${disk} && mount -t tmpfs -o size=${this.#diskBytes} tmpfs ${disk} && exec "$@"`;
@@ -81,16 +84,20 @@ export class CoordinatorProcess {
     this.token = operatorFile.parse(JSON.parse(readFileSync(join(this.data, 'operator.json'), 'utf8'))).token;
   }
 
+  /** How it ended by itself. */
+  async ended(): Promise<number | string | null> {
+    const child = present(this.#child, 'process');
+    if (child.exitCode === null && child.signalCode === null)
+      await once(child, 'close', { signal: AbortSignal.timeout(waitMsMax) });
+    return child.exitCode ?? child.signalCode;
+  }
+
   /** Ends it, and says how it ended. */
   async end(signal: NodeJS.Signals): Promise<number | string | null> {
     const child = this.#child;
     if (child === undefined) return null;
-    const ended = child.exitCode ?? child.signalCode;
-    if (ended === null) {
-      child.kill(signal);
-      await once(child, 'close', { signal: AbortSignal.timeout(waitMsMax) });
-    }
-    return child.exitCode ?? child.signalCode;
+    child.kill(signal);
+    return this.ended();
   }
 
   async ask(method: string, path: string, body?: unknown): Promise<{ status: number; json: unknown }> {

@@ -230,3 +230,50 @@ t.test('a disk without space', async (t) => {
     'and the sequence has no gap',
   );
 });
+
+t.test('a disk that fails ends the process, and nothing that was said is untrue', async (t) => {
+  const coordinator = await CoordinatorProcess.start(t);
+  await coordinator.end('SIGTERM');
+  await coordinator.start(64 * 1024);
+  const said: string[] = [];
+  for (let index = 0; index < 1_000; index += 1) {
+    const setting = { cluster: 'c', name: `p${index}`, value: 'x'.repeat(400) };
+    const answer = await coordinator.ask('PUT', '/api/params', setting).catch(() => undefined);
+    if (answer === undefined) break;
+    t.equal(answer.status, 204);
+    said.push(setting.name);
+  }
+  t.equal(await coordinator.ended(), 74);
+  t.match(coordinator.output, /the disk cannot be trusted any more/);
+  await coordinator.start();
+  const { items } = resources.paramList.parse((await coordinator.ask('GET', '/api/params?cluster=c')).json);
+  t.same(
+    items.slice(0, said.length).map(({ name }) => name),
+    said,
+  );
+});
+
+t.test('what cannot be used is said at once', async (t) => {
+  const coordinator = await CoordinatorProcess.start(t);
+  const main = resolve(import.meta.dirname, '../../coordinator/main.ts');
+  const attempt = async (...flags: string[]): Promise<string> => {
+    const child = spawn(process.execPath, [main, 'coordinator', ...flags], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let complaint = '';
+    child.stderr.on('data', (text) => {
+      complaint += text;
+    });
+    const [code] = await once(child, 'close', { signal: AbortSignal.timeout(15_000) });
+    return `${code} ${complaint}`;
+  };
+  const other = ['--data', join(coordinator.folder, 'other'), '--key', join(coordinator.folder, 'other.key')];
+  t.match(
+    await attempt(...other, '--listen', new URL(coordinator.url).host),
+    /^2 .*cannot listen on .*EADDRINUSE/,
+  );
+  t.match(await attempt(...other, '--listen', 'nowhere.invalid:1'), /^2 .*cannot listen/);
+  t.match(await attempt(...other, '--keep-runs', 'all'), /^2 .*--keep-runs all/);
+  t.match(await attempt(...other, '--no-such-flag'), /^2 .*unknown option/);
+  t.match(await attempt('--data', '/dev/null/x'), /^2 .*cannot keep data in \/dev\/null\/x: .*--data/);
+});
