@@ -58,9 +58,11 @@ program
     }),
   );
 
+/** A start that failed half-way leaves files and timers open, which must not keep the process alive. */
 async function conclude(action: () => Promise<number>): Promise<void> {
   const outcome = await import('./cli/outcome.ts');
   await outcome.conclude(action);
+  process.exit();
 }
 
 /** Resolves when it was told to end and has done so. */
