@@ -87,7 +87,8 @@ export class CoordinatorProcess {
   /** How it ended by itself. */
   async ended(): Promise<number | string | null> {
     const child = present(this.#child, 'process');
-    if (child.exitCode === null && child.signalCode === null)
+    // Its output may come to its end after the process.
+    if (!child.stdout?.closed || !child.stderr?.closed)
       await once(child, 'close', { signal: AbortSignal.timeout(waitMsMax) });
     return child.exitCode ?? child.signalCode;
   }
