@@ -104,6 +104,7 @@ export const limits = {
   logRestWaitMs: 30_000,
   pageSizeDefault: 100,
   pageSizeMax: 1_000,
+  answerJobsMax: 2_000,
 
   // The command line, as a client of the coordinator
   clientConnectMs: 10_000,

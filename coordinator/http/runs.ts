@@ -2,6 +2,7 @@
 import type * as z from 'zod';
 import { assert } from '../../shared/assert.ts';
 import { LockstepError } from '../../shared/errors.ts';
+import { limits } from '../../shared/limits.ts';
 import type { Command } from '../core/commands.ts';
 import { explainRun } from '../core/explain.ts';
 import { previewPlan } from '../core/plan-preview.ts';
@@ -103,7 +104,7 @@ export function addRuns(api: Router, ports: ApiPorts): void {
   /** Decides about a run, then shows it. */
   const decide = async (context: ApiContext, run: string, command: Command): Promise<RunView> => {
     await sequencer.submit(command);
-    return readRun(context, ports, run, true);
+    return readRun(context, ports, run, 'when-few');
   };
 
   api.openapi(listRuns, async (context) => {
@@ -196,7 +197,7 @@ export function addRuns(api: Router, ports: ApiPorts): void {
     const created = events.find((event) => event.type === 'RunCreated');
     assert(created !== undefined, 'creating a run creates a run');
     return context.json(
-      { ...(await readRun(context, ports, created.run, true)), warnings: [...warnings] },
+      { ...(await readRun(context, ports, created.run, 'when-few')), warnings: [...warnings] },
       201,
     );
   });
@@ -218,16 +219,21 @@ async function readRun(
   context: ApiContext,
   ports: ApiPorts,
   id: string,
-  withJobs: boolean,
+  jobs: boolean | 'when-few',
 ): Promise<RunView> {
   const found = await readState(context, ports, (state) => {
     const run = findRun(state, id);
-    return isKept(run) ? viewRun(run, ports.lookup, withJobs) : run.digest;
+    if (!isKept(run)) return run.digest;
+    return viewRun(
+      run,
+      ports.lookup,
+      jobs === 'when-few' ? run.jobsUnfinished <= limits.answerJobsMax : jobs,
+    );
   });
   if (typeof found !== 'string') return found;
   const archived: unknown = JSON.parse((await ports.blobs.read(found)).toString());
-  const { jobs, ...run } = resources.run.parse(archived);
-  return withJobs && jobs !== undefined ? { ...run, jobs } : run;
+  const { jobs: all, ...run } = resources.run.parse(archived);
+  return jobs !== false && all !== undefined ? { ...run, jobs: all } : run;
 }
 
 const isKept = (run: Run | ArchivedRun): run is Run => 'steps' in run;

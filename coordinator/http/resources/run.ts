@@ -104,7 +104,7 @@ export const run = runSummary
     units: z.array(unit),
     /** Nodes that take no further part, with the reason. */
     out: z.record(z.string(), z.string()),
-    /** Absent with `jobs=false`. */
+    /** Absent with `jobs=false`, and in the answer to a submission or decision when there are very many. */
     jobs: z.array(job).optional(),
     /** Only in the answer to a submission. */
     warnings: z.array(diagnostic).optional(),
