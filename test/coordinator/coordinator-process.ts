@@ -53,7 +53,12 @@ export class CoordinatorProcess {
   /** `fileBytesMax`: writing beyond it fails, as on a disk that breaks; for this start only. */
   async start(fileBytesMax = 0): Promise<void> {
     const disk = join(this.folder, 'disk');
+    // tap slips options into the environment of a child, and with them signal handlers that end it when a
+    // write exceeds its bound; `env` takes them out and becomes the program.
     const argv = [
+      'env',
+      '-u',
+      'NODE_OPTIONS',
       process.execPath,
       main,
       'coordinator',
