@@ -67,10 +67,15 @@ export async function waitForEnd(child: ChildProcess, what: string): Promise<voi
   });
 }
 
+/**
+ * tap slips options of its own into the environment of every child, and the programs under test would hand
+ * them on to theirs. `env` takes them out and becomes the command, under the same pid.
+ */
+const withoutTap = (argv: readonly string[]): readonly string[] => ['-u', 'NODE_OPTIONS', ...argv];
+
 /** Starts a command and gives what it prints, as it comes. */
 export function start(argv: readonly string[], env: NodeJS.ProcessEnv): StartedProcess {
-  const [command, ...args] = argv;
-  const child = spawn(present(command, 'command'), args, {
+  const child = spawn('env', withoutTap(argv), {
     cwd: '/',
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -110,8 +115,7 @@ export function start(argv: readonly string[], env: NodeJS.ProcessEnv): StartedP
 
 /** Runs a command to its end, whatever its status. Throws when it does not end in time or cannot be started. */
 export async function complete(argv: readonly string[], options: ExecOptions): Promise<Completed> {
-  const [command, ...args] = argv;
-  const child = spawn(present(command, 'command'), args, { cwd: '/', env: { ...options.env } });
+  const child = spawn('env', withoutTap(argv), { cwd: '/', env: { ...options.env } });
   const timeoutMs = options.timeoutMs ?? execMsDefault;
   let late = false;
   const timer = setTimeout(() => {
