@@ -13,7 +13,15 @@ export const factsSchema = z.object({
   machineId: text.optional(),
   bootId: text,
   system: z
-    .object({ vendor: text, product: text, version: text, serial: text, uuid: text, chassis: text, bios: text })
+    .object({
+      vendor: text,
+      product: text,
+      version: text,
+      serial: text,
+      uuid: text,
+      chassis: text,
+      bios: text,
+    })
     .partial(),
   cpu: z.object({ architecture: text, model: text.optional(), sockets: count, cores: count, threads: count }),
   memory: z.object({ totalBytes: count }),
