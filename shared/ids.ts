@@ -26,11 +26,11 @@ export type AttemptName = {
   readonly attempt: number;
 };
 
-const attemptPattern = /^(r[1-9][0-9]*)\/([a-z][a-z0-9.-]*)\/([a-z0-9][a-z0-9.-]*)#([1-9][0-9]*)$/;
+export const attemptIdPattern = /^(r[1-9][0-9]*)\/([a-z][a-z0-9.-]*)\/([a-z0-9][a-z0-9.-]*)#([1-9][0-9]*)$/;
 
 /** The parts of an attempt id, or undefined when it is not one. */
 export function parseAttemptId(id: string): AttemptName | undefined {
-  const match = attemptPattern.exec(id);
+  const match = attemptIdPattern.exec(id);
   const [, run, step, node, attempt] = match ?? [];
   if (run === undefined || step === undefined || node === undefined || attempt === undefined)
     return undefined;

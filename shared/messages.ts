@@ -23,15 +23,12 @@
  * Protocol versions: 1 (first).
  */
 import * as z from 'zod';
-import { digestPattern, identifierPattern, nodeNamePattern, parseAttemptId } from './ids.ts';
+import { attemptIdPattern, digestPattern, identifierPattern, nodeNamePattern } from './ids.ts';
 import { limits } from './limits.ts';
 
 export const protocolVersion = 1;
 
-const attemptId = z
-  .string()
-  .max(300)
-  .refine((id) => parseAttemptId(id) !== undefined, 'not an attempt id');
+const attemptId = z.string().max(300).regex(attemptIdPattern, 'not an attempt id');
 const digest = z.string().regex(digestPattern);
 const shortText = z.string().max(1_024);
 const count = z.int().nonnegative();
@@ -198,31 +195,9 @@ const coordinatorMessage = {
   pong: z.object({ type: z.literal('pong') }),
 };
 
-const fromAgent = z.discriminatedUnion('type', [
-  agentMessage.hello,
-  agentMessage.facts,
-  agentMessage.pull,
-  agentMessage.accepted,
-  agentMessage.started,
-  agentMessage.log,
-  agentMessage.result,
-  agentMessage.ping,
-  agentMessage.pong,
-]);
-const fromCoordinator = z.discriminatedUnion('type', [
-  coordinatorMessage.challenge,
-  coordinatorMessage.welcome,
-  coordinatorMessage.rejected,
-  coordinatorMessage.grant,
-  coordinatorMessage.ackResults,
-  coordinatorMessage.ackLog,
-  coordinatorMessage.cancel,
-  coordinatorMessage.ping,
-  coordinatorMessage.pong,
-]);
-
-export type AgentMessage = z.infer<typeof fromAgent>;
-export type CoordinatorMessage = z.infer<typeof fromCoordinator>;
+type MessagesOf<Schemas extends Record<string, z.ZodType>> = z.infer<Schemas[keyof Schemas]>;
+export type AgentMessage = MessagesOf<typeof agentMessage>;
+export type CoordinatorMessage = MessagesOf<typeof coordinatorMessage>;
 export type Hello = z.infer<typeof agentMessage.hello>;
 export type JobSpecification = z.infer<typeof jobSpecification>;
 export type Script = z.infer<typeof script>;
@@ -237,61 +212,63 @@ export type Frame<Message> =
   | { readonly ok: true; readonly messages: readonly Message[]; readonly skipped: readonly string[] }
   | { readonly ok: false; readonly reason: string };
 
-const envelope = z
-  .array(z.looseObject({ type: z.string().max(64) }))
-  .min(1)
-  .max(limits.frameMessagesMax);
+const typeLengthMax = 64;
 
-function parseFrame<Message>(
-  text: string,
-  schema: z.ZodType<Message>,
-  known: ReadonlySet<string>,
-): Frame<Message> {
-  let json: unknown;
+type SchemaOf<Message> = z.ZodType<Message> & { readonly shape: { readonly type: z.ZodLiteral<string> } };
+type Schemas<Message> = ReadonlyMap<string, z.ZodType<Message>>;
+
+const byType = <Message>(schemas: Readonly<Record<string, SchemaOf<Message>>>): Schemas<Message> =>
+  new Map(Object.values(schemas).map((schema) => [schema.shape.type.value, schema]));
+const agentSchemas = byType<AgentMessage>(agentMessage);
+const coordinatorSchemas = byType<CoordinatorMessage>(coordinatorMessage);
+
+function parseFrame<Message>(text: string, schemas: Schemas<Message>): Frame<Message> {
+  let list: unknown;
   try {
-    json = JSON.parse(text);
+    list = JSON.parse(text);
   } catch {
     return { ok: false, reason: 'the frame is not JSON' };
   }
-  const list = envelope.safeParse(json);
-  if (!list.success) return { ok: false, reason: 'the frame is not an array of messages with a type' };
+  // Not a schema: it would copy every message before its own schema looks at it.
+  if (!Array.isArray(list) || list.length === 0 || list.length > limits.frameMessagesMax) return noMessages;
   const messages: Message[] = [];
   const skipped: string[] = [];
-  for (const raw of list.data) {
-    if (!known.has(raw.type)) {
-      skipped.push(raw.type);
+  for (const raw of list) {
+    const type = typeOf(raw);
+    if (type === undefined) return noMessages;
+    const schema = schemas.get(type);
+    if (schema === undefined) {
+      skipped.push(type);
       continue;
     }
     let message: z.ZodSafeParseResult<Message>;
     try {
       message = schema.safeParse(raw);
     } catch {
-      return { ok: false, reason: `${raw.type}: nested too deeply` };
+      return { ok: false, reason: `${type}: nested too deeply` };
     }
     if (!message.success) {
       const [issue] = message.error.issues;
-      return {
-        ok: false,
-        reason: `${raw.type}.${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`,
-      };
+      return { ok: false, reason: `${type}.${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}` };
     }
     messages.push(message.data);
   }
   return { ok: true, messages, skipped };
 }
 
-const namesIn = (messages: Record<string, { shape: { type: z.ZodLiteral<string> } }>): ReadonlySet<string> =>
-  new Set(Object.values(messages).map((message) => message.shape.type.value));
-const agentMessageTypes = namesIn(agentMessage);
-const coordinatorMessageTypes = namesIn(coordinatorMessage);
+const noMessages = { ok: false, reason: 'the frame is not an array of messages with a type' } as const;
+
+function typeOf(raw: unknown): string | undefined {
+  if (typeof raw !== 'object' || raw === null || !('type' in raw)) return undefined;
+  return typeof raw.type === 'string' && raw.type.length <= typeLengthMax ? raw.type : undefined;
+}
 
 /** Parses what an agent sent. Never throws; a reason names the message and field at fault, not the value. */
-export const parseAgentFrame = (text: string): Frame<AgentMessage> =>
-  parseFrame(text, fromAgent, agentMessageTypes);
+export const parseAgentFrame = (text: string): Frame<AgentMessage> => parseFrame(text, agentSchemas);
 
 /** Parses what a coordinator sent. Never throws. */
 export const parseCoordinatorFrame = (text: string): Frame<CoordinatorMessage> =>
-  parseFrame(text, fromCoordinator, coordinatorMessageTypes);
+  parseFrame(text, coordinatorSchemas);
 
 export const formatFrame = (messages: readonly (AgentMessage | CoordinatorMessage)[]): string =>
   JSON.stringify(messages);
