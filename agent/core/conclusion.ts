@@ -23,7 +23,7 @@ export const neverStarted = (progress: Progress): Ending =>
 export const lost = (progress: Progress): Ending =>
   ending(
     'interrupted',
-    'the supervisor of the script was killed or the host went short of memory: no exit status; the rest was ended',
+    'no exit status: its supervisor was killed, the host went short of memory, or the script removed its own folder; the rest was ended',
     progress,
   );
 

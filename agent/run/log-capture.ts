@@ -7,6 +7,9 @@
  * end and cuts the file back to the head. What the job writes in the microseconds between looking and cutting
  * is lost uncounted, so a gap counts *at least* the bytes that are missing, and where a noted end meets
  * what came after the last cut stands a gap of one byte: "perhaps something, perhaps nothing".
+ *
+ * The file is within the job's reach, also by accident: `>/dev/stderr` empties it. What was in it and was not
+ * read before is then a gap, and what comes after goes on behind it.
  */
 import {
   closeSync,
@@ -19,7 +22,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { privateFileMode } from '../../shared/disk/durable-file.ts';
+import { isMissing, privateFileMode } from '../../shared/disk/durable-file.ts';
 import { limits } from '../../shared/limits.ts';
 import type { StreamName } from '../../shared/messages.ts';
 import type { LogPiece, LogStream } from '../core/log-stream.ts';
@@ -50,6 +53,8 @@ export class LogCapture implements LogStream {
   /** Bytes cut away after the head so far, and the end of them. */
   #dropped = 0;
   #tail: Uint8Array = new Uint8Array();
+  /** Length of the stream before what the file holds now: the job has emptied the file. */
+  #lost = 0;
   #parts: readonly Part[] | undefined;
 
   /** `finalLength` is that of an attempt which has ended: from then on the stream does not change. */
@@ -64,17 +69,17 @@ export class LogCapture implements LogStream {
     this.stream = stream;
     this.#file = streamFile(folder, stream);
     this.#bounds = bounds;
-    this.#restoreTail();
+    this.#restore();
     if (finalLength !== undefined)
       this.#parts = this.#readLayout() ?? [{ kind: 'log', at: 0, length: finalLength }];
   }
 
   /** Looks at what was printed meanwhile. The bytes that are new. */
   poll(): number {
-    const before = this.#seen + this.#dropped;
-    this.#seen = this.#size();
-    if (this.#seen - this.#bounds.headBytes > this.#bounds.overflowBytes) this.#cut(this.#seen);
-    return this.#seen + this.#dropped - before;
+    const before = this.#lost + this.#seen + this.#dropped;
+    this.#look();
+    if (this.#seen - this.#headBytes > this.#bounds.overflowBytes) this.#cut(this.#seen);
+    return this.#lost + this.#seen + this.#dropped - before;
   }
 
   isFinal(): boolean {
@@ -82,25 +87,23 @@ export class LogCapture implements LogStream {
   }
 
   length(): number {
-    if (this.#parts !== undefined) return lengthOf(this.#parts);
-    return Math.min(this.#seen, this.#bounds.headBytes);
+    return lengthOf(this.#parts ?? this.#growing());
   }
 
   /** Nothing that is printed from now on counts. */
   finish(): number {
     if (this.#parts === undefined) {
-      this.#seen = this.#size();
-      this.#parts = this.#layout(this.#seen);
+      this.#look();
+      this.#parts = withLength([gap(this.#lost), ...this.#layout(this.#seen)]);
       // An uncut stream is known by its length alone, which stands in the result.
-      if (this.#parts.length > 1)
-        writeFileSync(this.#layoutFile, JSON.stringify(this.#parts), { mode: privateFileMode });
+      if (this.#parts.length > 1) note(this.#layoutFile, JSON.stringify(this.#parts));
     }
     return lengthOf(this.#parts);
   }
 
   read(offset: number, bytesMax: number): LogPiece {
     let before = 0;
-    for (const part of this.#parts ?? [{ kind: 'log', at: 0, length: this.length() } as const]) {
+    for (const part of this.#parts ?? this.#growing()) {
       const inside = offset - before;
       before += part.length;
       if (inside >= part.length) continue;
@@ -124,6 +127,36 @@ export class LogCapture implements LogStream {
 
   get #tailFile(): string {
     return `${this.#file}.tail`;
+  }
+
+  get #lostFile(): string {
+    return `${this.#file}.lost`;
+  }
+
+  /** What was lost takes its part of the head, so that emptying the file again and again gains nothing. */
+  get #headBytes(): number {
+    return Math.max(0, this.#bounds.headBytes - this.#lost);
+  }
+
+  /** What can be read before the end is known: nothing that may yet become the tail. */
+  #growing(): readonly Part[] {
+    return withLength([
+      gap(this.#lost),
+      { kind: 'log', at: 0, length: Math.min(this.#seen, this.#headBytes) },
+    ]);
+  }
+
+  #look(): void {
+    const size = this.#size();
+    if (size < this.#seen) {
+      // One more: between looking and emptying there was perhaps something.
+      this.#lost += this.#seen + this.#dropped + 1;
+      this.#dropped = 0;
+      this.#tail = new Uint8Array();
+      note(this.#lostFile, String(this.#lost));
+      note(this.#tailFile, '0\n');
+    }
+    this.#seen = size;
   }
 
   #size(): number {
@@ -154,19 +187,19 @@ export class LogCapture implements LogStream {
   #cut(size: number): void {
     const descriptor = this.#open();
     if (descriptor === undefined) return;
-    const { headBytes, tailBytes } = this.#bounds;
+    const { tailBytes } = this.#bounds;
+    const headBytes = this.#headBytes;
     this.#tail = Uint8Array.from(this.#readLog(Math.max(headBytes, size - tailBytes), tailBytes));
     ftruncateSync(descriptor, headBytes);
     this.#dropped += size - headBytes;
     this.#seen = headBytes;
     // After the cut, so that an agent killed between the two counts too little rather than too much.
-    writeFileSync(`${this.#tailFile}.new`, Buffer.concat([Buffer.from(`${this.#dropped}\n`), this.#tail]), {
-      mode: privateFileMode,
-    });
-    renameSync(`${this.#tailFile}.new`, this.#tailFile);
+    note(this.#tailFile, Buffer.concat([Buffer.from(`${this.#dropped}\n`), this.#tail]));
   }
 
-  #restoreTail(): void {
+  #restore(): void {
+    if (statSync(this.#lostFile, { throwIfNoEntry: false }) !== undefined)
+      this.#lost = Number(readFileSync(this.#lostFile, 'latin1'));
     if (statSync(this.#tailFile, { throwIfNoEntry: false }) === undefined) return;
     const noted = readFileSync(this.#tailFile);
     const line = noted.indexOf('\n');
@@ -175,7 +208,8 @@ export class LogCapture implements LogStream {
   }
 
   #layout(size: number): readonly Part[] {
-    const { headBytes, tailBytes } = this.#bounds;
+    const { tailBytes } = this.#bounds;
+    const headBytes = this.#headBytes;
     if (this.#dropped === 0 && size <= headBytes + tailBytes) return [{ kind: 'log', at: 0, length: size }];
     const head: Part = { kind: 'log', at: 0, length: Math.min(headBytes, size) };
     const rest = Math.max(0, size - headBytes);
@@ -187,20 +221,34 @@ export class LogCapture implements LogStream {
       ];
     }
     const kept = Math.min(this.#tail.length, tailBytes - rest);
-    const parts: readonly Part[] = [
+    return [
       head,
       gap(this.#dropped - kept),
       { kind: 'tail', at: this.#tail.length - kept, length: kept },
       gap(1),
       { kind: 'log', at: headBytes, length: rest },
     ];
-    return parts.filter((part) => part.length > 0);
   }
 
   #readLayout(): readonly Part[] | undefined {
     if (statSync(this.#layoutFile, { throwIfNoEntry: false }) === undefined) return undefined;
     const parts: readonly Part[] = JSON.parse(readFileSync(this.#layoutFile, 'utf8'));
     return parts;
+  }
+}
+
+const withLength = (parts: readonly Part[]): readonly Part[] => parts.filter((part) => part.length > 0);
+
+/**
+ * Writes down what only a restarted agent needs to know; without it a log gets a larger gap. The folder may
+ * have been removed by the job.
+ */
+function note(file: string, content: string | Uint8Array): void {
+  try {
+    writeFileSync(`${file}.new`, content, { mode: privateFileMode });
+    renameSync(`${file}.new`, file);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
   }
 }
 

@@ -68,12 +68,16 @@ export function readClaim(folder: string): Claim {
   };
 }
 
-/** Races a supervisor that may still come to life for the right to decide: true when it can run nothing any more. */
+/**
+ * Races a supervisor that may still come to life for the right to decide: true when nothing was run and nothing
+ * can be any more. A folder that is gone proves nothing: the script may have removed it.
+ */
 export function voidClaim(folder: string): boolean {
   let descriptor: number;
   try {
     descriptor = openSync(claimFile(folder), 'wx', privateFileMode);
   } catch (error) {
+    if (isMissing(error)) return false;
     if (errnoOf(error) === 'EEXIST') return readClaim(folder).kind === 'void';
     throw error;
   }

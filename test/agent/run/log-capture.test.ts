@@ -1,5 +1,5 @@
 /** What is kept of what a job prints: everything, or head and tail with the gap between them named. */
-import { appendFileSync, existsSync, mkdirSync, statSync, unlinkSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, rmSync, statSync, truncateSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
@@ -154,4 +154,41 @@ t.test('a log that its job destroys is a gap', async (t) => {
   t.same(readAll(capture), [{ from: 0, gap: 50 }]);
   t.notOk(existsSync(printer.file));
   t.throws(() => capture.read(50, 1), RangeError);
+});
+
+t.test('a job that empties its log loses what was in it, and nothing else', async (t) => {
+  const printer = new Printer(t.testdir({}));
+  let capture = printer.capture();
+  printer.print(30);
+  capture.poll();
+  truncateSync(printer.file);
+  printer.print(20);
+  t.ok(capture.poll() > 0, 'it is news');
+  t.same(
+    readAll(capture).filter((piece) => 'gap' in piece),
+    [{ from: 0, gap: 31 }],
+    'what was lost, and the doubt about what came just before',
+  );
+  t.same(bytesOf(capture).subarray(31), printer.printed.subarray(30), 'what came after is there');
+  capture.close();
+  capture = printer.capture();
+  printer.print(400);
+  capture.poll();
+  printer.print(10);
+  const length = capture.finish();
+  const kept = bytesOf(capture);
+  t.same(kept.subarray(31, 100), printer.printed.subarray(30, 99), 'the head has its bound all the same');
+  t.same(kept.subarray(-10), printer.printed.subarray(-10));
+  t.equal(length, 31 + 20 + 410 + 1, 'and everything is accounted for');
+  t.same(bytesOf(printer.capture(length)), kept, 'the same after a restart');
+  capture.close();
+
+  const other = new Printer(path.join(t.testdir({ other: {} }), 'other'));
+  capture = other.capture();
+  other.print(400);
+  capture.poll();
+  rmSync(other.folder.path, { recursive: true });
+  t.equal(capture.poll(), 0, 'an open file is still there');
+  t.equal(capture.finish(), 400 + 1, 'also when its folder is removed');
+  capture.close();
 });
