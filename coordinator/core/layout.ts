@@ -8,11 +8,28 @@ import { unitLimitsOf, waveTargetsOf } from './amount.ts';
 import { compareNames } from './order.ts';
 import type { Job, Member, RoleState, Run, StepState, UnitState } from './state.ts';
 
-/** The nodes that targets name, each once, in order of names. */
-export function nodesOfTargets(
-  targets: readonly Target[],
-  roles: ReadonlyMap<string, RoleState>,
-): readonly string[] {
+/** The nodes that targets name, each once, in order of names, and the place of each. */
+export type Line = { readonly nodes: readonly string[]; readonly rank: ReadonlyMap<string, number> };
+
+export type LineOf = (targets: readonly Target[]) => Line;
+
+/** Most steps of a long pipeline name the same targets: they share one line instead of sorting and keeping their own. */
+export function linesOf(roles: ReadonlyMap<string, RoleState>): LineOf {
+  const lines = new Map<string, Line>();
+  return (targets) => {
+    const key = targets.map(({ role, who }) => `${role}.${who}`).join(' ');
+    const line = lines.get(key) ?? lineUp(nodesOfTargets(targets, roles).sort(compareNames));
+    lines.set(key, line);
+    return line;
+  };
+}
+
+const lineUp = (nodes: readonly string[]): Line => ({
+  nodes,
+  rank: new Map(nodes.map((node, rank) => [node, rank])),
+});
+
+function nodesOfTargets(targets: readonly Target[], roles: ReadonlyMap<string, RoleState>): string[] {
   const nodes = new Set<string>();
   for (const target of targets) {
     const role = present(roles.get(target.role), `role ${target.role}`);
@@ -22,7 +39,7 @@ export function nodesOfTargets(
     }
     for (const node of role.nodes) if (target.who === 'all' || node !== role.leader) nodes.add(node);
   }
-  return [...nodes].sort(compareNames);
+  return [...nodes];
 }
 
 const noDomain = '(none)';
@@ -31,22 +48,16 @@ export function layoutUnit(
   unit: Unit,
   index: number,
   firstStep: number,
-  roles: ReadonlyMap<string, RoleState>,
+  lineOf: LineOf,
   labelsOf: (node: string) => Readonly<Record<string, string>>,
 ): UnitState {
-  const names = nodesOfTargets(unit.on, roles);
+  const line = lineOf(unit.on);
   const label = unit.strategy.kind === 'rolling' ? unit.strategy.by?.label : undefined;
   const domains =
     label === undefined
       ? null
-      : new Map(names.map((node) => [node, labelsOf(node)[label] ?? noDomain] as const));
-  const nodes =
-    domains === null
-      ? names
-      : [...names].sort(
-          (a, b) =>
-            compareNames(domains.get(a) ?? noDomain, domains.get(b) ?? noDomain) || compareNames(a, b),
-        );
+      : new Map(line.nodes.map((node) => [node, labelsOf(node)[label] ?? noDomain] as const));
+  const { nodes, rank } = domains === null ? line : lineUp(byDomain(line.nodes, domains));
   const singleWave = waveTargetsOf(unit.strategy, nodes.length).length === 1;
   return {
     index,
@@ -55,7 +66,7 @@ export function layoutUnit(
     lastStep: firstStep + unit.steps.length - 1,
     approval: unit.approve === undefined ? { kind: 'none' } : { kind: 'needed', text: unit.approve },
     nodes,
-    rank: new Map(nodes.map((node, rank) => [node, rank])),
+    rank,
     domains,
     slots: new Map(),
     wave: singleWave ? 0 : -1,
@@ -75,6 +86,11 @@ export function layoutUnit(
     waiting: { nodes: new Set(), all: [], byDomain: new Map() },
   };
 }
+
+const byDomain = (names: readonly string[], domains: ReadonlyMap<string, string>): readonly string[] =>
+  [...names].sort(
+    (a, b) => compareNames(domains.get(a) ?? noDomain, domains.get(b) ?? noDomain) || compareNames(a, b),
+  );
 
 /** For each step the steps that need it, by index. */
 function dependentsOf(pipeline: Pipeline): readonly (readonly { step: number; sameNode: boolean }[])[] {
@@ -120,13 +136,14 @@ export function newJob(run: Run, step: StepState, member: Member, at: number): J
 /** Fills a planned run with its members, units, steps and jobs. Counters are set by `deriveRun`. */
 export function layoutRun(run: Run, memberOf: (node: string) => Member, at: number): void {
   const dependents = dependentsOf(run.pipeline);
+  const lineOf = linesOf(run.roles);
   for (const role of run.roles.values()) {
     for (const node of role.nodes) if (!run.members.has(node)) run.members.set(node, memberOf(node));
   }
   const labelsOf = (node: string): Readonly<Record<string, string>> =>
     present(run.members.get(node), `member ${node}`).node.labels;
   for (const [index, unit] of run.pipeline.units.entries()) {
-    const unitState = layoutUnit(unit, index, run.steps.length, run.roles, labelsOf);
+    const unitState = layoutUnit(unit, index, run.steps.length, lineOf, labelsOf);
     run.units.push(unitState);
     for (const step of unit.steps) {
       const stepState: StepState = {
@@ -140,7 +157,7 @@ export function layoutRun(run: Run, memberOf: (node: string) => Member, at: numb
         barriers: 0,
         jobsUnfinished: 0,
       };
-      for (const node of nodesOfTargets(step.on, run.roles)) {
+      for (const node of lineOf(step.on).nodes) {
         stepState.jobs.set(
           node,
           newJob(run, stepState, present(run.members.get(node), `member ${node}`), at),

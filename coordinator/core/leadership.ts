@@ -5,7 +5,7 @@
 import { present } from '../../shared/assert.ts';
 import { deriveRun, isSettled } from './derive.ts';
 import { addJob } from './evolve-jobs.ts';
-import { layoutUnit, nodesOfTargets } from './layout.ts';
+import { layoutUnit, linesOf } from './layout.ts';
 import type { Run, State } from './state.ts';
 import { isLive } from './state.ts';
 import { enableAll, wakeRun } from './transitions.ts';
@@ -23,19 +23,20 @@ export function electLeader(state: State, run: Run, roleName: string, node: stri
   if (role === undefined || role.leader === node) return;
   role.leader = node;
   if (run.steps.length === 0 || run.end !== null) return;
+  const lineOf = linesOf(run.roles);
   for (const unit of run.units) {
     if (!unit.unit.on.some((target) => target.role === roleName && target.who !== 'all')) continue;
     const indexes = Array.from({ length: unit.unit.steps.length }, (_, offset) => unit.firstStep + offset);
     if (!indexes.every((index) => isUntouched(run, index))) continue;
     const labelsOf = (name: string): Readonly<Record<string, string>> =>
       present(run.members.get(name), `member ${name}`).node.labels;
-    const laidOut = layoutUnit(unit.unit, unit.index, unit.firstStep, run.roles, labelsOf);
+    const laidOut = layoutUnit(unit.unit, unit.index, unit.firstStep, lineOf, labelsOf);
     const { nodes, rank, domains, waveOf, wave, limits } = laidOut;
     Object.assign(unit, { nodes, rank, domains, waveOf, wave, limits });
     unit.slots.clear();
     for (const index of indexes) {
       const step = present(run.steps[index], 'step');
-      const names = nodesOfTargets(step.step.on, run.roles);
+      const names = lineOf(step.step.on).nodes;
       for (const name of [...step.jobs.keys()]) {
         if (names.includes(name)) continue;
         step.jobs.delete(name);

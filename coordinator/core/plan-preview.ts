@@ -5,7 +5,7 @@
 import type { Step } from '../../shared/pipeline/model.ts';
 import { waveTargetsOf } from './amount.ts';
 import type { CreateRun, Lookup } from './commands.ts';
-import { layoutUnit, nodesOfTargets } from './layout.ts';
+import { type LineOf, layoutUnit, linesOf } from './layout.ts';
 import { faultsOfSelection, isGathered } from './planning.ts';
 import { leaderFor, selectRoles, usesLeader } from './selection.ts';
 import type { RoleState, State, UnitState } from './state.ts';
@@ -76,9 +76,10 @@ export function previewPlan(
   });
   const waits = roles.some((role) => role.waits);
   const labelsOf = (node: string): Readonly<Record<string, string>> => state.nodes.get(node)?.labels ?? {};
+  const lineOf = linesOf(roleStates);
   const units = pipeline.units.map((unit, index) => {
-    const laidOut = layoutUnit(unit, index, 0, roleStates, labelsOf);
-    return previewUnit(laidOut, roleStates, labelsOf, domainLabelOf(pipeline.units, laidOut));
+    const laidOut = layoutUnit(unit, index, 0, lineOf, labelsOf);
+    return previewUnit(laidOut, lineOf, labelsOf, domainLabelOf(pipeline.units, laidOut));
   });
   return {
     roles,
@@ -100,7 +101,7 @@ const labelOf = ({ strategy }: UnitState['unit']): string | undefined =>
 
 function previewUnit(
   unit: UnitState,
-  roles: ReadonlyMap<string, RoleState>,
+  lineOf: LineOf,
   labelsOf: (node: string) => Readonly<Record<string, string>>,
   label: string | undefined,
 ): UnitPreview {
@@ -128,7 +129,7 @@ function previewUnit(
     approve: unit.unit.approve ?? null,
     steps: unit.unit.steps.map((step) => ({
       id: step.id,
-      nodes: nodesOfTargets(step.on, roles),
+      nodes: lineOf(step.on).nodes,
       gates: gatesOf(step, unit),
     })),
     waves,
