@@ -47,9 +47,10 @@ export class Coordinator {
     return id;
   }
 
-  /** Until it has ended well. */
-  async waitForRun(id: string, withinMs: number): Promise<void> {
+  /** Until it has ended well. Fails at once when one of the agents that it needs has ended. */
+  async waitForRun(id: string, withinMs: number, agents: readonly StartedProcess[] = []): Promise<void> {
     await this.#until(`run ${id}`, withinMs, async () => {
+      for (const agent of agents) agent.checkRunning();
       // A page of one, because a run with all its nodes would be work for the coordinator that is measured.
       const { items } = await this.#ask(resources.runPage, 'GET', '/api/runs?limit=1');
       const found = items.find((run) => run.id === id);

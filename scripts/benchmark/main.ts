@@ -12,7 +12,7 @@ import { type Options, readOptions, usage } from './options.ts';
 import { measureHostTasks } from './real-agents.ts';
 import { type Figures, formatReport, judge } from './report.ts';
 import { type Extent, type LoadFigures, measureLoad } from './simulated-load.ts';
-import { root } from './started-process.ts';
+import { endAllStarted, root } from './started-process.ts';
 
 /** Two, because the load shares two cores with the coordinator. */
 const fleetProcesses = 2;
@@ -106,6 +106,7 @@ async function main(words: readonly string[]): Promise<number> {
   }
   if (options.profileFolder !== null) mkdirSync(options.profileFolder, { recursive: true });
   const folder = mkdtempSync(join(resolve(options.folder), 'lockstep-bench-'));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void interrupt(folder));
   try {
     const figures = await measure(options, folder);
     const verdicts = judge(figures);
@@ -117,6 +118,13 @@ async function main(words: readonly string[]): Promise<number> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Processes of the fleet end by themselves when this one does. */
+async function interrupt(folder: string): Promise<void> {
+  await endAllStarted();
+  rmSync(folder, { recursive: true, force: true });
+  process.exit(130);
 }
 
 try {

@@ -29,7 +29,7 @@ export type HostTaskFigures = {
 const joinMsMax = 60_000;
 const runMsMax = 300_000;
 const settleMs = 1_000;
-const warmUpSteps = 10;
+const warmUpSteps = 40;
 
 export async function measureHostTasks(
   folder: string,
@@ -57,7 +57,7 @@ export async function measureHostTasks(
     for (let number = 0; number < count; number += 1)
       agents.push(start(number, profiling(number === 0 ? profileFolder : null)));
     await coordinator.waitForAgents(count, joinMsMax);
-    await coordinator.waitForRun(await coordinator.submit(chainPipeline(warmUpSteps)), runMsMax);
+    await coordinator.waitForRun(await coordinator.submit(chainPipeline(warmUpSteps)), runMsMax, agents);
     await sleep(settleMs);
 
     const cpu = () => ({
@@ -67,7 +67,7 @@ export async function measureHostTasks(
     });
     const before = cpu();
     const startedAt = nowMs();
-    await coordinator.waitForRun(await coordinator.submit(chainPipeline(steps)), runMsMax);
+    await coordinator.waitForRun(await coordinator.submit(chainPipeline(steps)), runMsMax, agents);
     const seconds = (nowMs() - startedAt) / 1_000;
     await sleep(settleMs);
     const after = cpu();

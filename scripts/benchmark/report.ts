@@ -45,8 +45,9 @@ const budgets = {
   barrierP99MsMax: 20,
 } as const;
 
-/** Without a measurement of so many agents, only what does not depend on it is judged. */
-export function judge({ load, hostTask }: Figures): Verdict[] {
+/** Nothing when it was done quickly; without a measurement of so many agents, only what does not depend on it. */
+export function judge({ quick, load, hostTask }: Figures): Verdict[] {
+  if (quick) return [];
   const atMost = (what: string, measured: number, budget: number, unit: string): Verdict => ({
     what,
     measured,
@@ -108,6 +109,7 @@ export function formatReport(figures: Figures): string {
     taskTable,
     '',
     ...verdicts.map(formatVerdict),
+    ...noteOthers(load),
     '',
   ].join('\n');
 }
@@ -141,7 +143,7 @@ function loadRows({ limits, load, idleMemory }: Figures): string[][] {
       `${ms(bareServer.cpuMsPerExchange)} bare exchange + ${ms(jsonMsPerJob)} JSON`,
     ),
     row("  the load's CPU per job", ({ loadCpuMsPerJob }) => ms(loadCpuMsPerJob)),
-    row('  CPU taken by others', ({ othersShare }) => `${Math.round(othersShare * 100)} %`),
+    row('  CPU taken by others', ({ othersShare }) => percent(othersShare)),
     row(
       'barrier latency p50',
       ({ barrierMs }) => ms(barrierMs.p50),
@@ -182,6 +184,17 @@ function loadRows({ limits, load, idleMemory }: Figures): string[][] {
   ];
 }
 
+/** From where on a figure says more about the neighbours than about what was measured. */
+const othersShareMax = 0.1;
+
+function noteOthers(load: readonly LoadFigures[]): string[] {
+  const share = Math.max(...load.map(({ othersShare }) => othersShare));
+  if (share <= othersShareMax) return [];
+  return [
+    `note    others took up to ${percent(share)} of the CPU meanwhile: measure again when they are done`,
+  ];
+}
+
 export const formatVerdict = ({ what, measured, budget, unit, isMet }: Verdict): string =>
   `${isMet ? 'met   ' : 'MISSED'}  ${what}: ${short(measured)} ${unit}, budget ${short(budget)} ${unit}`;
 
@@ -190,6 +203,7 @@ const whole = (value: number): string => Math.round(value).toLocaleString('en-US
 /** Three digits say as much as the measurement knows. */
 const short = (value: number): string => (value >= 100 ? whole(value) : String(Number(value.toPrecision(3))));
 
+const percent = (share: number): string => `${Math.round(share * 100)} %`;
 const ms = (value: number): string => `${short(value)} ms`;
 const mib = (bytes: number): string => `${short(bytes / 1024 ** 2)} MiB`;
 const kib = (bytes: number): string => `${short(bytes / 1024)} KiB`;

@@ -21,7 +21,7 @@ export type LoadFigures = {
   readonly coordinatorCpuMsPerJob: number;
   /** Of the processes that simulate the agents. */
   readonly loadCpuMsPerJob: number;
-  /** How much of the machine everybody else used meanwhile, of 1. */
+  /** How much of the machine everybody else used during all of it, of 1. */
   readonly othersShare: number;
   /** From the last result of a step to the first grant of the next. */
   readonly barrierMs: Summary;
@@ -54,12 +54,14 @@ export async function measureLoad(setting: Setting, extent: Extent): Promise<Loa
     stepsFor(extent.jobs / 4, agents),
     0,
   );
+  const others = watchOthers(setting);
   const throughput = await measureThroughput(setting, stepsFor(extent.jobs, agents));
   const barriers = await measureBarriers(setting, extent.barriers);
   return {
     agents,
     ...throughput,
     ...barriers,
+    othersShare: others(),
     memory: memoryOf(coordinator.process.pid),
   };
 }
@@ -84,23 +86,34 @@ async function runThrough({ coordinator, fleet }: Setting, text: string, steps: 
   return { jobs, creationMs: createdAt - submittedAt, measured: await fleet.report() };
 }
 
+/** Ask at the end: what share of the machine's time neither the coordinator (with what it started) nor we used. */
+function watchOthers({ coordinator, fleet, cores }: Setting): () => number {
+  const look = () => {
+    const { own, children } = cpuOf(coordinator.process.pid);
+    const ours = own + children + fleet.cpuMs + cpuOf(process.pid).own;
+    return { at: nowMs(), others: machineBusyMs() - ours };
+  };
+  const before = look();
+  return () => {
+    const after = look();
+    return Math.max(0, (after.others - before.others) / (after.at - before.at) / cores);
+  };
+}
+
 async function measureThroughput(setting: Setting, steps: number) {
-  const { coordinator, fleet, cores } = setting;
+  const { coordinator, fleet } = setting;
   const timeline = new CpuTimeline(coordinator.process.pid);
-  const own = (): number => cpuOf(coordinator.process.pid).own + fleet.cpuMs + cpuOf(process.pid).own;
-  const before = { at: nowMs(), own: own(), busy: machineBusyMs(), load: fleet.cpuMs };
+  const loadBefore = fleet.cpuMs;
   const { jobs, creationMs, measured } = await runThrough(setting, chainPipeline(steps), steps, 0);
-  const after = { at: nowMs(), own: own(), busy: machineBusyMs(), load: fleet.cpuMs };
+  const loadAfter = fleet.cpuMs;
   timeline.end();
   const from = present(measured.firstGrantAt, 'a first grant');
   const to = present(measured.lastAcknowledgedAt, 'a last acknowledgement');
-  const othersMs = after.busy - before.busy - (after.own - before.own);
   return {
     jobs,
     jobsPerSecond: (jobs / (to - from)) * 1_000,
     coordinatorCpuMsPerJob: growthBetween(timeline.samples, from, to) / jobs,
-    loadCpuMsPerJob: (after.load - before.load) / jobs,
-    othersShare: Math.max(0, othersMs / (after.at - before.at) / cores),
+    loadCpuMsPerJob: (loadAfter - loadBefore) / jobs,
     runCreationMs: creationMs,
   };
 }

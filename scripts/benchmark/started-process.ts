@@ -11,6 +11,13 @@ const outputLengthMax = 64 * 1024;
 
 export const root = join(import.meta.dirname, '../..');
 
+const running = new Set<StartedProcess>();
+
+/** For when the benchmark is interrupted: nothing that it started may outlive it. */
+export async function endAllStarted(): Promise<void> {
+  await Promise.all([...running].map((started) => started.end()));
+}
+
 export class StartedProcess {
   readonly pid: number;
   readonly #child: ChildProcess;
@@ -32,16 +39,15 @@ export class StartedProcess {
         this.#look();
       });
     }
-    this.#child.on('exit', () => this.#look());
+    running.add(this);
+    this.#child.on('exit', () => {
+      running.delete(this);
+      this.#look();
+    });
   }
 
   get hasEnded(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
-  }
-
-  /** What it printed lately; for errors. */
-  get output(): string {
-    return this.#output;
   }
 
   checkRunning(): void {

@@ -143,6 +143,7 @@ t.test('budgets are met up to their very edge', async (t) => {
     ['CPU per no-op host task'],
     'what was written for 1,000 agents is not judged by fewer',
   );
+  t.strictSame(judge({ ...figures, quick: true }), [], 'and nothing by a quick look');
 });
 
 t.test('the report has every figure beside its budget and its limit', async (t) => {
@@ -159,6 +160,9 @@ t.test('the report has every figure beside its budget and its limit', async (t) 
   t.strictSame(row('  for each agent')?.slice(1, 3), ['10 KiB', '10 KiB']);
   t.strictSame(row('coordinator memory, idle')?.slice(1, 3), ['101 MiB', '110 MiB']);
   t.strictSame(row('CPU, both ends')?.slice(1, 3), ['10 ms', '≤ 10 ms']);
+  t.notMatch(formatReport(figures), 'note');
+  const disturbed = { ...figures, load: [loadOf(100), { ...loadOf(1_000), othersShare: 0.3 }] };
+  t.match(formatReport(disturbed), 'note    others took up to 30 % of the CPU');
 });
 
 t.test('options', async (t) => {
