@@ -8,8 +8,9 @@
  * is lost uncounted, so a gap counts *at least* the bytes that are missing, and where a noted end meets
  * what came after the last cut stands a gap of one byte: "perhaps something, perhaps nothing".
  *
- * The file is within the job's reach, also by accident: `>/dev/stderr` empties it. What was in it and was not
- * read before is then a gap, and what comes after goes on behind it.
+ * The file is within the job's reach, also by accident: `>/dev/stderr` empties it. It therefore begins with a mark,
+ * and its first bytes are compared whenever it is looked at. What was in it and was not read before is then a
+ * gap of unknown length, told as one byte more than is known, and what comes after goes on behind it.
  */
 import {
   closeSync,
@@ -40,6 +41,10 @@ const logBounds: LogBounds = {
   overflowBytes: limits.logOverflowBytesMax,
 };
 
+/** What the file of a stream begins with, before anything is printed. */
+export const logMark: Uint8Array = Buffer.from('\0lockstep\n');
+const comparedBytes = 32;
+
 /** A stretch of the stream: bytes of one of two files, or a gap. */
 type Part = { readonly kind: 'log' | 'tail' | 'gap'; readonly at: number; readonly length: number };
 
@@ -55,6 +60,10 @@ export class LogCapture implements LogStream {
   #tail: Uint8Array = new Uint8Array();
   /** Length of the stream before what the file holds now: the job has emptied the file. */
   #lost = 0;
+  /** Where in the file the stream begins: behind the mark. All other positions are counted from here. */
+  #base = 0;
+  /** What the file began with when it was looked at last. */
+  #beginning: Uint8Array = new Uint8Array();
   #parts: readonly Part[] | undefined;
 
   /** `finalLength` is that of an attempt which has ended: from then on the stream does not change. */
@@ -70,6 +79,10 @@ export class LogCapture implements LogStream {
     this.#file = streamFile(folder, stream);
     this.#bounds = bounds;
     this.#restore();
+    this.#beginning = this.#readFile(0, comparedBytes);
+    this.#base = startsWith(this.#beginning, logMark) ? logMark.length : 0;
+    // Many attempts may wait for their acknowledgement: files are held open while they are read.
+    this.close();
     if (finalLength !== undefined)
       this.#parts = this.#readLayout() ?? [{ kind: 'log', at: 0, length: finalLength }];
   }
@@ -148,20 +161,22 @@ export class LogCapture implements LogStream {
 
   #look(): void {
     const size = this.#size();
-    if (size < this.#seen) {
-      // One more: between looking and emptying there was perhaps something.
+    const beginning = this.#readFile(0, comparedBytes);
+    if (size < this.#seen || !startsWith(beginning, this.#beginning)) {
       this.#lost += this.#seen + this.#dropped + 1;
+      this.#base = 0;
       this.#dropped = 0;
       this.#tail = new Uint8Array();
       note(this.#lostFile, String(this.#lost));
       note(this.#tailFile, '0\n');
     }
-    this.#seen = size;
+    this.#beginning = beginning;
+    this.#seen = this.#size();
   }
 
   #size(): number {
-    if (this.#descriptor !== undefined) return fstatSync(this.#descriptor).size;
-    return statSync(this.#file, { throwIfNoEntry: false })?.size ?? 0;
+    const descriptor = this.#open();
+    return descriptor === undefined ? 0 : Math.max(0, fstatSync(descriptor).size - this.#base);
   }
 
   #open(): number | undefined {
@@ -178,6 +193,10 @@ export class LogCapture implements LogStream {
   }
 
   #readLog(at: number, length: number): Uint8Array {
+    return this.#readFile(this.#base + at, length);
+  }
+
+  #readFile(at: number, length: number): Uint8Array {
     const descriptor = this.#open();
     if (descriptor === undefined) return new Uint8Array();
     const buffer = Buffer.allocUnsafe(length);
@@ -190,7 +209,7 @@ export class LogCapture implements LogStream {
     const { tailBytes } = this.#bounds;
     const headBytes = this.#headBytes;
     this.#tail = Uint8Array.from(this.#readLog(Math.max(headBytes, size - tailBytes), tailBytes));
-    ftruncateSync(descriptor, headBytes);
+    ftruncateSync(descriptor, this.#base + headBytes);
     this.#dropped += size - headBytes;
     this.#seen = headBytes;
     // After the cut, so that an agent killed between the two counts too little rather than too much.
@@ -236,6 +255,9 @@ export class LogCapture implements LogStream {
     return parts;
   }
 }
+
+const startsWith = (bytes: Uint8Array, beginning: Uint8Array): boolean =>
+  Buffer.compare(bytes.subarray(0, beginning.length), beginning) === 0;
 
 const withLength = (parts: readonly Part[]): readonly Part[] => parts.filter((part) => part.length > 0);
 

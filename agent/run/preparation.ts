@@ -9,9 +9,10 @@ import { errnoOf, privateFileMode, privateFolderMode } from '../../shared/disk/d
 import { LockstepError, messageOf } from '../../shared/errors.ts';
 import type { InputValue, JobSpecification, Script } from '../../shared/messages.ts';
 import { clashOf } from '../core/environment.ts';
-import { type AttemptFolder, type ExecutionFolder, removeTree } from './attempt-folder.ts';
+import { type AttemptFolder, type ExecutionFolder, removeTree, streamFile } from './attempt-folder.ts';
 import { basePath } from './base-environment.ts';
 import { outputFile } from './execution.ts';
+import { logMark } from './log-capture.ts';
 
 /** Content by digest, fetched when it is not here yet. Rejects when it cannot be had, or when told to give up. */
 export type ContentStore = {
@@ -40,6 +41,8 @@ export async function prepareAttempt(
   try {
     makeEmptyFolder(folder.path);
     mkdirSync(folder.work, { mode: privateFolderMode });
+    for (const stream of ['stdout', 'stderr'] as const)
+      writeFileSync(streamFile(folder, stream), logMark, { mode: privateFileMode });
     for (const script of scriptsOf(specification)) {
       if ('digest' in script.source) await content.file(script.source.digest, signal);
     }

@@ -1,10 +1,19 @@
 /** What is kept of what a job prints: everything, or head and tail with the gap between them named. */
-import { appendFileSync, existsSync, mkdirSync, rmSync, statSync, truncateSync, unlinkSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { attemptFolder } from '../../../agent/run/attempt-folder.ts';
-import { type LogBounds, LogCapture } from '../../../agent/run/log-capture.ts';
+import { type LogBounds, LogCapture, logMark } from '../../../agent/run/log-capture.ts';
 
 const bounds: LogBounds = { headBytes: 100, tailBytes: 20, overflowBytes: 50 };
 const attempt = 'r1/s/n1#1';
@@ -183,7 +192,23 @@ t.test('a job that empties its log loses what was in it, and nothing else', asyn
   t.same(bytesOf(printer.capture(length)), kept, 'the same after a restart');
   capture.close();
 
-  const other = new Printer(path.join(t.testdir({ other: {} }), 'other'));
+  const marked = new Printer(path.join(printer.folder.path, 'marked'));
+  writeFileSync(marked.file, logMark);
+  capture = marked.capture();
+  t.equal(capture.poll(), 0, 'the mark is not part of the log');
+  marked.print(10);
+  truncateSync(marked.file);
+  marked.print(40);
+  t.ok(capture.poll() > 0);
+  t.same(capture.read(0, 1), { kind: 'gap', offset: 0, length: 1 }, 'noticed before anything was seen');
+  t.same(bytesOf(capture).subarray(1), marked.printed.subarray(10));
+  truncateSync(marked.file);
+  marked.print(60);
+  t.equal(capture.finish(), 42 + 60, 'and when more was printed since than there was before');
+  t.same(bytesOf(capture).subarray(42), marked.printed.subarray(50));
+  capture.close();
+
+  const other = new Printer(path.join(printer.folder.path, 'other'));
   capture = other.capture();
   other.print(400);
   capture.poll();
