@@ -181,6 +181,8 @@ export const limits = {
   environmentStringBytesMax: 128 * KiB,
   scopeSweepsMax: 20,
   scopePollMs: 50,
+  scopeLooksMax: 4,
+  scopeLookMs: 5,
   /** Far less than pids take to come round at any rate of forking. */
   scopeQuickScanMs: 1_000,
   scopeQuickScanPidsMax: 512,

@@ -99,6 +99,12 @@ function supervisorLives(claim: Claim & { readonly kind: 'supervised' }, folder:
   return allPids().some((pid) => isSupervisor(pid, folder));
 }
 
+/** Between its first line in the claim and `setsid`. */
+function isStarting(main: number): boolean {
+  const stat = statOf(main);
+  return stat !== undefined && stat.state !== 'Z' && stat.session !== main;
+}
+
 type Watched = { readonly kind: 'child'; readonly child: ChildProcess } | { readonly kind: 'adopted' };
 
 class Supervised implements Execution {
@@ -122,13 +128,17 @@ class Supervised implements Execution {
     this.#ending = this.#halt();
   }
 
-  /** Before its main process exists there is nothing to signal: the claim is taken away, or the start waited for. */
+  /**
+   * Before its main process leads a session of its own there is nothing that could be signalled for certain: the
+   * claim is taken away, or the start waited for.
+   */
   async #halt(): Promise<void> {
     const { folder } = this.#order;
     for (;;) {
       if (voidClaim(folder)) return;
       const claim = readClaim(folder);
-      if (claim.kind !== 'supervised' || claim.main !== undefined || !supervisorLives(claim, folder)) break;
+      if (claim.kind !== 'supervised' || !supervisorLives(claim, folder)) break;
+      if (claim.main !== undefined && !isStarting(claim.main)) break;
       await sleep(limits.scopePollMs);
     }
     await this.#endAll();

@@ -1,5 +1,5 @@
 /** Processes as /proc shows them. Each may vanish between two looks, so everything here may be absent. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 export type ProcessStat = {
   readonly state: string;
@@ -38,6 +38,16 @@ export const environmentOf = (pid: number): string | undefined => read(`/proc/${
 
 export const argumentsOf = (pid: number): readonly string[] =>
   (read(`/proc/${pid}/cmdline`) ?? '').split('\0');
+
+/** False for kernel threads, and for what has ended. */
+export function hasProgram(pid: number): boolean {
+  try {
+    readlinkSync(`/proc/${pid}/exe`);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 export const processExists = (pid: number): boolean => existsSync(`/proc/${pid}`);
 

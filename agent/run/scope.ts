@@ -11,6 +11,7 @@ import { limits } from '../../shared/limits.ts';
 import {
   allPids,
   environmentOf,
+  hasProgram,
   lastPid,
   processExists,
   signal,
@@ -36,7 +37,18 @@ export const ticksNow = (): number => Math.floor(uptime() * ticksPerSecond) - 1;
 
 /** The living members, without the supervisor. */
 function membersOf(scope: Scope): number[] {
-  return candidatesOf(scope).filter((pid) => belongs(scope, pid));
+  return candidatesOf(scope).filter((pid) => belongs(scope, pid) === true);
+}
+
+/** The same, but nobody is not the answer while it cannot be told of somebody. */
+async function settledMembersOf(scope: Scope): Promise<number[]> {
+  for (let looks = 1; ; looks += 1) {
+    const judged = candidatesOf(scope).map((pid) => ({ pid, belongs: belongs(scope, pid) }));
+    const members = judged.filter((one) => one.belongs === true).map(({ pid }) => pid);
+    const isSettled = members.length > 0 || judged.every((one) => one.belongs === false);
+    if (isSettled || looks >= limits.scopeLooksMax) return members;
+    await sleep(limits.scopeLookMs);
+  }
 }
 
 /**
@@ -58,7 +70,11 @@ function candidatesOf({ supervisor, startTicks }: Scope): number[] {
   return range.filter(processExists);
 }
 
-function belongs(scope: Scope, pid: number): boolean {
+/**
+ * Undefined when it cannot be told now: a process that replaces its program has no environment for a moment.
+ * One that cleared it looks the same for good, and kernel threads have neither environment nor program.
+ */
+function belongs(scope: Scope, pid: number): boolean | undefined {
   if (pid === scope.supervisor || pid === process.pid) return false;
   const stat = statOf(pid);
   if (stat === undefined || stat.state === 'Z' || stat.state === 'X') return false;
@@ -66,12 +82,13 @@ function belongs(scope: Scope, pid: number): boolean {
     if (stat.startTicks < scope.startTicks) return false;
     if (scope.main !== undefined && (stat.session === scope.main || stat.group === scope.main)) return true;
   }
-  return carries(scope.marks, pid);
-}
-
-function carries({ attempt, paramsFile }: ScopeMarks, pid: number): boolean {
   const environment = environmentOf(pid);
   if (environment === undefined) return false;
+  if (environment === '') return hasProgram(pid) ? undefined : false;
+  return carries(scope.marks, environment);
+}
+
+function carries({ attempt, paramsFile }: ScopeMarks, environment: string): boolean {
   const whole = `\0${environment}`;
   return (
     whole.includes(`\0LOCKSTEP_ATTEMPT=${attempt}\0`) && whole.includes(`\0LOCKSTEP_PARAMS=${paramsFile}\0`)
@@ -83,7 +100,7 @@ function carries({ attempt, paramsFile }: ScopeMarks, pid: number): boolean {
  * that even KILL did not end within its bound (processes stuck in the kernel).
  */
 export async function endScope(scope: Scope, graceMs: number): Promise<readonly number[]> {
-  let members = membersOf(scope);
+  let members = await settledMembersOf(scope);
   if (members.length === 0) return [];
   for (const pid of members) {
     signal(pid, 'SIGTERM');
@@ -94,7 +111,7 @@ export async function endScope(scope: Scope, graceMs: number): Promise<readonly 
   while (performance.now() < graceEnds) {
     await sleep(limits.scopePollMs);
     if (members.some(isAlive)) continue;
-    members = membersOf(scope);
+    members = await settledMembersOf(scope);
     if (members.length === 0) return [];
     for (const pid of members) signal(pid, 'SIGTERM');
   }

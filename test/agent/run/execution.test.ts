@@ -108,6 +108,14 @@ t.test('stopped at any moment, also before it has begun', async (t) => {
   }
 });
 
+t.test('what runs away while its job ends is ended too', async (t) => {
+  for (let round = 0; round < 20; round += 1) {
+    const place = new Place(path.join(t.testdir({ [`r${round}`]: {} }), `r${round}`));
+    await place.start('setsid sleep 60 >/dev/null 2>&1 & echo $! >"$STATE/left"').ended;
+    t.notOk(isAlive(Number(place.read('left'))), `${round}`);
+  }
+});
+
 t.test('a job that closes its output goes on', async (t) => {
   const place = new Place(t.testdir({}));
   const end = await place.start('exec >&- 2>&-; sleep 0.1; echo done > "$STATE/done"; exit 4').ended;
