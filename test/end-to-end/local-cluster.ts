@@ -37,6 +37,7 @@ const tokenDocument = z.object({ token: z.string() });
 
 /** A job in the words of section 8 of the design; what is more is allowed, what is missing is not. */
 const jobDocument = z.looseObject({
+  id: z.string(),
   step: z.string(),
   node: z.string(),
   state: z.string(),
@@ -294,3 +295,7 @@ export const jobsOf = (run: RunDocument, step: string): ReadonlyMap<string, JobD
 /** The job of a step on a node. */
 export const jobOf = (run: RunDocument, step: string, node: string): JobDocument =>
   present(jobsOf(run, step).get(node), `job ${run.id}/${step}/${node}`);
+
+/** The most memory that a process ever had resident. */
+export const peakMegabytes = (pid: number): number =>
+  Math.round(Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024);
