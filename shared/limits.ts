@@ -60,6 +60,7 @@ export const limits = {
   logUnacknowledgedBytesMax: 1 * MiB,
   factsBytesMax: 512 * KiB,
   helloWaitMs: 10_000,
+  closeWaitMs: 5_000,
   heartbeatIntervalMs: 15_000,
   reconnectDelayMaxMs: 60_000,
   reconnectDelayMinMs: 250,

@@ -19,12 +19,15 @@ export type Door = {
 };
 
 export function openDoor(door: Door): (request: IncomingMessage, socket: Duplex, head: Buffer) => void {
-  const server = new WebSocketServer({
+  const options = {
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: limits.messageBytesMax,
-  });
+    // How long somebody who was told to go may take to answer, keeping what he sent of a frame in memory.
+    closeTimeout: limits.closeWaitMs,
+  };
+  const server = new WebSocketServer(options);
   return (request, socket, head) => {
     // Until ws takes over, an error on the socket has no other listener and would end the process.
     socket.once('error', () => socket.destroy());
