@@ -66,8 +66,17 @@ steps:
 
 const single = (body: string) => `kind: pipeline
 name: single
-roles: { all: { select: 'true' } }
+roles: { all: { select: labels.use == "language" } }
 steps: [{ id: step, on: all, ${body} }]
+`;
+
+/** One of its nodes is away. */
+const patient = `kind: pipeline
+name: patient
+roles: { all: { select: labels.use == "nothing" } }
+steps:
+  - { id: skipping, on: all, run: echo here, offline: skip, strategy: { parallel: { maxUnreachable: 1 } } }
+  - { id: after, on: all, run: echo after, offline: skip, strategy: { parallel: { maxUnreachable: 1 } } }
 `;
 
 t.test('operating three nodes', { timeout: 120_000 }, async (t) => {
@@ -75,7 +84,13 @@ t.test('operating three nodes', { timeout: 120_000 }, async (t) => {
     n1: { use: 'language', rack: 'a' },
     n2: { use: 'language', rack: 'b' },
     n3: { use: 'language', rack: 'a' },
+    w1: { use: 'nothing' },
+    w2: { use: 'nothing' },
   });
+  // A node that went away counts as unreachable after a minute. What is to be seen then comes last here.
+  await cluster.endAgent('w2', 'SIGTERM');
+  const begun = await cluster.cli(['run', cluster.write('patient.yaml', patient)]);
+  t.match(begun.stdout, /^r1 is /, begun.stderr);
 
   await t.test('modules', async (t) => {
     const folder = cluster.path('pipelines');
@@ -125,7 +140,7 @@ t.test('operating three nodes', { timeout: 120_000 }, async (t) => {
 
   await t.test('exec', async (t) => {
     const script = 'echo same; test $LOCKSTEP_NODE != n2 || { echo other >&2; exit 3; }';
-    const told = await cluster.cli(['exec', 'all', '--', script]);
+    const told = await cluster.cli(['exec', 'n[1-3]', '--', script]);
     t.equal(told.status, 1, 'it was not done everywhere');
     t.equal(told.stdout, 'n1,n3 (2 nodes) exit 0:\nsame\n\nn2 (1 node) exit 3:\nsame\nother\n');
     const words = [
@@ -210,9 +225,9 @@ t.test('operating three nodes', { timeout: 120_000 }, async (t) => {
       .split('\n')
       .map((line) => journalEvent.parse(JSON.parse(line)));
     t.strictSame(lines, all.slice(middle), 'it begins after the seq');
-    const plain = await cluster.cli(['events', '--run', 'r1']);
-    t.match(plain.stdout, /^ *\d+ {2}\d\d:\d\d:\d\d {2}RunEnded {2}run=r1 state=succeeded/m);
-    t.notMatch(plain.stdout, /run=r2/);
+    const plain = await cluster.cli(['events', '--run', 'r2']);
+    t.match(plain.stdout, /^ *\d+ {2}\d\d:\d\d:\d\d {2}RunEnded {2}run=r2 state=succeeded/m);
+    t.notMatch(plain.stdout, /run=r[^2]/);
 
     const following = cluster.cliStarted(['events', '-f', '--since', String(all.length), '-o', 'jsonl']);
     await cluster.cli(['node', 'label', 'n3', 'colour=green']);
@@ -225,7 +240,7 @@ t.test('operating three nodes', { timeout: 120_000 }, async (t) => {
   });
 
   await t.test('documents', async (t) => {
-    const nodes = await cluster.query(z.array(nodeDocument), ['nodes']);
+    const nodes = await cluster.query(z.array(nodeDocument), ['nodes', '--where', 'n[1-3]']);
     t.strictSame(
       nodes.map(({ name }) => name),
       ['n1', 'n2', 'n3'],
@@ -253,6 +268,20 @@ t.test('operating three nodes', { timeout: 120_000 }, async (t) => {
       'list',
     ]);
     t.ok(tokens.some(({ kind }) => kind === 'join'));
+  });
+
+  await t.test('a node that is away', async (t) => {
+    const watched = await cluster.cli(['watch', 'r1', '-o', 'json']);
+    t.equal(watched.status, 0, watched.stderr);
+    const run = runDocument.parse(JSON.parse(watched.stdout));
+    t.match(jobOf(run, 'skipping', 'w2'), {
+      state: 'skipped',
+      reason: 'the node is unreachable',
+      attempt: 0,
+    });
+    t.equal(jobOf(run, 'after', 'w1').state, 'succeeded', 'nobody waits for it for ever');
+    const gone = await cluster.query(z.looseObject({ state: z.string() }), ['node', 'show', 'w2']);
+    t.equal(gone.state, 'unreachable');
   });
 
   await t.test('exit codes', async (t) => {
