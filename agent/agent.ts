@@ -131,6 +131,7 @@ class Agent {
     });
     this.#runner = new Runner({
       attemptsFolder: path.join(stateFolder, 'attempts'),
+      noteFile: path.join(stateFolder, 'executing'),
       node: name,
       baseEnvironment: baseEnvironment(environment),
       content: this.#cache,

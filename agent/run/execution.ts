@@ -178,16 +178,15 @@ class Supervised implements Execution {
 
   async #endAll(): Promise<void> {
     const scope = this.#scope();
-    if (scope === undefined) return;
     const left = await endScope(scope, this.#order.killGraceMs);
     // A main process that not even KILL ends would keep its supervisor, and so the job, for ever.
-    if (left.length > 0) signal(scope.supervisor, 'SIGKILL');
+    if (left.length > 0 && scope.supervisor !== undefined) signal(scope.supervisor, 'SIGKILL');
   }
 
-  #scope(): Scope | undefined {
+  /** Without a supervisor that could be named, only the environment tells what belongs here. */
+  #scope(): Scope {
     const claim = readClaim(this.#order.folder);
     const supervisor = (claim.kind === 'supervised' ? claim.supervisor : undefined) ?? this.#child?.pid;
-    if (supervisor === undefined) return undefined;
     const main = claim.kind === 'supervised' ? claim.main : undefined;
     return { marks: this.#order.marks, supervisor, main, startTicks: this.#startTicks };
   }

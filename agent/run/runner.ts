@@ -15,6 +15,7 @@ import type { Input, Recovery } from '../core/state.ts';
 import {
   type AttemptFolder,
   attemptFolder,
+  type ExecutionFolder,
   executionFolder,
   executionFolders,
   namesIn,
@@ -23,6 +24,7 @@ import {
   streamFile,
 } from './attempt-folder.ts';
 import { adoptExecution, type Execution, outputFile, readOutput, startExecution } from './execution.ts';
+import { noteExecution, readExecutionNote } from './execution-note.ts';
 import { LogCapture } from './log-capture.ts';
 import {
   type ContentStore,
@@ -36,6 +38,8 @@ import { readClaim } from './supervisor.ts';
 
 export type RunnerParts = {
   readonly attemptsFolder: string;
+  /** Says which execution was begun last. */
+  readonly noteFile: string;
   readonly node: string;
   readonly baseEnvironment: Readonly<Record<string, string>>;
   readonly content: ContentStore;
@@ -106,6 +110,7 @@ export class Runner {
     try {
       pruneExecutions(folder, number, phase);
       command = layOutExecution(place, script, content);
+      noteExecution(this.#parts.noteFile, { attempt, number, phase });
     } catch (error) {
       const reason = `cannot write to the state folder: ${errnoOf(error) ?? messageOf(error)}`;
       this.#parts.tell({ kind: 'executed', attempt, number, end: { kind: 'unstartable', reason } });
@@ -143,7 +148,7 @@ export class Runner {
 
   recover({ attempt, specification }: Job): void {
     const folder = this.#folder(attempt);
-    const places = executionFolders(folder);
+    const places = this.#placesOf(attempt, folder);
     const last = places.at(-1);
     const params = places.length === 0 ? {} : readParams(folder);
     this.#params = { attempt, values: params };
@@ -218,6 +223,14 @@ export class Runner {
   leave(): void {
     clearTimeout(this.#polling);
     this.#preparation?.giveUp.abort();
+  }
+
+  /** The executions of an attempt, with the last one also when its folder is gone: it was begun all the same. */
+  #placesOf(attempt: string, folder: AttemptFolder): ExecutionFolder[] {
+    const places = executionFolders(folder);
+    const note = readExecutionNote(this.#parts.noteFile);
+    if (note?.attempt !== attempt || note.number <= (places.at(-1)?.number ?? 0)) return places;
+    return [...places, executionFolder(folder, note.number, note.phase)];
   }
 
   #folder(attempt: string): AttemptFolder {

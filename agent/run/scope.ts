@@ -23,7 +23,8 @@ export type ScopeMarks = { readonly attempt: string; readonly paramsFile: string
 
 export type Scope = {
   readonly marks: ScopeMarks;
-  readonly supervisor: number;
+  /** Undefined when nobody can tell any more: the claim is gone with its folder. */
+  readonly supervisor: number | undefined;
   readonly main: number | undefined;
   /**
    * Of the supervisor, in ticks since boot; undefined after a recovery. Then the numbers may have been given
@@ -58,6 +59,7 @@ async function settledMembersOf(scope: Scope): Promise<number[]> {
  */
 function candidatesOf({ supervisor, startTicks }: Scope): number[] {
   if (
+    supervisor === undefined ||
     startTicks === undefined ||
     (ticksNow() - startTicks) * (1000 / ticksPerSecond) > limits.scopeQuickScanMs
   ) {

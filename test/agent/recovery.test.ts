@@ -146,6 +146,23 @@ t.test(
   },
 );
 
+t.test('a script that removed its folder, then the agent: it ran, and is not run again', async (t) => {
+  const host = await Host.make(t);
+  const { coordinator } = host;
+  const agent = await host.startAndPull();
+  const runs = path.join(host.state, 'runs');
+  const text = `echo run >> ${runs}; cd /; rm -rf ${host.state}/attempts; echo $$ > ${host.state}/pid; sleep 60`;
+  coordinator.grant(jobOf(a1, text));
+  await until('the job', () => existsSync(`${host.state}/pid`));
+  await agent.end('SIGKILL');
+  await host.startAndPull();
+  t.match(await coordinator.result(a1), { outcome: 'interrupted', final: true });
+  t.equal(linesOf(runs), 1);
+  t.notOk(isAlive(Number(readFileSync(`${host.state}/pid`, 'utf8'))), 'what it left running was ended');
+  coordinator.grant(jobOf('r1/t/n1#1', `echo run >> ${runs}`));
+  t.match(await coordinator.result('r1/t/n1#1'), { outcome: 'succeeded' });
+});
+
 t.test('a result and its files are kept until they are acknowledged, across restarts', async (t) => {
   const host = await Host.make(t);
   const { coordinator } = host;
