@@ -68,6 +68,9 @@ export const limits = {
   // The coordinator
   unknownAfterDefaultMs: 60_000,
   grantsPerTurnMax: 64,
+  segmentJobsMax: 64,
+  segmentBytesMax: 256 * KiB,
+  segmentExpiryMs: 3 * dayMs,
   commandsPerTurnMax: 128,
   commandsQueuedMax: 50_000,
   commandsQueuedHighWater: 20_000,
@@ -201,6 +204,8 @@ export const limits = {
 assert(limits.jobTimeoutDefaultMs <= limits.jobTimeoutMaxMs, 'the default timeout is within its bound');
 assert(limits.outputValueBytesMax <= limits.outputsBytesMax, 'one output fits among all outputs');
 assert(limits.outputsBytesMax < limits.messageBytesMax, 'outputs fit in a message');
+assert(limits.segmentBytesMax < limits.messageBytesMax, 'a segment fits in a message');
+assert(limits.segmentJobsMax <= limits.agentJobsHeldMax, 'an agent can hold a segment');
 assert(limits.factsBytesMax < limits.messageBytesMax, 'facts fit in a message');
 assert(limits.messageBytesMax <= limits.frameBytesMax, 'a message fits in a frame');
 assert(limits.logChunkBytesMax * 2 < limits.messageBytesMax, 'an encoded log chunk fits in a message');

@@ -12,15 +12,16 @@
  *     grant{segment}                       →
  *                                          ←  accepted, started, log…, result
  *     ack{results | logs}                  →
- *     cancel{attempt}                      →
+ *     cancel{attempt} | recall{attempts}   →
  *     pong                                 ←→  ping (either may ask; a peer unheard for two intervals is gone)
  *
- * Credit counts jobs, is absolute (not added up), and starts at zero on each connection. A grant that is
- * not named in `hello` is sent again to the same incarnation with the same attempt id. A result is sent
+ * Credit counts jobs, is absolute (not added up), and starts at zero on each connection; a pull is used up by
+ * the next grant, which holds at most so many jobs. A grant that is not named in `hello` is sent again to the same incarnation with the same attempt id. A result is sent
  * until it is acknowledged; the agent numbers results in its outbox and the coordinator acknowledges up to
  * a number, only after the fsync that covers them.
  *
- * Protocol versions: 1 (first).
+ * Protocol versions: 1 (first). Since then, without a new number because old agents do without: grants of
+ * several jobs to those that pull more than one, `grant.expiresMs`, `recall`.
  */
 import * as z from 'zod';
 import { attemptIdPattern, digestPattern, identifierPattern, nodeNamePattern } from './ids.ts';
@@ -182,11 +183,20 @@ const coordinatorMessage = {
     /** Null: do not come back by yourself; somebody has to change something first. */
     retryAfterMs: count.nullable(),
   }),
+  /** A segment: the agent goes through its jobs in order, each after the one before has succeeded. */
   grant: z.object({
     type: z.literal('grant'),
     lineage: shortText,
     epoch: count,
-    jobs: z.array(jobSpecification).min(1).max(64),
+    jobs: z.array(jobSpecification).min(1).max(limits.segmentJobsMax),
+    /** What has not begun so long after the grant came, by the node's monotonic clock, is `not-started`. */
+    expiresMs: count.optional(),
+  }),
+  /** Those of these attempts that have not begun are `not-started`; the others are not touched. */
+  recall: z.object({
+    type: z.literal('recall'),
+    attempts: z.array(attemptId).min(1).max(limits.segmentJobsMax),
+    reason: shortText,
   }),
   ackResults: z.object({ type: z.literal('ack-results'), upTo: z.int().positive() }),
   ackLog: z.object({ type: z.literal('ack-log'), attempt: attemptId, stream: streamName, upTo: count }),

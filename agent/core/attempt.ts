@@ -8,7 +8,7 @@
 import { assertNever, present } from '../../shared/assert.ts';
 import type { JobSpecification, Script } from '../../shared/messages.ts';
 import { collect, failed, lost, neverStarted, stopped } from './conclusion.ts';
-import type { Job } from './ledger.ts';
+import { isUntouched, type Job } from './ledger.ts';
 import {
   type Execution,
   type NodeValues,
@@ -26,6 +26,7 @@ type InputOf<Kind extends Input['kind']> = Input & { readonly kind: Kind };
 
 /** Begins the first job when nothing runs and its time has come. */
 export function beginNext(turn: Turn): void {
+  if (turn.state.activity.kind === 'idle') expireJobs(turn);
   const { activity, ledger } = turn.state;
   const [job] = ledger.jobs;
   if (activity.kind !== 'idle' || job === undefined || job.notBeforeMs > turn.now.monotonicMs) return;
@@ -33,6 +34,15 @@ export function beginNext(turn: Turn): void {
   turn.record({ kind: 'begun', attempt: job.attempt, at: { monotonicMs, wallMs } });
   turn.become({ kind: 'preparing', attempt: job.attempt, stop: null });
   turn.emit({ kind: 'prepare', job: turn.job });
+}
+
+/** A segment that was not gone through in its time comes back: the coordinator may know better by now. */
+function expireJobs(turn: Turn): void {
+  for (const job of turn.state.ledger.jobs) {
+    if (job.expiresAtMs === null || job.expiresAtMs > turn.now.monotonicMs || !isUntouched(job)) continue;
+    const reason = 'its segment expired before it began';
+    turn.conclude(job.lineage, unexecuted(job.attempt, 'not-started', reason, turn.now));
+  }
 }
 
 const deadlineOf = (job: Job): number => (job.begun?.monotonicMs ?? 0) + job.specification.timeoutMs;

@@ -17,6 +17,8 @@ export type LedgerRecord =
       readonly lineage: string;
       readonly boot: string;
       readonly jobs: readonly JobSpecification[];
+      /** By the monotonic clock of that boot: what has not begun by then never does. Null for no such time. */
+      readonly expiresAtMs: number | null;
     }
   /** Fsynced before the first process of the attempt, so an attempt without it never began. */
   | { readonly kind: 'begun'; readonly attempt: string; readonly at: Instant }
@@ -45,6 +47,8 @@ export type Job = {
   readonly attempt: string;
   readonly begun: Instant | null;
   readonly notBeforeMs: number;
+  /** Null when it never expires. */
+  readonly expiresAtMs: number | null;
 };
 
 export type EndedAttempt = {
@@ -123,6 +127,7 @@ function jobsOf(record: LedgerRecord & { kind: 'granted' }): readonly Job[] {
     attempt: specification.attempt,
     begun: null,
     notBeforeMs: 0,
+    expiresAtMs: record.expiresAtMs,
   }));
 }
 
@@ -191,6 +196,9 @@ function attemptAfter(attempt: string): string {
 export function retriesOf(job: Job): number {
   return numberOf(job.attempt).attempt - numberOf(job.specification.attempt).attempt;
 }
+
+/** Whether nothing of the job was begun, in this attempt or an earlier one of its grant. */
+export const isUntouched = (job: Job): boolean => job.begun === null && retriesOf(job) === 0;
 
 /** Whether an attempt id is one of those that a grant allows. */
 export function covers(job: Job, attempt: string): boolean {

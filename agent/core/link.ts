@@ -12,7 +12,7 @@ import {
   protocolVersion,
 } from '../../shared/messages.ts';
 import { cancelJob } from './attempt.ts';
-import { covers, type EndedAttempt, type FinishedAttempt, type Job, lookUp } from './ledger.ts';
+import { covers, type EndedAttempt, type FinishedAttempt, isUntouched, type Job, lookUp } from './ledger.ts';
 import type { AgentState, Identity, Link } from './state.ts';
 import { type Turn, unexecuted } from './turn.ts';
 
@@ -49,6 +49,9 @@ export function onMessage(turn: Turn, message: CoordinatorMessage): void {
       return;
     case 'cancel':
       onCancel(turn, link, message);
+      return;
+    case 'recall':
+      onRecall(turn, message);
       return;
     default:
       assertNever(message);
@@ -126,7 +129,8 @@ function onRejected(turn: Turn, { reason, retryAfterMs }: MessageOf<'rejected'>)
   hangUp(turn, `the coordinator refuses this agent for now: ${reason}`, retryAfterMs);
 }
 
-function onGrant(turn: Turn, link: Joined, { lineage, epoch, jobs }: MessageOf<'grant'>): void {
+function onGrant(turn: Turn, link: Joined, grant: MessageOf<'grant'>): void {
+  const { lineage, epoch, jobs, expiresMs } = grant;
   const seen = epochSeen(turn.state.identity, lineage);
   if (lineage !== link.lineage || epoch < seen) {
     hangUp(
@@ -152,7 +156,8 @@ function onGrant(turn: Turn, link: Joined, { lineage, epoch, jobs }: MessageOf<'
     if (isNew(turn, lineage, job.attempt)) fresh.push(job);
   }
   if (fresh.length === 0) return;
-  turn.record({ kind: 'granted', lineage, boot: turn.state.boot, jobs: fresh });
+  const expiresAtMs = expiresMs === undefined ? null : turn.now.monotonicMs + expiresMs;
+  turn.record({ kind: 'granted', lineage, boot: turn.state.boot, jobs: fresh, expiresAtMs });
   for (const { attempt } of fresh) say(turn, { type: 'accepted', attempt });
 }
 
@@ -224,6 +229,15 @@ function onCancel(turn: Turn, { lineage }: Joined, { attempt, reason }: MessageO
   }
 }
 
+/** The coordinator wants back what it granted ahead; what has begun goes on. */
+function onRecall(turn: Turn, { attempts, reason }: MessageOf<'recall'>): void {
+  const recalled = new Set(attempts);
+  for (const job of turn.state.ledger.jobs) {
+    if (!recalled.has(job.attempt) || !isUntouched(job)) continue;
+    turn.conclude(job.lineage, unexecuted(job.attempt, 'not-started', reason, turn.now));
+  }
+}
+
 /** It may be late, for a number that was sent on an earlier connection: numbers mean the same on all of them. */
 function onAckResults(turn: Turn, upTo: number): void {
   if (upTo < turn.state.ledger.nextNumber) turn.record({ kind: 'acknowledged', upTo });
@@ -279,7 +293,7 @@ function pull(turn: Turn): void {
   if (obstacle === undefined) {
     turn.relink({ ...link, pulled: true });
     turn.state = { ...turn.state, pullAgainAtMs: null };
-    say(turn, { type: 'pull', credit: 1 });
+    say(turn, { type: 'pull', credit: limits.segmentJobsMax });
     return;
   }
   if (pullAgainAtMs === null) turn.note('warn', `not asking for work: ${obstacle}`);

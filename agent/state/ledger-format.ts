@@ -12,6 +12,7 @@ const recordSchema = z.discriminatedUnion('kind', [
     lineage: z.string(),
     boot: z.string(),
     jobs: z.array(jobSpecificationSchema).min(1),
+    expiresAtMs: z.number().nullable().default(null),
   }),
   z.object({ kind: z.literal('begun'), attempt: z.string(), at: instant }),
   z.object({
@@ -38,6 +39,7 @@ const ledgerSchema = z.object({
       attempt: z.string(),
       begun: instant.nullable(),
       notBeforeMs: z.number(),
+      expiresAtMs: z.number().nullable().default(null),
     }),
   ),
   ended: z.array(

@@ -5,7 +5,8 @@ import type { Command } from './commands.ts';
 import { grantedJobOf } from './inputs.ts';
 import { attemptOf, idOf, markFound, markStarted } from './job-names.ts';
 import { interruptJob } from './results.ts';
-import type { Node } from './state.ts';
+import { recallFrom } from './segments.ts';
+import { isOpen, type Node } from './state.ts';
 import type { Turn } from './turn.ts';
 
 const nameTakenRetryMs = 30_000;
@@ -27,8 +28,8 @@ export function connectAgent(turn: Turn, hello: Hello, token: string): void {
       return;
     }
     join(turn, hello, token);
-    if (known.live !== null)
-      interruptJob(turn, known.live, 'evidence lost: the agent came back without its state');
+    for (const job of [...known.segment])
+      interruptJob(turn, job, 'evidence lost: the agent came back without its state');
   } else if (hello.counter <= known.counter) {
     quarantineClone(turn, known);
     return;
@@ -96,24 +97,33 @@ function quarantineClone(turn: Turn, node: Node): void {
 
 /** What the node holds against what it was granted: what got lost on the way is sent again, what is over is ended. */
 function reconcile(turn: Turn, node: Node, held: Hello['held']): void {
-  const live = node.live;
-  let found = false;
+  const missing = new Set(node.segment);
   for (const { attempt, state } of held) {
     const name = parseAttemptId(attempt);
-    const isLive = live !== null && name?.job === idOf(live) && name.attempt >= live.attempt;
-    if (isLive) {
-      found = true;
-      if (state === 'running') markStarted(turn, live, name.attempt);
-    } else if (state !== 'ended' && !(live !== null && name?.job === idOf(live))) {
+    const job = node.segment.find((live) => idOf(live) === name?.job);
+    if (job === undefined) {
+      if (state === 'ended') continue;
       turn.effect({ kind: 'cancel', node: node.name, attempt, reason: 'it was superseded or decided' });
+    } else if (name !== undefined && name.attempt >= job.attempt) {
+      missing.delete(job);
+      if (state === 'running') markStarted(turn, job, name.attempt);
     }
   }
-  if (live === null) return;
-  markFound(turn, live);
-  if (!found) turn.effect({ kind: 'grant', node: node.name, job: grantedJobOf(live, turn.lookup) });
-  const { cancel } = live.run;
-  if (cancel !== null) {
-    turn.effect({ kind: 'cancel', node: node.name, attempt: attemptOf(live), reason: cancel.reason });
+  const segment = [...node.segment];
+  for (const job of segment) markFound(turn, job);
+  const lost = segment.filter((job) => missing.has(job));
+  if (lost.length > 0) {
+    const jobs = lost.map((job) => grantedJobOf(job, turn.lookup));
+    turn.effect({ kind: 'grant', node: node.name, jobs });
+  }
+  const run = segment[0]?.run;
+  if (run === undefined) return;
+  if (run.cancel === null) {
+    if (!isOpen(run)) recallFrom(turn, run, node);
+    return;
+  }
+  for (const job of segment.toReversed()) {
+    turn.effect({ kind: 'cancel', node: node.name, attempt: attemptOf(job), reason: run.cancel.reason });
   }
 }
 

@@ -132,7 +132,15 @@ export type Effect =
   | { readonly kind: 'reject'; readonly reason: string; readonly retryAfterMs: number | null }
   /** An older connection of the same incarnation was replaced. */
   | { readonly kind: 'disconnect'; readonly node: string; readonly counter: number; readonly reason: string }
-  | { readonly kind: 'grant'; readonly node: string; readonly job: GrantedJob }
+  /** A segment: jobs that the node goes through in this order, each when the one before has succeeded there. */
+  | { readonly kind: 'grant'; readonly node: string; readonly jobs: readonly GrantedJob[] }
+  /** What of it has not begun is to come back. */
+  | {
+      readonly kind: 'recall';
+      readonly node: string;
+      readonly attempts: readonly string[];
+      readonly reason: string;
+    }
   | { readonly kind: 'cancel'; readonly node: string; readonly attempt: string; readonly reason: string }
   | { readonly kind: 'ack-results'; readonly node: string; readonly upTo: number };
 

@@ -11,9 +11,13 @@ import { isFinished, isLive } from './state.ts';
 export const isSettled = (job: Job): boolean =>
   isFinished(job.state) && (job.state !== 'failed' || job.member.out !== null);
 
+/** Whether the node has nothing left to do in the unit. */
 export function isDoneIn(run: Run, unit: UnitState, node: string): boolean {
-  const job = present(run.steps[unit.lastStep], 'last step').jobs.get(node);
-  return job === undefined || isSettled(job);
+  for (let index = unit.lastStep; index >= unit.firstStep; index -= 1) {
+    const job = run.steps[index]?.jobs.get(node);
+    if (job !== undefined && !isSettled(job)) return false;
+  }
+  return true;
 }
 
 /** Whether the node counts as unavailable for this rolling unit: by its slot, its link or an operator. */
@@ -42,9 +46,11 @@ function deriveJobs(run: Run, step: StepState): void {
       run.jobsUnfinished += 1;
     }
     if (isLive(job.state)) {
-      unit.jobsLive += 1;
+      unit.live.set(node, (unit.live.get(node) ?? 0) + 1);
       run.jobsLive += 1;
-      job.member.node.live = job;
+      const { segment } = job.member.node;
+      if (!segment.includes(job)) segment.push(job);
+      segment.sort((a, b) => a.grantedSeq - b.grantedSeq);
     }
     if (job.state === 'ready') {
       unit.jobsReady += 1;
@@ -101,7 +107,8 @@ export function clearDerived(run: Run): void {
   for (const unit of run.units) {
     for (const set of [unit.failed, unit.unknown, unit.unreachable, unit.unavailable]) set.clear();
     unit.unavailableByDomain.clear();
-    unit.jobsLive = unit.jobsReady = unit.nodesDone = unit.waveUnfinished = 0;
+    unit.live.clear();
+    unit.jobsReady = unit.nodesDone = unit.waveUnfinished = 0;
     unit.overBudget = false;
   }
   for (const step of run.steps) {
@@ -132,11 +139,12 @@ export function lookAtEverything(state: State): void {
   }
   for (const run of state.activeRuns.values()) {
     state.agenda.runs.add(run);
+    run.recallDue = true;
     for (const unit of run.units) {
       state.agenda.units.set(unit, run);
       for (const node of unit.slots.keys()) {
         const job = run.steps[unit.lastStep]?.jobs.get(node);
-        if (job !== undefined && isSettled(job)) state.agenda.slots.add(job);
+        if (job !== undefined && isDoneIn(run, unit, node)) state.agenda.slots.add(job);
       }
     }
   }

@@ -192,6 +192,8 @@ export type EventBody =
       readonly attempt: number;
       readonly attemptsMax: number;
       readonly mode: JobMode;
+      /** Attempt id of the job with which it was granted, whose success on the node is one of its gates. */
+      readonly segment?: string;
       readonly task: number;
       readonly inputs: Readonly<Record<string, StoredValue>>;
       readonly provides?: {

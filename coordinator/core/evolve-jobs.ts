@@ -4,7 +4,7 @@ import { isSettled } from './derive.ts';
 import type { Event } from './events.ts';
 import { newJob } from './layout.ts';
 import type { Job, Run, State } from './state.ts';
-import { finishJob, leaveRun, setJobState, settle, wakeRun } from './transitions.ts';
+import { finishJob, leaveRun, reopenJob, setJobState, settle, wakeRun } from './transitions.ts';
 
 type JobEvent = Extract<
   Event,
@@ -60,7 +60,10 @@ export function evolveJob(state: State, event: JobEvent): void {
         ...(event.provides === undefined ? {} : { provides: event.provides }),
       };
       job.attempt = event.attempt;
-      job.member.node.credit -= 1;
+      job.grantedSeq = event.seq;
+      // A pull is good for one grant: what is granted next was asked for after it.
+      job.member.node.credit = 0;
+      job.run.recallDue = true;
       setJobState(state, job, 'granted');
       return;
     case 'JobStarted':
@@ -70,7 +73,7 @@ export function evolveJob(state: State, event: JobEvent): void {
       return;
     case 'JobRequeued':
       job.mode = event.mode;
-      setJobState(state, job, 'ready');
+      reopenJob(state, job);
       return;
     case 'JobSkipped':
       finishJob(state, job, 'skipped', event.reason);
@@ -117,7 +120,7 @@ function decideJob(state: State, job: Job, event: Extract<Event, { type: 'JobDec
     job.lostAs = null;
     job.reason = reason;
     job.mode = job.run.checkOnly ? 'check-only' : 'normal';
-    setJobState(state, job, 'ready');
+    reopenJob(state, job);
   }
 }
 
@@ -178,7 +181,7 @@ export function resumeJobs(
       if (job.state !== 'failed' || isSettled(job)) continue;
       if (how === 'retry-failed') {
         job.mode = run.checkOnly ? 'check-only' : 'normal';
-        setJobState(state, job, 'ready');
+        reopenJob(state, job);
       } else {
         job.member.accepted = true;
         leaveRun(state, run, job.member, 'its failure was accepted');

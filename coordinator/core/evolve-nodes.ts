@@ -37,12 +37,8 @@ export function beginReign(state: State, lineage: string, epoch: number): void {
 
 function watchContact(state: State, node: Node): void {
   state.deadlines.add({ at: state.at + limits.unknownAfterDefaultMs, kind: 'contact', node: node.name });
-  if (node.live !== null) {
-    state.deadlines.add({
-      at: state.at + node.live.step.step.unknownAfterMs,
-      kind: 'unknown',
-      node: node.name,
-    });
+  for (const afterMs of new Set(node.segment.map(({ step }) => step.step.unknownAfterMs))) {
+    state.deadlines.add({ at: state.at + afterMs, kind: 'unknown', node: node.name });
   }
 }
 
@@ -139,6 +135,6 @@ function joinNode(state: State, event: Extract<Event, { type: 'NodeJoined' }>): 
     joinedAt: event.at,
     credit: 0,
     queue: [],
-    live: null,
+    segment: [],
   });
 }

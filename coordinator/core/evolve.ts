@@ -264,6 +264,7 @@ function createRun(state: State, event: Extract<Event, { type: 'RunCreated' }>):
     approvalsPending: 0,
     unitsOverBudget: 0,
     pausedAt: null,
+    recallDue: false,
   };
   state.runsCreated += 1;
   state.runs.set(run.id, run);

@@ -99,21 +99,17 @@ function gateOf(state: State, job: Job): Gate {
     case 'ready':
       return readyGate(state, job);
     case 'granted':
-      return {
-        gate: 'start',
-        sentence: `was granted to ${node.name} as attempt ${job.attempt} and has not been reported as started${away(node)}`,
-        since: job.since,
-      };
+      return grantedGate(job);
     case 'running':
       return {
         gate: 'result',
-        sentence: `is running on ${node.name}, attempt ${job.attempt}${away(node)}`,
+        sentence: `is running on ${node.name}, attempt ${job.attempt}${away(job)}`,
         since: job.since,
       };
     case 'unknown':
       return {
         gate: 'contact',
-        sentence: `is unknown: ${node.name} cannot be reached and may be running attempt ${job.attempt}; it goes on when the node returns, or say lockstep resume ${idOf(job)} --as succeeded|failed|again`,
+        sentence: `is unknown: ${node.name} cannot be reached and may be running attempt ${job.attempt}${mayGoOn(job)}; it goes on when the node returns, or say lockstep resume ${idOf(job)} --as succeeded|failed|again`,
         since: node.contactSince,
       };
     case 'held':
@@ -137,8 +133,35 @@ function gateOf(state: State, job: Job): Gate {
   }
 }
 
-const away = (node: Node): string =>
-  node.contact === 'connected' ? '' : `; ${node.name} is not connected at the moment`;
+function grantedGate(job: Job): Gate {
+  const { segment, name } = job.member.node;
+  const before = segment[segment.indexOf(job) - 1];
+  if (before !== undefined) {
+    return {
+      gate: 'segment',
+      sentence: `was granted to ${name} as attempt ${job.attempt} and begins there when ${before.step.step.id} has succeeded${away(job)}`,
+      since: job.since,
+    };
+  }
+  return {
+    gate: 'start',
+    sentence: `was granted to ${name} as attempt ${job.attempt} and has not been reported as started${away(job)}`,
+    since: job.since,
+  };
+}
+
+function away(job: Job): string {
+  const { node } = job.member;
+  return node.contact === 'connected' ? '' : `; ${node.name} is not connected at the moment${mayGoOn(job)}`;
+}
+
+/** How far the node may go by itself while nobody hears from it. */
+function mayGoOn(job: Job): string {
+  const { segment } = job.member.node;
+  const last = segment.at(-1);
+  if (last === undefined || last === job) return '';
+  return ` and may go on as far as ${last.step.step.id}`;
+}
 
 /** Gates of the run as a whole, which close it for all its jobs. */
 function runGate(run: Run): Gate | undefined {
@@ -285,8 +308,8 @@ function readyGate(state: State, job: Job): Gate {
   }
   const contact = contactGate(member.node);
   if (contact !== undefined) return contact;
-  const { live } = member.node;
-  if (live !== null) {
+  const [live] = member.node.segment;
+  if (live !== undefined) {
     return {
       gate: 'node',
       sentence: `waits: ${member.node.name} has ${idOf(live)} to finish first`,
@@ -305,10 +328,10 @@ function readyGate(state: State, job: Job): Gate {
 }
 
 function parallelGate(unit: UnitState): Gate | undefined {
-  if (unit.jobsLive < unit.limits.atOnce) return undefined;
+  if (unit.live.size < unit.limits.atOnce) return undefined;
   return {
     gate: 'parallel',
-    sentence: `waits for a place in ${unit.unit.id}: ${unit.jobsLive} of at most ${unit.limits.atOnce} jobs at once have not ended`,
+    sentence: `waits for a place in ${unit.unit.id}: ${unit.live.size} of at most ${unit.limits.atOnce} nodes at once have not ended`,
     since: null,
   };
 }

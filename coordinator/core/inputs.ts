@@ -202,8 +202,10 @@ function inputOf(stored: StoredValue, name: string): InputValue | { readonly sec
 }
 
 /** The granted job for the wire, made from the plan and the grant alone, so that it is the same when sent again. */
-export function grantedJobOf(job: Job, lookup: Lookup): GrantedJob {
-  const grant = present(job.grant, 'grant');
+export const grantedJobOf = (job: Job, lookup: Lookup): GrantedJob =>
+  jobForWire(job, present(job.grant, 'grant'), job.attempt, lookup);
+
+export function jobForWire(job: Job, grant: Grant, attempt: number, lookup: Lookup): GrantedJob {
   const { run, member } = job;
   const { step } = job.step;
   const task = present(step.tasks[grant.task], 'task');
@@ -211,9 +213,9 @@ export function grantedJobOf(job: Job, lookup: Lookup): GrantedJob {
     Object.entries(grant.inputs).map(([name, stored]) => [name, inputOf(stored, name)]),
   );
   return {
-    attempt: attemptIdOf(jobIdOf(run.id, step.id, member.node.name), job.attempt),
+    attempt: attemptIdOf(jobIdOf(run.id, step.id, member.node.name), attempt),
     // Of the attempts that were granted, those that have not ended yet.
-    attemptsMax: grant.attempt + grant.attemptsMax - job.attempt,
+    attemptsMax: grant.attempt + grant.attemptsMax - attempt,
     backoffMs: step.retry.backoffMs,
     mode: grant.mode,
     ...(task.check === undefined ? {} : { check: scriptOf(task.check, lookup) }),

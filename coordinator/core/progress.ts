@@ -6,13 +6,24 @@
 import { present } from '../../shared/assert.ts';
 import { limits } from '../../shared/limits.ts';
 import type { Decision, Effect, Lookup } from './commands.ts';
-import { isSettled } from './derive.ts';
+import { isDoneIn } from './derive.ts';
 import { afterFailure } from './failure.ts';
 import { evaluateIf, grantedJobOf, prepareGrant } from './inputs.ts';
+import { attemptOf, namesOf } from './job-names.ts';
 import { gatherRuns, giveUpGathering } from './planning.ts';
 import { considerRun } from './run-progress.ts';
+import { nextInSegment, sizeOfGrant } from './segments.ts';
 import { awaitPlace, isFree, leaveLine, nextForPlace, nextForSlot } from './slots.ts';
-import type { Job, Member, Node, Run, State, UnitState } from './state.ts';
+import {
+  type Grant,
+  isOpen,
+  type Job,
+  type Member,
+  type Node,
+  type Run,
+  type State,
+  type UnitState,
+} from './state.ts';
 
 import { Turn } from './turn.ts';
 import { openWave } from './waves.ts';
@@ -105,35 +116,20 @@ function takeDeadlines(turn: Turn): void {
 
 function loseContact(turn: Turn, name: string): void {
   const node = turn.state.nodes.get(name);
-  const job = node?.live;
-  if (node === undefined || job === undefined || job === null) return;
-  if (node.contact === 'connected' || job.state === 'unknown') return;
-  if (node.contactSince + job.step.step.unknownAfterMs > turn.at) return;
-  turn.emit({
-    type: 'JobUnknown',
-    run: job.run.id,
-    step: job.step.step.id,
-    node: name,
-    attempt: job.attempt,
-    since: node.contactSince,
-  });
+  if (node === undefined || node.contact === 'connected') return;
+  for (const job of [...node.segment]) {
+    if (job.state === 'unknown' || node.contactSince + job.step.step.unknownAfterMs > turn.at) continue;
+    turn.emit({ type: 'JobUnknown', ...namesOf(job), attempt: job.attempt, since: node.contactSince });
+  }
 }
 
 function releaseSlot(turn: Turn, job: Job): void {
   const { run, step, member } = job;
   const node = member.node.name;
-  if (run.end !== null || member.out !== null || !isSettled(job) || !step.unit.slots.has(node)) return;
+  if (run.end !== null || member.out !== null || !step.unit.slots.has(node)) return;
+  if (!isDoneIn(run, step.unit, node)) return;
   turn.emit({ type: 'SlotReleased', run: run.id, unit: step.unit.unit.id, node });
 }
-
-/** Whether the run as a whole lets new work begin. */
-const isOpen = (run: Run): boolean =>
-  run.startedAt !== null &&
-  run.end === null &&
-  run.cancel === null &&
-  run.hold === null &&
-  run.failing === null &&
-  run.unitsOverBudget === 0;
 
 function considerNode(turn: Turn, node: Node): void {
   const [run] = node.queue;
@@ -220,7 +216,7 @@ function offerJob(turn: Turn, run: Run, member: Member, job: Job): boolean {
     turn.state.agenda.units.set(unit, run);
     return false;
   }
-  if (!rolling && unit.jobsLive >= unit.limits.atOnce) {
+  if (!rolling && unit.live.size >= unit.limits.atOnce) {
     awaitPlace(unit, node);
     return false;
   }
@@ -257,24 +253,47 @@ function considerUnit(turn: Turn, run: Run, unit: UnitState): boolean {
   return true;
 }
 
+/** Grants the job, and with it what the node may do after it without hearing from anybody. */
 function grant(turn: Turn, job: Job): void {
-  const { run, member } = job;
-  const { step } = job.step;
-  const names = { run: run.id, step: step.id, node: member.node.name };
-  openStep(turn, job);
-  const attempt = job.attempt + 1;
-  const prepared = prepareGrant(turn, job, attempt);
+  const { node } = job.member;
+  const { credit } = node;
+  const prepared = prepare(turn, job);
   if (!prepared.ok) {
     giveUp(turn, job, prepared.reason);
     return;
   }
-  turn.emit({
-    type: 'JobGranted',
-    ...names,
-    attempt,
-    attemptsMax: job.mode === 'normal' ? step.retry.attempts : 1,
-    mode: job.mode,
-    ...prepared.grant,
-  });
-  turn.effect({ kind: 'grant', node: member.node.name, job: grantedJobOf(job, turn.lookup) });
+  emitGrant(turn, job, prepared.grant);
+  const segment = [job];
+  const jobsMax = Math.min(credit, limits.segmentJobsMax);
+  let bytesLeft = limits.segmentBytesMax;
+  while (segment.length < jobsMax) {
+    const next = nextInSegment(turn, segment);
+    if (next === undefined) break;
+    const ahead = prepare(turn, next);
+    // What is wrong with its values is told when its turn comes.
+    if (!ahead.ok) break;
+    bytesLeft -= sizeOfGrant(turn, next, ahead.grant);
+    if (bytesLeft < 0) break;
+    emitGrant(turn, next, ahead.grant, attemptOf(job));
+    segment.push(next);
+  }
+  const jobs = segment.map((granted) => grantedJobOf(granted, turn.lookup));
+  turn.effect({ kind: 'grant', node: node.name, jobs });
+}
+
+function prepare(
+  turn: Turn,
+  job: Job,
+): { readonly ok: true; readonly grant: Grant } | { readonly ok: false; readonly reason: string } {
+  openStep(turn, job);
+  const attempt = job.attempt + 1;
+  const prepared = prepareGrant(turn, job, attempt);
+  if (!prepared.ok) return prepared;
+  const attemptsMax = job.mode === 'normal' ? job.step.step.retry.attempts : 1;
+  return { ok: true, grant: { attempt, attemptsMax, mode: job.mode, ...prepared.grant } };
+}
+
+function emitGrant(turn: Turn, job: Job, grant: Grant, segment?: string): void {
+  const more = segment === undefined ? {} : { segment };
+  turn.emit({ type: 'JobGranted', ...namesOf(job), ...grant, ...more });
 }

@@ -172,6 +172,17 @@ function liveLeaderJob(run: Run, role: string): Job | undefined {
   return undefined;
 }
 
+function unsettledNeed(job: Job): Job | undefined {
+  const { run, step, member } = job;
+  if (job.blockers === 0 && step.barriers === 0) return undefined;
+  for (const need of step.step.needs) {
+    const index = run.stepIndex.get(need.step) ?? -1;
+    const own = run.steps[index]?.jobs.get(member.node.name);
+    if (own !== undefined && !isSettled(own)) return own;
+  }
+  return undefined;
+}
+
 export function decideJob(turn: Turn, command: Extract<Command, { type: 'DecideJob' }>): void {
   const [runId = '', step = '', node = ''] = command.job.split('/');
   const run = requireActive(turn, runId);
@@ -184,11 +195,24 @@ export function decideJob(turn: Turn, command: Extract<Command, { type: 'DecideJ
     'conflict',
     `${command.job} is ${job.state}: only a held, unknown or failed job of a held run can be decided`,
   );
+  // It was granted ahead, with one before it that is open itself: what came of that decides about this one too.
+  const before = unsettledNeed(job);
+  requireThat(
+    before === undefined,
+    'conflict',
+    `${command.job} comes after ${before === undefined ? '' : `${idOf(before)}, which is ${before.state}`}: decide that first`,
+  );
   requireThat(!(job.state === 'failed' && as === 'failed'), 'conflict', `${command.job} has failed already`);
   requireThat(
     as !== 'again' || job.member.out === null,
     'conflict',
     `${node} has left run ${runId} (${job.member.out ?? ''}): ${command.job} can only be decided as succeeded or failed`,
+  );
+  const ahead = job.member.node.segment.filter((live) => live !== job).at(-1);
+  requireThat(
+    as !== 'again' || ahead === undefined,
+    'conflict',
+    `${node} may have gone on from ${command.job} to ${ahead === undefined ? '' : idOf(ahead)}: wait until it is back and says so, or decide ${command.job} as succeeded or failed`,
   );
   turn.emit({ type: 'JobDecided', ...namesOf(job), as, by, reason });
   if (as === 'failed') {

@@ -1,7 +1,8 @@
 /** When a run starts, ends, is held or goes on: everything that concerns it as a whole. */
 import { present } from '../../shared/assert.ts';
+import { recallSegments } from './segments.ts';
 import { hasDomainRoom } from './slots.ts';
-import type { Run, UnitState } from './state.ts';
+import { isOpen, type Run, type UnitState } from './state.ts';
 import type { Turn } from './turn.ts';
 
 export function considerRun(turn: Turn, run: Run): void {
@@ -21,6 +22,7 @@ export function considerRun(turn: Turn, run: Run): void {
     startRun(turn, run);
     return;
   }
+  if (!isOpen(run)) recallSegments(turn, run);
   if (run.failing !== null) {
     if (run.jobsLive > 0) return;
     if (!run.failing.hold) endRun(turn, run, 'failed', run.failing.reason);

@@ -67,8 +67,11 @@ export function cancelRun(turn: Turn, id: string, by: string, reason: string): v
   if (run.cancel !== null) return;
   turn.emit({ type: 'RunCancelRequested', run: id, by, reason });
   for (const { node } of run.members.values()) {
-    if (node.live?.run !== run) continue;
-    turn.effect({ kind: 'cancel', node: node.name, attempt: attemptOf(node.live), reason });
+    // The last one first: otherwise the next would begin when the one before it is ended.
+    for (const job of node.segment.toReversed()) {
+      if (job.run !== run) break;
+      turn.effect({ kind: 'cancel', node: node.name, attempt: attemptOf(job), reason });
+    }
   }
 }
 

@@ -90,13 +90,13 @@ const lowest = (unit: UnitState, nodes: readonly string[]): string | undefined =
 
 /** The next node for a place under `maxParallel`. */
 export const nextForPlace = (unit: UnitState): string | undefined =>
-  unit.jobsLive >= unit.limits.atOnce ? undefined : headOf(unit, unit.waiting.all);
+  unit.live.size >= unit.limits.atOnce ? undefined : headOf(unit, unit.waiting.all);
 
 /** Whether the node could start a job this moment. */
 export const isFree = (run: Run, node: Node): boolean =>
   node.contact === 'connected' &&
   node.credit > 0 &&
-  node.live === null &&
+  node.segment.length === 0 &&
   node.administration === 'in-service' &&
   node.queue[0] === run;
 

@@ -26,7 +26,7 @@ const snapshotFormat = 1;
 const nodesPerShard = 500;
 const jobsPerShard = 2_000;
 
-type NodeDocument = Omit<Node, 'params' | 'queue' | 'live' | 'credit'> & {
+type NodeDocument = Omit<Node, 'params' | 'queue' | 'segment' | 'credit'> & {
   readonly params: readonly (readonly [string, StoredValue])[];
   readonly queue: readonly string[];
 };
@@ -128,7 +128,7 @@ export function* toShards(state: State): Iterable<readonly [string, unknown]> {
   for (const run of state.runs.values()) yield* runShards(run);
 }
 
-const nodeDocument = ({ live: _live, credit: _credit, ...node }: Node): NodeDocument => ({
+const nodeDocument = ({ segment: _segment, credit: _credit, ...node }: Node): NodeDocument => ({
   ...node,
   params: [...node.params],
   queue: node.queue.map((run) => run.id),
@@ -200,7 +200,7 @@ export function fromShards(read: (name: string) => unknown): State {
   const queues = new Map<Node, readonly string[]>();
   for (let shard = 0; shard < head.nodeShards; shard += 1) {
     for (const document of read(`nodes-${shard}`) as readonly NodeDocument[]) {
-      const node: Node = { ...document, params: new Map(document.params), queue: [], live: null, credit: 0 };
+      const node: Node = { ...document, params: new Map(document.params), queue: [], segment: [], credit: 0 };
       state.nodes.set(node.name, node);
       queues.set(node, document.queue);
     }
@@ -236,6 +236,7 @@ function readRun(state: State, id: string, read: (name: string) => unknown): voi
     jobsFailed: 0,
     approvalsPending: 0,
     unitsOverBudget: 0,
+    recallDue: false,
   };
   state.runs.set(id, run);
   if (run.end === null) state.activeRuns.set(id, run);
@@ -288,7 +289,7 @@ const removedNode = (name: string): Node => ({
   joinedAt: 0,
   credit: 0,
   queue: [],
-  live: null,
+  segment: [],
 });
 
 function restoreUnit(unit: UnitState, document: UnitDocument): void {

@@ -74,8 +74,8 @@ export type Node = {
   credit: number;
   /** Runs that want this node, in order; the first one has it. */
   readonly queue: Run[];
-  /** The job that the node has been granted and has not ended. */
-  live: Job | null;
+  /** The jobs that the node has been granted and has not ended, in the order in which it goes through them. */
+  readonly segment: Job[];
 };
 
 export type Endpoint = {
@@ -140,6 +140,8 @@ export type Run = {
   /** Units over their budget of unknown or unreachable nodes; the run is paused while there are any. */
   unitsOverBudget: number;
   pausedAt: number | null;
+  /** A segment may have jobs that did not begin and are to come back when the run stops. Not part of the fold. */
+  recallDue: boolean;
 };
 
 export type Member = {
@@ -183,7 +185,8 @@ export type UnitState = {
   /** Nodes whose ready job here cannot be granted because they are unreachable. */
   readonly unreachable: Set<string>;
   overBudget: boolean;
-  jobsLive: number;
+  /** Nodes with live jobs here, and how many each has. */
+  readonly live: Map<string, number>;
   jobsReady: number;
   /** Nodes that have nothing left to do here. */
   nodesDone: number;
@@ -266,6 +269,8 @@ export type Job = {
   attempt: number;
   /** Highest attempt whose end is in the journal: a result up to it was applied before. */
   endedAttempt: number;
+  /** Seq at which it was granted last: the order of the jobs in a segment. 0 before the first. */
+  grantedSeq: number;
   /** Length of each log stream of that attempt, so that a reader knows when it has read all. */
   logs: { readonly stdout: number; readonly stderr: number } | null;
   /** How the next grant has to be executed. */
@@ -355,8 +360,17 @@ export type NodeStateName =
 export function nodeStateOf(node: Node): NodeStateName {
   if (node.administration !== 'in-service') return node.administration;
   if (node.contact === 'unreachable') return 'unreachable';
-  return node.live !== null ? 'busy' : 'ready';
+  return node.segment.length > 0 ? 'busy' : 'ready';
 }
+
+/** Whether the run as a whole lets new work begin. */
+export const isOpen = (run: Run): boolean =>
+  run.startedAt !== null &&
+  run.end === null &&
+  run.cancel === null &&
+  run.hold === null &&
+  run.failing === null &&
+  run.unitsOverBudget === 0;
 
 export const isLive = (state: JobState): boolean =>
   state === 'granted' || state === 'running' || state === 'unknown';

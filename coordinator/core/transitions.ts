@@ -3,7 +3,14 @@
  * words only, so that each figure is kept in one place. `derive.ts` computes the same figures from nothing.
  */
 import { assert, present } from '../../shared/assert.ts';
-import { clearDerived, countsAsUnreachable, isOverBudget, isSettled, isUnavailable } from './derive.ts';
+import {
+  clearDerived,
+  countsAsUnreachable,
+  isDoneIn,
+  isOverBudget,
+  isSettled,
+  isUnavailable,
+} from './derive.ts';
 import type { Job, JobState, Member, Node, Run, State, UnitState } from './state.ts';
 import { isLive } from './state.ts';
 
@@ -12,7 +19,10 @@ function refreshBudget(state: State, run: Run, unit: UnitState): void {
   if (over === unit.overBudget) return;
   unit.overBudget = over;
   run.unitsOverBudget += over ? 1 : -1;
-  if (over && run.unitsOverBudget === 1) run.pausedAt = state.at;
+  if (over && run.unitsOverBudget === 1) {
+    run.pausedAt = state.at;
+    state.agenda.runs.add(run);
+  }
   if (!over && run.unitsOverBudget === 0) {
     run.pausedAt = null;
     wakeRun(state, run);
@@ -102,10 +112,15 @@ export function setJobState(state: State, job: Job, next: JobState): void {
 
   if (isLive(previous) !== isLive(next)) {
     const change = isLive(next) ? 1 : -1;
-    unit.jobsLive += change;
+    countLive(unit, member.node.name, change);
     run.jobsLive += change;
-    assert(change < 0 || member.node.live === null, `${member.node.name} has one job at a time`);
-    member.node.live = isLive(next) ? job : null;
+    const { segment } = member.node;
+    assert(
+      segment.every((other) => other.run === run),
+      `${member.node.name} works for one run at a time`,
+    );
+    if (change > 0) segment.push(job);
+    else segment.splice(segment.indexOf(job), 1);
     if (change < 0) {
       state.agenda.nodes.add(member.node);
       state.agenda.runs.add(run);
@@ -115,7 +130,7 @@ export function setJobState(state: State, job: Job, next: JobState): void {
   if (previous === 'unknown' || next === 'unknown') {
     run.jobsUnknown += next === 'unknown' ? 1 : -1;
     if (next === 'unknown') unit.unknown.add(member.node.name);
-    else unit.unknown.delete(member.node.name);
+    else if (!hasJobIn(job, 'unknown')) unit.unknown.delete(member.node.name);
     refreshBudget(state, run, unit);
   }
   if (previous === 'held') run.jobsHeld -= 1;
@@ -125,13 +140,33 @@ export function setJobState(state: State, job: Job, next: JobState): void {
   }
   if (previous === 'failed') {
     run.jobsFailed -= 1;
-    unit.failed.delete(member.node.name);
+    if (!hasJobIn(job, 'failed')) unit.failed.delete(member.node.name);
   }
   if (next === 'failed') {
     run.jobsFailed += 1;
     unit.failed.add(member.node.name);
     state.agenda.runs.add(run);
   }
+}
+
+/** Whether the same node has a job in this state in the same unit: budgets count nodes. */
+function hasJobIn({ run, step, member }: Job, state: JobState): boolean {
+  const { firstStep, lastStep } = step.unit;
+  for (let index = firstStep; index <= lastStep; index += 1) {
+    if (run.steps[index]?.jobs.get(member.node.name)?.state === state) return true;
+  }
+  return false;
+}
+
+function countLive(unit: UnitState, node: string, change: 1 | -1): void {
+  const count = (unit.live.get(node) ?? 0) + change;
+  if (count === 0) unit.live.delete(node);
+  else unit.live.set(node, count);
+}
+
+/** Another attempt is to be made: at once, or when what it needs is done (it was granted ahead, in a segment). */
+export function reopenJob(state: State, job: Job): void {
+  setJobState(state, job, job.blockers === 0 && job.step.barriers === 0 ? 'ready' : 'waiting');
 }
 
 function enableIfFree(state: State, job: Job): void {
@@ -161,7 +196,8 @@ export function settle(state: State, job: Job): void {
     }
   }
   const { unit } = step;
-  if (step.index !== unit.lastStep) return;
+  // Not by its last step alone: an operator may decide an earlier one after it.
+  if (!isDoneIn(run, unit, node)) return;
   unit.nodesDone += 1;
   if (unit.slots.has(node)) state.agenda.slots.add(job);
   if (unit.waveOf.get(node) === unit.wave) {

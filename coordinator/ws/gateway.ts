@@ -101,8 +101,13 @@ export class Gateway {
           });
           break;
         case 'grant':
-          this.#grant(effect.node, effect.job);
+          this.#grant(effect.node, effect.jobs);
           break;
+        case 'recall': {
+          const { attempts, reason } = effect;
+          this.#send(effect.node, { type: 'recall', attempts: [...attempts], reason });
+          break;
+        }
         case 'cancel':
           this.#send(effect.node, { type: 'cancel', attempt: effect.attempt, reason: effect.reason });
           break;
@@ -369,15 +374,15 @@ export class Gateway {
     }
   }
 
-  #grant(node: string, job: GrantedJob): void {
+  #grant(node: string, jobs: readonly GrantedJob[]): void {
     const connection = this.#byNode.get(node);
     if (connection?.isOpen !== true) return;
     try {
-      this.#outbox.add(connection, grantMessage(job, this.#ports.reign(), this.#ports.secret));
+      this.#outbox.add(connection, grantMessage(jobs, this.#ports.reign(), this.#ports.secret));
     } catch (error) {
       // Sent again when the node connects; until then `why` shows the job as granted.
       this.#ports.warn('a job cannot be sent to its node', {
-        attempt: job.attempt,
+        attempt: jobs[0]?.attempt,
         reason: messageOf(error),
       });
     }

@@ -102,6 +102,7 @@ export class SimulatedAgent {
         break;
       case 'pong':
       case 'ack-log':
+      case 'recall':
         break;
       case 'rejected':
       case 'cancel':

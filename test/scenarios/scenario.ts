@@ -120,7 +120,8 @@ function formatEvent(event: Event): string | undefined {
       const inputs = Object.entries(event.inputs).map(([name, value]) => ` ${name}=${JSON.stringify(value)}`);
       const tries = event.attemptsMax > 1 ? ` (up to ${event.attemptsMax} attempts)` : '';
       const mode = event.mode === 'normal' ? '' : ` ${event.mode}`;
-      return `grant ${event.step} ${event.node}#${event.attempt}${mode}${tries}${inputs.join('')}`;
+      const ahead = event.segment === undefined ? '' : ` ahead, with ${event.segment.split('/')[1]}`;
+      return `grant ${event.step} ${event.node}#${event.attempt}${mode}${tries}${ahead}${inputs.join('')}`;
     }
     case 'JobStarted':
       return `started ${event.step} ${event.node}#${event.attempt}`;
@@ -163,11 +164,16 @@ export class Scenario {
       this.#pendingCancels.push({ node, attempt });
       lines.push(`cancel sent to ${node} for ${attempt}: ${reason}`);
     }
+    for (const { node, attempts, reason } of this.world.recalls) {
+      lines.push(`recall sent to ${node} for ${attempts.join(' ')}: ${reason}`);
+    }
+    this.#pendingRecalls.push(...this.world.recalls.splice(0));
     for (const reason of this.world.rejections.splice(0)) lines.push(`rejected: ${reason}`);
     return [...lines, ...output];
   }
 
   readonly #pendingCancels: { node: string; attempt: string }[] = [];
+  readonly #pendingRecalls: World['recalls'] = [];
 
   #command(name: string, args: readonly string[], body: string): string[] {
     const { world } = this;
@@ -225,8 +231,17 @@ export class Scenario {
           world.cancels.push({ ...cancel, reason: '' });
         }
         world.obeyCancels();
+        world.recalls.push(...this.#pendingRecalls.splice(0));
+        world.obeyRecalls();
         return [];
       }
+      case 'credit':
+        world.credit = Number(first);
+        return [];
+      case 'silently':
+        // The job succeeds on a node whose link is down.
+        world.finishSilently(first);
+        return [];
       case 'start':
         world.start(first);
         return [];

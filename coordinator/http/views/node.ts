@@ -28,7 +28,7 @@ export function viewNode(node: Node, lookup: Lookup, withFacts: boolean): NodeVi
     boot: node.boot,
     diskless: node.diskless,
     joinedAt: timeOf(node.joinedAt),
-    job: node.live === null ? null : idOf(node.live),
+    job: node.segment[0] === undefined ? null : idOf(node.segment[0]),
     runs: node.queue.map((run) => run.id),
     factsDigest: node.factsDigest,
     ...(withFacts ? { facts: facts ?? null } : {}),

@@ -24,6 +24,7 @@ const granted = (n: number): LedgerRecord => ({
   lineage: 'L',
   boot: 'b',
   jobs: [jobOf(attempt(n), 'true', { inputs: { umlaut: { value: 'ü' } } })],
+  expiresAtMs: null,
 });
 const begun = (n: number): LedgerRecord => ({
   kind: 'begun',

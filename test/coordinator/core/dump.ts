@@ -20,7 +20,7 @@ const derivedOf = (run: Run): unknown => ({
     unavailable: [...unit.unavailable].sort(),
     byDomain: [...unit.unavailableByDomain].sort(),
     overBudget: unit.overBudget,
-    live: unit.jobsLive,
+    live: [...unit.live].sort(),
     ready: unit.jobsReady,
     done: unit.nodesDone,
     waveUnfinished: unit.wave < 0 ? 0 : unit.waveUnfinished,
@@ -35,7 +35,10 @@ const derivedOf = (run: Run): unknown => ({
 export function dumpState(state: State): string {
   const shards = [...toShards(state)];
   const derived = [...state.runs.values()].map((run) => [run.id, derivedOf(run)]);
-  const live = [...state.nodes.values()].map((node) => [node.name, node.live?.step.step.id ?? null]);
+  const live = [...state.nodes.values()].map((node) => [
+    node.name,
+    node.segment.map((job) => job.step.step.id),
+  ]);
   return JSON.stringify({ shards, derived, live }, null, 1);
 }
 

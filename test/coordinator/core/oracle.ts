@@ -24,6 +24,8 @@ export class Oracle {
   readonly #mayRepeat = new Map<string, boolean>();
   readonly #waves = new Map<string, Map<string, number>>();
   readonly #stopped = new Set<string>();
+  /** The jobs that were granted to a node together, last. */
+  readonly #segments = new Map<string, Set<string>>();
 
   check(event: Event): void {
     this.#seq += 1;
@@ -164,8 +166,13 @@ export class Oracle {
       const nodes = this.#nodesOf(run, this.#step(run, need.step).on);
       for (const other of nodes) {
         if (need.sameNode && other !== node) continue;
+        // In a segment the node's own job before it is a gate that only the node sees open.
+        const isAhead =
+          event.segment !== undefined &&
+          other === node &&
+          this.#segments.get(node)?.has(`${run}/${need.step}/${node}`) === true;
         this.#require(
-          this.#isSettled(run, need.step, other),
+          isAhead || this.#isSettled(run, need.step, other),
           `P1: ${id} granted before ${need.step} on ${other}`,
         );
       }
@@ -187,10 +194,12 @@ export class Oracle {
       this.#require(this.#mayRepeat.get(id) === true, `P2: ${id} repeated without evidence or a decision`);
       this.#mayRepeat.set(id, false);
     }
+    const segment = event.segment === undefined ? new Set<string>() : this.#segments.get(node);
     for (const [other, list] of this.#attempts) {
       const busy = other.endsWith(`/${node}`) && list.at(-1)?.live === true;
-      this.#require(!busy, `${node} has two jobs: ${id} and ${other}`);
+      this.#require(!busy || segment?.has(other) === true, `${node} has two jobs: ${id} and ${other}`);
     }
+    this.#segments.set(node, new Set([...(segment ?? []), id]));
     attempts.push({ number: event.attempt, live: true, outcome: null });
     this.#attempts.set(id, attempts);
   }

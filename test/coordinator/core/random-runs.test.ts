@@ -21,6 +21,7 @@ function play(seed: number): World {
   const random = new Random(seed);
   const world = new World();
   world.grantsPerTurn = 1 + random.below(5);
+  world.credit = random.pick([1, 2, 64]);
   const oracle = new Oracle();
   world.onEvent = (event) => {
     if (only !== undefined) console.error(JSON.stringify(event).slice(0, 300));
@@ -66,8 +67,11 @@ function act(world: World, random: Random, names: readonly string[]): void {
       else world.finish(node, outcome);
     }
   } else if (kind < 65) {
-    if (known.contact === 'connected') world.disconnect(node);
-    else world.connect(node);
+    if (known.contact !== 'connected') {
+      // What it was granted it goes through by itself meanwhile.
+      while (world.attemptOn(node) !== undefined && random.chance(0.5)) world.finishSilently(node);
+      world.connect(node);
+    } else world.disconnect(node);
   } else if (kind < 72) world.wait(random.pick([500, 5_000, 61_000]));
   else if (kind < 76) {
     world.command({
@@ -85,8 +89,10 @@ function act(world: World, random: Random, names: readonly string[]): void {
       world.counters.set(node, 0);
       world.connect(node);
     }
-  } else if (kind < 82) world.obeyCancels();
-  else if (kind < 97) decideSomething(world, random);
+  } else if (kind < 82) {
+    world.obeyCancels();
+    world.obeyRecalls();
+  } else if (kind < 97) decideSomething(world, random);
   else if (random.chance(0.1)) {
     const [run] = world.state.activeRuns.values();
     if (run !== undefined)
@@ -121,6 +127,7 @@ function calm(world: World, names: readonly string[]): void {
       world.command({ type: 'AdministerNode', node, administration: 'in-service', by, reason: '' });
       if (world.state.nodes.get(node)?.contact !== 'connected') world.connect(node);
       world.obeyCancels();
+      world.obeyRecalls();
       while (world.attemptOn(node) !== undefined) world.finish(node, 'succeeded');
       world.pull(node);
     }

@@ -13,7 +13,8 @@ import { attemptIdOf, parseAttemptId } from '../../../shared/ids.ts';
 import type { AttemptResult, Hello, Outcome } from '../../../shared/messages.ts';
 import type { Pipeline } from '../../../shared/pipeline/model.ts';
 
-export type Held = { attempt: string; state: 'accepted' | 'running'; job: GrantedJob };
+/** `segment`: the attempt of the first job of the grant that it came with. */
+export type Held = { attempt: string; state: 'accepted' | 'running'; job: GrantedJob; segment: string };
 
 export class World {
   readonly state: State = emptyState();
@@ -26,8 +27,13 @@ export class World {
   readonly counters = new Map<string, number>();
   readonly incarnations = new Map<string, string>();
   readonly results = new Map<string, number>();
+  /** Attempts that succeeded on a node whose link was down. */
+  readonly silent = new Map<string, string[]>();
   readonly cancels: { node: string; attempt: string; reason: string }[] = [];
+  readonly recalls: { node: string; attempts: readonly string[]; reason: string }[] = [];
   readonly rejections: string[] = [];
+  /** How many jobs an agent asks for at a time. */
+  credit = 1;
   at = Date.UTC(2026, 0, 1);
   onEvent: (event: Event, state: State) => void = () => {};
   grantsPerTurn = 1_000;
@@ -75,11 +81,13 @@ export class World {
   deliver(effect: Effect): void {
     if (effect.kind === 'reject') this.rejections.push(effect.reason);
     if (effect.kind === 'cancel') this.cancels.push(effect);
+    if (effect.kind === 'recall') this.recalls.push(effect);
     if (effect.kind !== 'grant') return;
     const held = this.held.get(effect.node) ?? [];
     this.held.set(effect.node, held);
-    if (held.some((other) => other.attempt === effect.job.attempt)) return;
-    held.push({ attempt: effect.job.attempt, state: 'accepted', job: effect.job });
+    const segment = effect.jobs[0]?.attempt ?? '';
+    if (held.some((other) => other.attempt === segment)) return;
+    for (const job of effect.jobs) held.push({ attempt: job.attempt, state: 'accepted', job, segment });
   }
 
   wait(ms: number): void {
@@ -108,16 +116,20 @@ export class World {
         diskless: false,
         features: [],
         address: `10.0.0.${this.counters.size}`,
-        held: (this.held.get(node) ?? []).map(({ attempt, state }) => ({ attempt, state })),
+        held: [
+          ...(this.held.get(node) ?? []).map(({ attempt, state }) => ({ attempt, state })),
+          ...(this.silent.get(node) ?? []).map((attempt) => ({ attempt, state: 'ended' as const })),
+        ],
         ...more,
       },
     });
-    this.pull(node);
+    this.tellSilent(node);
   }
 
   /** Asks for a job, as an agent does when it has none. */
   pull(node: string): void {
-    if ((this.held.get(node) ?? []).length === 0) this.command({ type: 'PullJobs', node, credit: 1 });
+    if ((this.held.get(node) ?? []).length === 0)
+      this.command({ type: 'PullJobs', node, credit: this.credit });
   }
 
   disconnect(node: string): void {
@@ -139,6 +151,24 @@ export class World {
     const first = held.shift();
     if (first === undefined) throw new Error(`${node} has no job`);
     this.report(node, first.attempt, outcome, more);
+    if (outcome !== 'succeeded') {
+      for (const next of held.splice(0).filter((other) => other.segment === first.segment)) {
+        this.report(node, next.attempt, 'not-started', { startedAt: null });
+      }
+    }
+    this.pull(node);
+  }
+
+  /** Without the link: the job is done, and nobody hears of it until `tellSilent`. */
+  finishSilently(node: string): void {
+    const done = (this.held.get(node) ?? []).shift();
+    if (done === undefined) throw new Error(`${node} has no job`);
+    this.silent.set(node, [...(this.silent.get(node) ?? []), done.attempt]);
+  }
+
+  tellSilent(node: string): void {
+    for (const attempt of this.silent.get(node) ?? []) this.report(node, attempt, 'succeeded');
+    this.silent.delete(node);
     this.pull(node);
   }
 
@@ -178,9 +208,27 @@ export class World {
       const held = this.held.get(node) ?? [];
       const index = held.findIndex((other) => other.attempt === attempt);
       if (index < 0 || this.state.nodes.get(node)?.contact !== 'connected') continue;
-      held.splice(index, 1);
+      const [ended] = held.splice(index, 1);
       this.report(node, attempt, 'cancelled');
+      for (const next of held.filter((other) => other.segment === ended?.segment).slice(index)) {
+        held.splice(held.indexOf(next), 1);
+        this.report(node, next.attempt, 'not-started', { startedAt: null });
+      }
       this.pull(node);
+    }
+  }
+
+  /** Agents give back what was granted ahead and has not begun. */
+  obeyRecalls(): void {
+    for (const { node, attempts } of this.recalls.splice(0)) {
+      const held = this.held.get(node) ?? [];
+      if (this.state.nodes.get(node)?.contact !== 'connected') continue;
+      for (const attempt of attempts) {
+        const index = held.findIndex((other) => other.attempt === attempt);
+        if (index <= 0) continue;
+        held.splice(index, 1);
+        this.report(node, attempt, 'not-started', { startedAt: null });
+      }
     }
   }
 

@@ -195,7 +195,7 @@ t.test('what belongs together leaves together', async (t) => {
   };
   stage.gateway.deliver([
     { kind: 'ack-results', node: 'n1', upTo: 4 },
-    { kind: 'grant', node: 'n1', job },
+    { kind: 'grant', node: 'n1', jobs: [job] },
     { kind: 'ack-results', node: 'elsewhere', upTo: 1 },
   ]);
   stage.gateway.flush();
