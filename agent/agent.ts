@@ -11,12 +11,7 @@ import { assertNever } from '../shared/assert.ts';
 import { makeFolder, privateFolderMode } from '../shared/disk/durable-file.ts';
 import { lockFolder } from '../shared/disk/folder-lock.ts';
 import { LockstepError, messageOf } from '../shared/errors.ts';
-import {
-  type AgentMessage,
-  type CoordinatorMessage,
-  type Hello,
-  protocolVersion,
-} from '../shared/messages.ts';
+import { type AgentMessage, type CoordinatorMessage, protocolVersion } from '../shared/messages.ts';
 import type { AgentConfig } from './config.ts';
 import { alarmAt, beginAgent, step } from './core/agent.ts';
 import type { Ledger } from './core/ledger.ts';
@@ -27,6 +22,7 @@ import { BlobTransfer } from './link/blob-transfer.ts';
 import { CoordinatorLink } from './link/coordinator-link.ts';
 import { LogUpload } from './link/log-upload.ts';
 import { baseEnvironment } from './run/base-environment.ts';
+import { rebootHost } from './run/reboot.ts';
 import { Runner } from './run/runner.ts';
 import { BlobCache } from './state/blob-cache.ts';
 import { IdentityStore } from './state/identity-store.ts';
@@ -101,7 +97,11 @@ class Agent {
     this.#beginning = beginAgent(
       {
         node: { name, labels },
-        boot: readBootInstance(),
+        host: {
+          boot: readBootInstance(),
+          diskless: config.ephemeral || isInMemory(stateFolder),
+          mayReboot: config.rebootCommand !== null,
+        },
         identity: stores.identity.identity,
         ledger: stores.ledger.found,
       },
@@ -252,7 +252,7 @@ class Agent {
         this.#link.send(effect.message);
         return;
       case 'greet':
-        this.#greet(effect.counter, effect.held);
+        this.#greet(effect);
         return;
       case 'send-facts':
         this.#await(this.#sendFacts());
@@ -285,6 +285,9 @@ class Agent {
       case 'forget':
         this.#forget(effect.attempt, effect.files);
         return;
+      case 'reboot':
+        this.#reboot();
+        return;
       case 'hang-up':
         this.#link.hangUp(effect.reason, effect.retryAfterMs ?? 0);
         return;
@@ -297,6 +300,13 @@ class Agent {
       default:
         assertNever(effect);
     }
+  }
+
+  #reboot(): void {
+    const { config, log } = this.#parts;
+    if (config.rebootCommand === null) return;
+    log.info(`rebooting this host, as a job asked for it: ${config.rebootCommand}`);
+    rebootHost(config.rebootCommand, (text) => log.error(text));
   }
 
   /** Work that tells of its end by itself; if it fails, the agent does. */
@@ -312,7 +322,7 @@ class Agent {
     log.info(`${attempt} ${outcome} after ${durationMs} ms${reason === null ? '' : `: ${reason}`}`);
   }
 
-  #greet(counter: number, held: Hello['held']): void {
+  #greet({ kind: _kind, ...greeting }: Extract<Effect, { kind: 'greet' }>): void {
     const { config, version } = this.#parts;
     const facts = this.#discovery.now();
     const address = this.#link.localAddress;
@@ -324,11 +334,10 @@ class Agent {
       name: config.name,
       labels: config.labels,
       incarnation: this.#state.identity.incarnation,
-      boot: this.#state.boot,
-      counter,
-      diskless: config.ephemeral || isInMemory(config.stateFolder),
+      boot: this.#state.host.boot,
+      ...greeting,
+      diskless: this.#state.host.diskless,
       features: [],
-      held,
       ...(facts === undefined ? {} : { factsDigest: digestOfFacts(facts) }),
       ...(machineId === undefined ? {} : { machineId }),
       ...(address === undefined ? {} : { address }),

@@ -41,6 +41,10 @@ export function commandLine(version: string, actions: Actions): Command {
       'the token itself; others on this host can see it: prefer file or LOCKSTEP_TOKEN',
     )
     .option('--ephemeral', 'the state folder does not survive a reboot of this host')
+    .option(
+      '--reboot-command <command>',
+      'how a job that asks for it reboots this host, or none (default: $LOCKSTEP_REBOOT_COMMAND, for root what the host has)',
+    )
     .addHelpText('after', examples)
     .exitOverride()
     .action(actions.run);

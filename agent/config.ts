@@ -9,6 +9,7 @@ import { LockstepError, messageOf } from '../shared/errors.ts';
 import { nodeNamePattern } from '../shared/ids.ts';
 import { limits } from '../shared/limits.ts';
 import { parseCoordinatorUrl } from './link/addresses.ts';
+import { type RebootCommand, rebootCommandOf } from './run/reboot.ts';
 
 export type AgentConfig = {
   readonly coordinators: readonly [URL, ...URL[]];
@@ -19,6 +20,7 @@ export type AgentConfig = {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly ephemeral: boolean;
+  readonly rebootCommand: RebootCommand;
 };
 
 /** As the command line gives them. */
@@ -30,6 +32,7 @@ export type RunOptions = {
   readonly token?: string;
   readonly tokenFile?: string;
   readonly ephemeral?: boolean;
+  readonly rebootCommand?: string;
 };
 
 export function configure(options: RunOptions, environment: NodeJS.ProcessEnv): AgentConfig {
@@ -40,6 +43,7 @@ export function configure(options: RunOptions, environment: NodeJS.ProcessEnv): 
     name: readName(options.name),
     labels: readLabels(options.label ?? []),
     ephemeral: options.ephemeral ?? false,
+    rebootCommand: rebootCommandOf(options.rebootCommand ?? environment.LOCKSTEP_REBOOT_COMMAND),
   };
 }
 

@@ -37,6 +37,9 @@ export const limits = {
   // Jobs
   jobTimeoutDefaultMs: 60 * 60_000,
   jobTimeoutMaxMs: 7 * 24 * 60 * 60_000,
+  rebootTimeoutDefaultMs: 15 * 60_000,
+  deferUntilDefaultMs: 3 * dayMs,
+  deferUntilMaxMs: 90 * dayMs,
   retryAttemptsMax: 100,
   retryBackoffDefaultMs: 5_000,
   untilEveryDefaultMs: 2_000,
@@ -176,6 +179,10 @@ export const limits = {
   /** With less, no work is asked for; what is left is for results. */
   agentFreeBytesMin: 64 * MiB,
   agentPullRecheckMs: 30_000,
+  /** How long a reboot waits for the acknowledgement of what led to it, while the link is up. */
+  rebootAcknowledgementWaitMs: 10_000,
+  /** When the host has not gone down by then, it is told again. */
+  rebootAgainMs: 5 * 60_000,
   agentCacheBytesMax: 1 * GiB,
   agentLedgerBytesMax: 1 * MiB,
   agentLineagesMax: 16,

@@ -79,11 +79,16 @@ const jobSpecification = z.object({
   /** Names among the inputs whose values are secret: they never appear in a message, error or file name. */
   secretInputs: z.array(z.string()),
   outputs: z.record(z.string().regex(identifierPattern), outputDeclaration),
+  /** The node reboots when the work has succeeded. */
+  reboot: z.literal('after').optional(),
   /** Digest of the manifest of files that are laid out in the working folder. */
   bundle: digest.optional(),
   /** LOCKSTEP_* values that only the coordinator knows (run, step, role, leader, cluster, …). */
   environment: z.record(z.string().regex(/^LOCKSTEP_[A-Z_]+$/), z.string()),
 });
+
+/** Changes with every boot of the host: boot id plus the start time of PID 1. */
+const bootInstance = z.string().min(1).max(128);
 
 /** What one attempt came to. Only `succeeded` and `failed` say something about the work itself. */
 export const outcomes = [
@@ -116,6 +121,8 @@ const attemptResult = z.object({
   outputs: z.record(z.string(), z.json()),
   /** Length of each log stream; with gap markers counted as the bytes they stand for. */
   logs: z.object({ stdout: count, stderr: count }),
+  /** The node reboots now: it is all done when the node is back on another boot instance than this one. */
+  reboot: z.object({ boot: bootInstance }).optional(),
 });
 
 const streamName = z.enum(['stdout', 'stderr']);
@@ -128,8 +135,11 @@ const agentMessage = {
     name: z.string().regex(nodeNamePattern),
     labels: z.record(z.string().max(253), z.string().max(253)),
     incarnation: z.string().min(8).max(64),
-    /** Changes with every boot of the host: boot id plus the start time of PID 1. */
-    boot: z.string().min(1).max(128),
+    boot: bootInstance,
+    /** The attempt whose reboot is still to come. */
+    rebooting: attemptId.optional(),
+    /** The last reboot that a job asked for; not planned when the host went down before the agent let it. */
+    rebooted: z.object({ attempt: attemptId, planned: z.boolean() }).optional(),
     /** Grows with each connection of this incarnation; a number seen before is a clone. */
     counter: z.int().positive(),
     machineId: shortText.optional(),

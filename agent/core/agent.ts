@@ -3,17 +3,19 @@
  * durable, and the effects that may take place after that. Whoever calls it keeps that order (P3, P4).
  */
 import { assertNever } from '../../shared/assert.ts';
+import { limits } from '../../shared/limits.ts';
 import { attemptAlarm, beginNext, onAlarm, onExecuted, onPrepared, onRecovered } from './attempt.ts';
 import { endJobsOfOtherBoots, onCollected } from './conclusion.ts';
 import type { Ledger } from './ledger.ts';
 import { flush, onFilesUploaded, onMessage } from './link.ts';
 import type { NodeValues } from './next-step.ts';
-import type { AgentState, Identity, Input, Now, Turned } from './state.ts';
+import { considerReboot, rebootAlarm } from './reboot.ts';
+import type { AgentState, HostTraits, Identity, Input, Now, Turned } from './state.ts';
 import { Turn } from './turn.ts';
 
 export type Beginning = {
   readonly node: NodeValues['node'];
-  readonly boot: string;
+  readonly host: HostTraits;
   readonly identity: Identity;
   readonly ledger: Ledger;
 };
@@ -21,7 +23,14 @@ export type Beginning = {
 /** The state after a start, on a new host or with all that an earlier process left behind. */
 export function beginAgent(beginning: Beginning, now: Now): Turned {
   const turn = new Turn(
-    { ...beginning, link: { kind: 'down' }, activity: { kind: 'idle' }, uploaded: [], pullAgainAtMs: null },
+    {
+      ...beginning,
+      link: { kind: 'down' },
+      activity: { kind: 'idle' },
+      uploaded: [],
+      pullAgainAtMs: null,
+      rebootAtMs: now.monotonicMs + limits.rebootAcknowledgementWaitMs,
+    },
     now,
   );
   endJobsOfOtherBoots(turn);
@@ -81,13 +90,17 @@ function onLogsAcknowledged(turn: Turn, attempt: string): void {
 }
 
 function settled(turn: Turn): Turned {
+  considerReboot(turn);
   beginNext(turn);
   flush(turn);
   return { state: turn.state, records: turn.records, effects: turn.effects };
 }
 
 /** When `alarm` is due, by the monotonic clock; null while only the world can make anything happen. */
-export function alarmAt({ activity, ledger, link, pullAgainAtMs }: AgentState): number | null {
+export function alarmAt(state: AgentState): number | null {
+  const { activity, ledger, link, pullAgainAtMs } = state;
+  const reboot = rebootAlarm(state);
+  if (reboot !== null) return reboot;
   const attempt = attemptAlarm(activity, ledger.jobs);
   const pull = link.kind === 'joined' && activity.kind === 'idle' ? pullAgainAtMs : null;
   if (attempt === null || pull === null) return attempt ?? pull;

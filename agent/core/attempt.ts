@@ -7,7 +7,7 @@
  */
 import { assertNever, present } from '../../shared/assert.ts';
 import type { JobSpecification, Script } from '../../shared/messages.ts';
-import { collect, failed, lost, neverStarted, stopped } from './conclusion.ts';
+import { collect, failed, lost, mayNotReboot, neverStarted, stopped } from './conclusion.ts';
 import { isUntouched, type Job } from './ledger.ts';
 import {
   type Execution,
@@ -18,6 +18,7 @@ import {
   type Progress,
   progressAfter,
 } from './next-step.ts';
+import { isRebooting } from './reboot.ts';
 import type { Activity, ExecutionEnd, Input, Stop } from './state.ts';
 import { type Turn, unexecuted } from './turn.ts';
 
@@ -26,10 +27,10 @@ type InputOf<Kind extends Input['kind']> = Input & { readonly kind: Kind };
 
 /** Begins the first job when nothing runs and its time has come. */
 export function beginNext(turn: Turn): void {
-  if (turn.state.activity.kind === 'idle') expireJobs(turn);
-  const { activity, ledger } = turn.state;
-  const [job] = ledger.jobs;
-  if (activity.kind !== 'idle' || job === undefined || job.notBeforeMs > turn.now.monotonicMs) return;
+  if (turn.state.activity.kind !== 'idle' || isRebooting(turn.state)) return;
+  expireJobs(turn);
+  const [job] = turn.state.ledger.jobs;
+  if (job === undefined || job.notBeforeMs > turn.now.monotonicMs) return;
   const { monotonicMs, wallMs } = turn.now;
   turn.record({ kind: 'begun', attempt: job.attempt, at: { monotonicMs, wallMs } });
   turn.become({ kind: 'preparing', attempt: job.attempt, stop: null });
@@ -56,6 +57,10 @@ export function onPrepared(turn: Turn, { attempt, prepared }: InputOf<'prepared'
   }
   if (!prepared.ok) {
     collect(turn, failed(prepared.reason, noProgress));
+    return;
+  }
+  if (turn.job.specification.reboot !== undefined && !turn.state.host.mayReboot) {
+    collect(turn, failed(mayNotReboot, noProgress));
     return;
   }
   proceed(turn, noProgress, prepared.params);

@@ -7,15 +7,28 @@ import { limits } from '../../shared/limits.ts';
 import type { AttemptResult, JobSpecification } from '../../shared/messages.ts';
 import { type Job, retriesOf } from './ledger.ts';
 import { endOf, noProgress, type Progress, signalOf } from './next-step.ts';
+import { wantReboot } from './reboot.ts';
 import type { Ending, Input, Now, Stop } from './state.ts';
 import { clip, type Turn, unexecuted } from './turn.ts';
 
 function ending(outcome: Ending['outcome'], reason: string, progress: Progress): Ending {
   const last = progress.verify ?? progress.run ?? progress.check;
-  return { outcome, unchanged: false, reason, iterations: progress.runs, last, outputs: {}, files: {} };
+  return {
+    outcome,
+    unchanged: false,
+    reason,
+    iterations: progress.runs,
+    last,
+    outputs: {},
+    files: {},
+    reboot: false,
+  };
 }
 
 export const failed = (reason: string, progress: Progress): Ending => ending('failed', reason, progress);
+
+export const mayNotReboot =
+  'a reboot is wanted, and this agent may not reboot its host: it was started with --reboot-command none, or not as root';
 
 export const neverStarted = (progress: Progress): Ending =>
   ending('not-started', 'the agent was restarted before the script began; it never ran', progress);
@@ -62,11 +75,15 @@ export function onCollected(turn: Turn, input: Input & { readonly kind: 'collect
   const { job } = turn;
   const { files, logs } = input;
   const digests = files.ok ? files.digests : {};
-  const end = files.ok
-    ? activity.ending
-    : { ...activity.ending, outcome: 'failed' as const, reason: files.reason };
+  const end = endingOf(turn, activity.ending, files.ok ? null : files.reason);
   const retry = mayRetry(end.outcome, job);
-  const result = { ...resultOf(turn, end), final: !retry, logs };
+  const reboots = end.outcome === 'succeeded' && rebootAfter(job, end);
+  const result = {
+    ...resultOf(turn, end),
+    final: !retry,
+    logs,
+    ...(reboots ? { reboot: { boot: turn.state.host.boot } } : {}),
+  };
   turn.become({ kind: 'idle' });
   turn.conclude(
     job.lineage,
@@ -77,11 +94,23 @@ export function onCollected(turn: Turn, input: Input & { readonly kind: 'collect
       retryAtMs: retry ? turn.now.monotonicMs + backoffOf(job) : null,
     },
   );
+  if (reboots) wantReboot(turn, job.attempt);
   if (!retry && end.outcome !== 'succeeded') endSegment(turn, job);
 }
 
+/** `problem`: with the files of its outputs. What asks for a reboot that cannot be has not succeeded. */
+function endingOf(turn: Turn, ending: Ending, problem: string | null): Ending {
+  if (problem !== null) return { ...ending, outcome: 'failed', reason: problem };
+  if (ending.outcome !== 'succeeded' || !ending.reboot || turn.state.host.mayReboot) return ending;
+  return { ...ending, outcome: 'failed', reason: mayNotReboot };
+}
+
+/** Not where a check said that all was done before: then nothing was changed that a reboot would be for. */
+const rebootAfter = ({ specification }: Job, { reboot, unchanged }: Ending): boolean =>
+  reboot || (specification.reboot !== undefined && specification.mode !== 'check-only' && !unchanged);
+
 function resultOf(
-  { job, now, state: { boot } }: Turn,
+  { job, now, state: { host } }: Turn,
   { last, ...end }: Ending,
 ): Omit<AttemptResult, 'final' | 'logs' | 'outputs'> {
   return {
@@ -95,7 +124,7 @@ function resultOf(
     iterations: end.iterations,
     startedAt: job.begun?.wallMs ?? null,
     finishedAt: now.wallMs,
-    durationMs: durationOf(job, boot, now),
+    durationMs: durationOf(job, host.boot, now),
   };
 }
 
@@ -130,7 +159,7 @@ function endSegment(turn: Turn, after: Job): void {
  * ran or how it ended. Only the record of its beginning was: without it, nothing ran.
  */
 export function endJobsOfOtherBoots(turn: Turn): void {
-  const others = turn.state.ledger.jobs.filter((job) => job.boot !== turn.state.boot);
+  const others = turn.state.ledger.jobs.filter((job) => job.boot !== turn.state.host.boot);
   for (const job of others) {
     if (job.begun !== null) collect(turn, rebooted);
     else {

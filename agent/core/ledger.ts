@@ -34,6 +34,13 @@ export type LedgerRecord =
       /** When the next attempt of the same grant may begin; only for a result that is not final. */
       readonly retryAtMs: number | null;
     }
+  /** `wanted` with the result of its attempt, `begun` just before the host is told, `withdrawn` when it may not be any more. */
+  | {
+      readonly kind: 'reboot';
+      readonly attempt: string;
+      readonly boot: string;
+      readonly stage: 'wanted' | 'begun' | 'withdrawn';
+    }
   | { readonly kind: 'acknowledged'; readonly upTo: number }
   | { readonly kind: 'logs-acknowledged'; readonly attempt: string };
 
@@ -68,8 +75,12 @@ export type FinishedAttempt = {
   readonly result: AttemptResult | null;
 };
 
+/** The last reboot that a job asked for; it is over when the boot instance is another one. */
+export type Reboot = { readonly attempt: string; readonly boot: string; readonly begun: boolean };
+
 export type Ledger = {
   readonly nextNumber: number;
+  readonly reboot: Reboot | null;
   readonly jobs: readonly Job[];
   /** By number. */
   readonly ended: readonly EndedAttempt[];
@@ -77,11 +88,11 @@ export type Ledger = {
   readonly finished: readonly FinishedAttempt[];
 };
 
-export const emptyLedger: Ledger = { nextNumber: 1, jobs: [], ended: [], finished: [] };
+export const emptyLedger: Ledger = { nextNumber: 1, reboot: null, jobs: [], ended: [], finished: [] };
 
 /** Whether something that leaves the process rests on this record. The others only save repetition. */
 export function mustBeDurable(record: LedgerRecord): boolean {
-  return record.kind === 'granted' || record.kind === 'begun' || record.kind === 'ended';
+  return record.kind !== 'acknowledged' && record.kind !== 'logs-acknowledged';
 }
 
 export function evolveLedger(ledger: Ledger, record: LedgerRecord): Ledger {
@@ -95,11 +106,19 @@ export function evolveLedger(ledger: Ledger, record: LedgerRecord): Ledger {
       };
     case 'ended':
       return {
+        ...ledger,
         nextNumber: Math.max(ledger.nextNumber, record.number + 1),
         jobs: jobsAfter(ledger.jobs, record),
         ended: [...ledger.ended, endedOf(record, ledger)],
         finished: ledger.finished.filter((finished) => finished.attempt !== record.result.attempt),
       };
+    case 'reboot': {
+      const { attempt, boot, stage } = record;
+      return {
+        ...ledger,
+        reboot: stage === 'withdrawn' ? null : { attempt, boot, begun: stage === 'begun' },
+      };
+    }
     case 'acknowledged':
       return settle({
         ...ledger,

@@ -13,6 +13,7 @@ import {
 } from '../../shared/messages.ts';
 import { cancelJob } from './attempt.ts';
 import { covers, type EndedAttempt, type FinishedAttempt, isUntouched, type Job, lookUp } from './ledger.ts';
+import { isRebooting, rebootInHello, withdrawReboot } from './reboot.ts';
 import type { AgentState, Identity, Link } from './state.ts';
 import { type Turn, unexecuted } from './turn.ts';
 
@@ -90,7 +91,8 @@ function onChallenge(turn: Turn, { protocol, protocolMin, lineage, epoch }: Mess
   const counter = identity.counter + 1;
   turn.state = { ...turn.state, identity: { ...withEpoch(identity, lineage, epoch), counter } };
   turn.relink({ kind: 'greeting', lineage, epoch });
-  turn.emit({ kind: 'greet', counter, held: heldAttempts(turn.state) });
+  const held = heldAttempts(turn.state);
+  turn.emit({ kind: 'greet', counter, held, ...rebootInHello(turn.state) });
 }
 
 const epochSeen = (identity: Identity, lineage: string): number =>
@@ -157,7 +159,7 @@ function onGrant(turn: Turn, link: Joined, grant: MessageOf<'grant'>): void {
   }
   if (fresh.length === 0) return;
   const expiresAtMs = expiresMs === undefined ? null : turn.now.monotonicMs + expiresMs;
-  turn.record({ kind: 'granted', lineage, boot: turn.state.boot, jobs: fresh, expiresAtMs });
+  turn.record({ kind: 'granted', lineage, boot: turn.state.host.boot, jobs: fresh, expiresAtMs });
   for (const { attempt } of fresh) say(turn, { type: 'accepted', attempt });
 }
 
@@ -218,6 +220,7 @@ function rememberedResult(turn: Turn, lineage: string, { attempt, result, ...fin
 }
 
 function onCancel(turn: Turn, { lineage }: Joined, { attempt, reason }: MessageOf<'cancel'>): void {
+  if (withdrawReboot(turn, attempt)) return;
   const job = turn.state.ledger.jobs.find((held) => covers(held, attempt));
   if (job !== undefined) {
     cancelJob(turn, job, reason);
@@ -288,6 +291,7 @@ function sendResults(turn: Turn, link: Joined): void {
 function pull(turn: Turn): void {
   const { link, activity, ledger, pullAgainAtMs } = turn.state;
   if (link.kind !== 'joined' || link.pulled || activity.kind !== 'idle' || ledger.jobs.length > 0) return;
+  if (isRebooting(turn.state)) return;
   if (ledger.ended.some((one) => !one.acknowledged && one.number > link.sentUpTo)) return;
   const obstacle = withholdsPull(turn);
   if (obstacle === undefined) {

@@ -67,6 +67,8 @@ export type Verdict = Pick<AttemptResult, 'unchanged' | 'reason'> & {
   readonly last: Execution | null;
   readonly outputs: Readonly<Record<string, OutputValue>>;
   readonly files: Readonly<Record<string, string>>;
+  /** The script asked for a reboot. */
+  readonly reboot: boolean;
 };
 
 export type NextStep =
@@ -171,7 +173,8 @@ function worked(specification: JobSpecification, last: Execution | null, run: Ex
   if (run === null) return success(last, { unchanged: false });
   const outputs = parseOutputs(run.output, specification.outputs);
   if (!outputs.ok) return failure(run, outputs.reason);
-  return success(last, { unchanged: false, outputs: outputs.values, files: outputs.files });
+  const { values, files, reboot } = outputs;
+  return success(last, { unchanged: false, outputs: values, files, reboot });
 }
 
 function waitOr(untilMs: number, nowMs: number, phase: Phase): NextStep {
@@ -180,14 +183,30 @@ function waitOr(untilMs: number, nowMs: number, phase: Phase): NextStep {
 
 function success(
   last: Execution | null,
-  what: Pick<Verdict, 'unchanged'> & Partial<Pick<Verdict, 'outputs' | 'files'>>,
+  what: Pick<Verdict, 'unchanged'> & Partial<Pick<Verdict, 'outputs' | 'files' | 'reboot'>>,
 ): NextStep {
-  const verdict = { outcome: 'succeeded', last, reason: null, outputs: {}, files: {}, ...what } as const;
+  const verdict = {
+    outcome: 'succeeded',
+    last,
+    reason: null,
+    outputs: {},
+    files: {},
+    reboot: false,
+    ...what,
+  } as const;
   return { kind: 'end', verdict };
 }
 
 function failure(last: Execution | null, reason: string): NextStep {
-  const verdict = { outcome: 'failed', last, reason, unchanged: false, outputs: {}, files: {} } as const;
+  const verdict = {
+    outcome: 'failed',
+    last,
+    reason,
+    unchanged: false,
+    outputs: {},
+    files: {},
+    reboot: false,
+  } as const;
   return { kind: 'end', verdict };
 }
 

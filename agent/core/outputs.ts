@@ -19,12 +19,14 @@ export type ParsedOutputs =
       readonly values: Readonly<Record<string, OutputValue>>;
       /** Paths of `file` outputs as the script wrote them. */
       readonly files: Readonly<Record<string, string>>;
+      /** `reboot=true`: nobody declares this one, it is for the agent. */
+      readonly reboot: boolean;
     }
   | { readonly ok: false; readonly reason: string };
 
 type Declarations = Readonly<Record<string, OutputDeclaration>>;
 
-const noOutputs: ParsedOutputs = { ok: true, values: {}, files: {} };
+const noOutputs: ParsedOutputs = { ok: true, values: {}, files: {}, reboot: false };
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
@@ -98,7 +100,10 @@ function readDeclared(written: ReadonlyMap<string, string>, declarations: Declar
     if (!read.ok) return fault(`${key} is not ${read.expected}`);
     values[key] = read.value;
   }
-  return { ok: true, values, files };
+  const reboot = written.get('reboot');
+  if (reboot !== undefined && reboot !== 'true' && reboot !== 'false')
+    return fault('reboot is neither "true" nor "false"');
+  return { ok: true, values, files, reboot: reboot === 'true' };
 }
 
 type Typed =

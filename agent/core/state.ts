@@ -47,6 +47,7 @@ export type Ending = Pick<AttemptResult, 'outcome' | 'unchanged' | 'reason' | 'i
   readonly last: Execution | null;
   readonly outputs: Readonly<Record<string, OutputValue>>;
   readonly files: Readonly<Record<string, string>>;
+  readonly reboot: boolean;
 };
 
 /** What becomes of the first job of the ledger. */
@@ -73,9 +74,17 @@ export type Activity =
     }
   | { readonly kind: 'collecting'; readonly attempt: string; readonly ending: Ending };
 
+/** What does not change while the process lives. */
+export type HostTraits = {
+  readonly boot: string;
+  /** The state folder does not survive a reboot. */
+  readonly diskless: boolean;
+  readonly mayReboot: boolean;
+};
+
 export type AgentState = {
   readonly node: NodeValues['node'];
-  readonly boot: string;
+  readonly host: HostTraits;
   readonly identity: Identity;
   readonly ledger: Ledger;
   readonly link: Link;
@@ -84,6 +93,8 @@ export type AgentState = {
   readonly uploaded: readonly number[];
   /** When to look again whether work can be asked for; null while nothing withholds it. */
   readonly pullAgainAtMs: number | null;
+  /** When the reboot that the ledger tells of may begin without an acknowledgement, or is tried again. */
+  readonly rebootAtMs: number;
 };
 
 export type Now = Instant & {
@@ -149,7 +160,7 @@ export type Input =
 
 export type Effect =
   | { readonly kind: 'send'; readonly message: AgentMessage }
-  | { readonly kind: 'greet'; readonly counter: number; readonly held: Hello['held'] }
+  | ({ readonly kind: 'greet'; readonly counter: number } & Pick<Hello, 'held' | 'rebooting' | 'rebooted'>)
   | { readonly kind: 'send-facts' }
   | { readonly kind: 'resume-logs' }
   | { readonly kind: 'prepare'; readonly job: Job }
@@ -167,6 +178,7 @@ export type Effect =
   | { readonly kind: 'upload-files'; readonly number: number; readonly digests: readonly string[] }
   /** Nobody needs the folder of this attempt and its files any more. */
   | { readonly kind: 'forget'; readonly attempt: string; readonly files: readonly string[] }
+  | { readonly kind: 'reboot' }
   | { readonly kind: 'hang-up'; readonly reason: string; readonly retryAfterMs: number | null }
   | { readonly kind: 'exit'; readonly reason: string }
   | { readonly kind: 'note'; readonly level: 'info' | 'warn' | 'error'; readonly text: string };

@@ -24,12 +24,19 @@ const recordSchema = z.discriminatedUnion('kind', [
     secret: z.boolean(),
     retryAtMs: z.number().nullable(),
   }),
+  z.object({
+    kind: z.literal('reboot'),
+    attempt: z.string(),
+    boot: z.string(),
+    stage: z.enum(['wanted', 'begun', 'withdrawn']),
+  }),
   z.object({ kind: z.literal('acknowledged'), upTo: z.int() }),
   z.object({ kind: z.literal('logs-acknowledged'), attempt: z.string() }),
 ]);
 
 const ledgerSchema = z.object({
   nextNumber: z.int().positive(),
+  reboot: z.object({ attempt: z.string(), boot: z.string(), begun: z.boolean() }).nullable().default(null),
   jobs: z.array(
     z.object({
       segment: z.string(),

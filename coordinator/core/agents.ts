@@ -4,7 +4,7 @@ import type { Hello } from '../../shared/messages.ts';
 import type { Command } from './commands.ts';
 import { grantedJobOf } from './inputs.ts';
 import { attemptOf, idOf, markFound, markStarted } from './job-names.ts';
-import { interruptJob } from './results.ts';
+import { endReboots, interruptJob } from './results.ts';
 import { recallFrom } from './segments.ts';
 import { isOpen, type Node } from './state.ts';
 import type { Turn } from './turn.ts';
@@ -28,7 +28,8 @@ export function connectAgent(turn: Turn, hello: Hello, token: string): void {
       return;
     }
     join(turn, hello, token);
-    for (const job of [...known.segment])
+    // What waits for a reboot has told all there is to tell.
+    for (const job of known.segment.filter(({ reboot }) => reboot === null))
       interruptJob(turn, job, 'evidence lost: the agent came back without its state');
   } else if (hello.counter <= known.counter) {
     quarantineClone(turn, known);
@@ -58,7 +59,8 @@ export function connectAgent(turn: Turn, hello: Hello, token: string): void {
     node: node.name,
     factsWanted: node.factsDigest === null || node.factsDigest !== hello.factsDigest,
   });
-  reconcile(turn, node, hello.held);
+  endReboots(turn, node, hello.rebooted);
+  reconcile(turn, node, hello);
 }
 
 const isSameMachine = (node: Node, hello: Hello): boolean =>
@@ -96,8 +98,8 @@ function quarantineClone(turn: Turn, node: Node): void {
 }
 
 /** What the node holds against what it was granted: what got lost on the way is sent again, what is over is ended. */
-function reconcile(turn: Turn, node: Node, held: Hello['held']): void {
-  const missing = new Set(node.segment);
+function reconcile(turn: Turn, node: Node, { held, rebooting }: Hello): void {
+  const missing = new Set(node.segment.filter(({ reboot }) => reboot === null));
   for (const { attempt, state } of held) {
     const name = parseAttemptId(attempt);
     const job = node.segment.find((live) => idOf(live) === name?.job);
@@ -110,6 +112,10 @@ function reconcile(turn: Turn, node: Node, held: Hello['held']): void {
     }
   }
   const segment = [...node.segment];
+  // The run has gone on without that reboot: it would hit whatever the node does next.
+  if (rebooting !== undefined && !segment.some((job) => attemptOf(job) === rebooting)) {
+    turn.effect({ kind: 'cancel', node: node.name, attempt: rebooting, reason: 'the run has gone on' });
+  }
   for (const job of segment) markFound(turn, job);
   const lost = segment.filter((job) => missing.has(job));
   if (lost.length > 0) {

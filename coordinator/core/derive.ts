@@ -84,7 +84,7 @@ function deriveUnit(run: Run, unit: UnitState): void {
   for (const node of unit.nodes) {
     const member = present(run.members.get(node), `member ${node}`);
     const done = isDoneIn(run, unit, node);
-    if (done) unit.nodesDone += 1;
+    if (done) unit.done.add(node);
     if (!done && unit.wave >= 0 && unit.waveOf.get(node) === unit.wave) unit.waveUnfinished += 1;
     if (countsAsUnreachable(run, unit, member)) unit.unreachable.add(node);
     if (unit.unit.strategy.kind === 'rolling' && isUnavailable(unit, member)) {
@@ -108,7 +108,8 @@ export function clearDerived(run: Run): void {
     for (const set of [unit.failed, unit.unknown, unit.unreachable, unit.unavailable]) set.clear();
     unit.unavailableByDomain.clear();
     unit.live.clear();
-    unit.jobsReady = unit.nodesDone = unit.waveUnfinished = 0;
+    unit.done.clear();
+    unit.jobsReady = unit.waveUnfinished = 0;
     unit.overBudget = false;
   }
   for (const step of run.steps) {

@@ -228,6 +228,17 @@ export type EventBody =
       readonly durationMs: number;
       readonly outputs: Readonly<Record<string, StoredValue>>;
       readonly logs: { readonly stdout: number; readonly stderr: number };
+      /** The node reboots: the job is done when it is back on another boot instance than this one. */
+      readonly reboot?: { readonly boot: string };
+    }
+  /** `planned`: by the agent, for this job; null when nobody can tell, as on a diskless node. */
+  | {
+      readonly type: 'JobRebooted';
+      readonly run: string;
+      readonly step: string;
+      readonly node: string;
+      readonly boot: string;
+      readonly planned: boolean | null;
     }
   /** A result of an attempt that is superseded or decided: recorded, never applied. */
   | {

@@ -1,5 +1,6 @@
 /** The part of the fold that concerns single jobs. See evolve.ts. */
 import { assertNever, present } from '../../shared/assert.ts';
+import { limits } from '../../shared/limits.ts';
 import { isSettled } from './derive.ts';
 import type { Event } from './events.ts';
 import { newJob } from './layout.ts';
@@ -19,7 +20,8 @@ type JobEvent = Extract<
       | 'JobHeld'
       | 'JobUnknown'
       | 'JobFound'
-      | 'JobDecided';
+      | 'JobDecided'
+      | 'JobRebooted';
   }
 >;
 
@@ -96,6 +98,9 @@ export function evolveJob(state: State, event: JobEvent): void {
     case 'JobDecided':
       decideJob(state, job, event);
       return;
+    case 'JobRebooted':
+      finishJob(state, job, 'succeeded', job.reason);
+      return;
     default:
       assertNever(event);
   }
@@ -104,6 +109,7 @@ export function evolveJob(state: State, event: JobEvent): void {
 function failJob(state: State, job: Job, reason: string | null): void {
   setJobState(state, job, 'failed');
   job.grant = null;
+  job.reboot = null;
   job.lostAs = null;
   job.reason = reason;
   job.finishedAt = state.at;
@@ -147,7 +153,9 @@ export function endAttempt(state: State, event: Extract<Event, { type: 'AttemptE
   switch (event.outcome) {
     case 'succeeded':
       job.outputs = event.outputs;
-      finishJob(state, job, 'succeeded', event.reason);
+      if (event.reboot === undefined || event.reboot.boot !== job.member.node.boot)
+        finishJob(state, job, 'succeeded', event.reason);
+      else awaitReboot(state, job, event.reboot.boot);
       return;
     case 'failed':
     case 'timed-out':
@@ -167,6 +175,14 @@ export function endAttempt(state: State, event: Extract<Event, { type: 'AttemptE
     default:
       assertNever(event.outcome);
   }
+}
+
+/** The job stays live while its node is down, but not unknown: what it did is in the journal. */
+function awaitReboot(state: State, job: Job, boot: string): void {
+  const until = state.at + (job.step.step.rebootTimeoutMs ?? limits.rebootTimeoutDefaultMs);
+  job.reboot = { boot, until };
+  setJobState(state, job, 'running');
+  state.deadlines.add({ at: until, kind: 'reboot', node: job.member.node.name });
 }
 
 /** What an operator's decision does to the jobs of a run that was held. */

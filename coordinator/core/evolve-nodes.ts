@@ -27,12 +27,21 @@ export function beginReign(state: State, lineage: string, epoch: number): void {
   state.lineage = lineage;
   state.epoch = epoch;
   for (const node of state.nodes.values()) {
+    watchReboot(state, node);
     if (node.contact === 'unreachable') continue;
     node.contact = 'disconnected';
     node.contactSince = state.at;
     node.credit = 0;
     watchContact(state, node);
   }
+}
+
+/** A node that was to be back meanwhile could not say so while the coordinator was away. */
+function watchReboot(state: State, node: Node): void {
+  const { reboot } = node.segment[0] ?? {};
+  if (reboot === null || reboot === undefined) return;
+  const at = Math.max(reboot.until, state.at + limits.unknownAfterDefaultMs);
+  state.deadlines.add({ at, kind: 'reboot', node: node.name });
 }
 
 function watchContact(state: State, node: Node): void {

@@ -81,6 +81,7 @@ export function evolve(state: State, event: Event): void {
     case 'JobUnknown':
     case 'JobFound':
     case 'JobDecided':
+    case 'JobRebooted':
       evolveJob(state, event);
       return;
     case 'AttemptEnded':

@@ -101,6 +101,7 @@ function gateOf(state: State, job: Job): Gate {
     case 'granted':
       return grantedGate(job);
     case 'running':
+      if (job.reboot !== null) return rebootGate(job, job.reboot);
       return {
         gate: 'result',
         sentence: `is running on ${node.name}, attempt ${job.attempt}${away(job)}`,
@@ -146,6 +147,19 @@ function grantedGate(job: Job): Gate {
   return {
     gate: 'start',
     sentence: `was granted to ${name} as attempt ${job.attempt} and has not been reported as started${away(job)}`,
+    since: job.since,
+  };
+}
+
+function rebootGate(job: Job, { boot, until }: NonNullable<Job['reboot']>): Gate {
+  const { node } = job.member;
+  const where =
+    node.contact === 'connected' && node.boot === boot
+      ? 'is about to reboot'
+      : 'is to come back from its reboot';
+  return {
+    gate: 'reboot',
+    sentence: `is done but for the reboot that it asked for: ${node.name} ${where} until ${new Date(until).toISOString()}`,
     since: job.since,
   };
 }

@@ -232,6 +232,7 @@ export function jobForWire(job: Job, grant: Grant, attempt: number, lookup: Look
     ...(step.until === undefined ? {} : { until: step.until }),
     timeoutMs: step.timeoutMs,
     leaves: step.leaves,
+    ...(step.reboot === undefined ? {} : { reboot: step.reboot }),
     inputs,
     secretInputs: Object.entries(grant.inputs)
       .filter(([, stored]) => 'secret' in stored)

@@ -11,6 +11,7 @@ import { afterFailure } from './failure.ts';
 import { evaluateIf, grantedJobOf, prepareGrant } from './inputs.ts';
 import { attemptOf, namesOf } from './job-names.ts';
 import { gatherRuns, giveUpGathering } from './planning.ts';
+import { giveUpReboot } from './results.ts';
 import { considerRun } from './run-progress.ts';
 import { nextInSegment, sizeOfGrant } from './segments.ts';
 import { awaitPlace, isFree, leaveLine, nextForPlace, nextForSlot } from './slots.ts';
@@ -108,6 +109,8 @@ function takeDeadlines(turn: Turn): void {
       const run = state.runs.get(due.run);
       const unit = run?.units[due.unit];
       if (run !== undefined && unit !== undefined && run.end === null) state.agenda.units.set(unit, run);
+    } else if (due.kind === 'reboot') {
+      giveUpReboot(turn, due.node);
     } else {
       giveUpGathering(turn, due.run);
     }
@@ -118,6 +121,8 @@ function loseContact(turn: Turn, name: string): void {
   const node = turn.state.nodes.get(name);
   if (node === undefined || node.contact === 'connected') return;
   for (const job of [...node.segment]) {
+    // Its node is away on purpose, and its work is done.
+    if (job.reboot !== null) continue;
     if (job.state === 'unknown' || node.contactSince + job.step.step.unknownAfterMs > turn.at) continue;
     turn.emit({ type: 'JobUnknown', ...namesOf(job), attempt: job.attempt, since: node.contactSince });
   }

@@ -6,12 +6,13 @@
 import { assertNever } from '../../shared/assert.ts';
 import { parseAttemptId } from '../../shared/ids.ts';
 import { limits } from '../../shared/limits.ts';
-import type { AttemptResult } from '../../shared/messages.ts';
+import type { AttemptResult, Hello } from '../../shared/messages.ts';
+import { formatDuration } from '../../shared/pipeline/duration.ts';
 import type { StoredValue } from './events.ts';
 import { findJob } from './evolve-jobs.ts';
 import { afterFailure } from './failure.ts';
 import { attemptOf, markStarted, namesOf } from './job-names.ts';
-import type { Job } from './state.ts';
+import type { Grant, Job, Node } from './state.ts';
 import { isLive } from './state.ts';
 import type { Turn } from './turn.ts';
 
@@ -62,14 +63,12 @@ function applyResult(turn: Turn, job: Job, attempt: number, result: AttemptResul
     durationMs: result.durationMs,
     outputs: storeOutputs(turn, job, result),
     logs: result.logs,
+    ...(result.reboot === undefined ? {} : { reboot: result.reboot }),
   });
   if (!result.final) return;
   switch (result.outcome) {
     case 'succeeded':
-      // A check starts nothing.
-      if (provides !== undefined && !job.run.checkOnly) {
-        turn.emit({ type: 'ServiceProvided', cluster: job.run.cluster, ...provides, ...namesOf(job) });
-      }
+      if (!isLive(job.state)) provideService(turn, job, provides);
       return;
     case 'failed':
     case 'timed-out':
@@ -83,6 +82,37 @@ function applyResult(turn: Turn, job: Job, attempt: number, result: AttemptResul
       return;
     default:
       assertNever(result.outcome);
+  }
+}
+
+function provideService(turn: Turn, job: Job, provides: Grant['provides']): void {
+  // A check starts nothing.
+  if (provides === undefined || job.run.checkOnly) return;
+  turn.emit({ type: 'ServiceProvided', cluster: job.run.cluster, ...provides, ...namesOf(job) });
+}
+
+/** Ends the jobs that waited for this node to come back from a reboot, now that it is connected again. */
+export function endReboots(turn: Turn, node: Node, rebooted: Hello['rebooted']): void {
+  for (const job of [...node.segment]) {
+    if (job.reboot === null || job.reboot.boot === node.boot) continue;
+    const { provides } = job.grant ?? {};
+    const planned = rebooted?.attempt === attemptOf(job) ? rebooted.planned : null;
+    turn.emit({ type: 'JobRebooted', ...namesOf(job), boot: node.boot, planned });
+    provideService(turn, job, provides);
+  }
+}
+
+/** The time for coming back is over. A node that is still on the boot that it was to leave is told to stay there. */
+export function giveUpReboot(turn: Turn, name: string): void {
+  const node = turn.state.nodes.get(name);
+  for (const job of [...(node?.segment ?? [])]) {
+    if (node === undefined || job.reboot === null || job.reboot.until > turn.at) continue;
+    const attempt = attemptOf(job);
+    const timeout = formatDuration(job.step.step.rebootTimeoutMs ?? limits.rebootTimeoutDefaultMs);
+    const how = node.contact === 'connected' ? 'has not rebooted' : 'did not come back from its reboot';
+    turn.emit({ type: 'JobFailed', ...namesOf(job), reason: `${name} ${how} within ${timeout}` });
+    turn.effect({ kind: 'cancel', node: name, attempt, reason: 'the reboot took too long' });
+    afterFailure(turn, job);
   }
 }
 

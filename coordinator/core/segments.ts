@@ -17,7 +17,9 @@ import type { Turn } from './turn.ts';
 
 /** The job that comes next on the node once those of the segment are done, if it may be granted with them. */
 export function nextInSegment(turn: Turn, segment: readonly Job[]): Job | undefined {
-  const { run, member } = present(segment.at(-1), 'last job of the segment');
+  const { run, member, step: last } = present(segment.at(-1), 'last job of the segment');
+  // What has not begun comes back at a reboot anyway.
+  if (last.step.reboot !== undefined) return undefined;
   const candidates = new Set(member.ready.map((index) => jobAt(run, index, member.node.name)));
   for (const { step } of segment) {
     for (const dependent of step.dependents) candidates.add(jobAt(run, dependent.step, member.node.name));

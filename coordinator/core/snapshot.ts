@@ -313,6 +313,10 @@ function restoreDeadlines(state: State): void {
       if (run.planned || role.waitForMs === undefined) continue;
       state.deadlines.add({ at: run.createdAt + role.waitForMs, kind: 'gather', run: run.id });
     }
+    for (const { member, reboot } of run.steps.flatMap((step) => [...step.jobs.values()])) {
+      if (reboot === null) continue;
+      state.deadlines.add({ at: reboot.until, kind: 'reboot', node: member.node.name });
+    }
     for (const unit of run.units) {
       if (unit.pauseUntil === 0) continue;
       state.deadlines.add({ at: unit.pauseUntil, kind: 'pause', run: run.id, unit: unit.index });

@@ -189,7 +189,7 @@ export type UnitState = {
   readonly live: Map<string, number>;
   jobsReady: number;
   /** Nodes that have nothing left to do here. */
-  nodesDone: number;
+  readonly done: Set<string>;
   waveUnfinished: number;
   /** Nodes that are unavailable, from whatever cause; only for rolling units. */
   readonly unavailable: Set<string>;
@@ -276,6 +276,8 @@ export type Job = {
   /** How the next grant has to be executed. */
   mode: JobMode;
   grant: Grant | null;
+  /** Its work is done, and its node is to come back from the reboot that it asked for, until then. */
+  reboot: { readonly boot: string; readonly until: number } | null;
   /** State before contact was lost, while `unknown`. */
   lostAs: 'granted' | 'running' | null;
   startedAt: number | null;

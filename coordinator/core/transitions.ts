@@ -197,8 +197,9 @@ export function settle(state: State, job: Job): void {
   }
   const { unit } = step;
   // Not by its last step alone: an operator may decide an earlier one after it.
-  if (!isDoneIn(run, unit, node)) return;
-  unit.nodesDone += 1;
+  // Once, although several of its jobs are settled together when it leaves the run.
+  if (unit.done.has(node) || !isDoneIn(run, unit, node)) return;
+  unit.done.add(node);
   if (unit.slots.has(node)) state.agenda.slots.add(job);
   if (unit.waveOf.get(node) === unit.wave) {
     unit.waveUnfinished -= 1;
@@ -223,6 +224,7 @@ export function finishJob(
 ): void {
   setJobState(state, job, next);
   job.grant = null;
+  job.reboot = null;
   job.lostAs = null;
   job.reason = reason;
   job.finishedAt = state.at;

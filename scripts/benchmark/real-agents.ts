@@ -45,7 +45,11 @@ export async function measureHostTasks(
     const start = (number: number, environment: NodeJS.ProcessEnv): StartedProcess => {
       const name = `real-${number}`;
       const words = ['run', '--coordinator', coordinator.url, '--state', join(folder, name), '--name', name];
-      return new StartedProcess('lockstep-agent', words, { LOCKSTEP_TOKEN: token, ...environment });
+      return new StartedProcess('lockstep-agent', words, {
+        LOCKSTEP_TOKEN: token,
+        LOCKSTEP_REBOOT_COMMAND: 'none',
+        ...environment,
+      });
     };
     // The first start after a change of the sources compiles them and keeps the compiler in memory.
     const first = start(0, {});

@@ -7,7 +7,7 @@ import { oneOf } from '../expressions/shape.ts';
 import { nearestWord } from '../nearest.ts';
 import type { Report } from './report.ts';
 import type { Path } from './source.ts';
-import { laterValues, laterWords, misplacedWords } from './words.ts';
+import { laterWords, misplacedWords } from './words.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -63,13 +63,6 @@ function reportIssue(issue: Issue, file: File, base: Path): void {
       return;
     }
     case 'invalid_value': {
-      const later = laterValues[String(path.at(-1))];
-      if (typeof found === 'string' && later?.includes(found) === true) {
-        report.at(path, `this version does not have ${path.at(-1)}: ${found} yet`, {
-          expected: formOf(issue),
-        });
-        return;
-      }
       if (found === undefined) {
         reportLack(path, issue, file);
         return;

@@ -286,12 +286,25 @@ const memberStepFields = {
   every: about(duration.optional(), 'Time between two iterations of `until`; 2s when absent.'),
   provides: about(provides.optional(), 'A service that this step starts on its nodes.'),
   offline: about(
-    z.enum(['wait', 'skip']).optional(),
-    'What happens with a node that cannot be reached: `wait` for it, or `skip` it.',
+    z.enum(['wait', 'skip', 'defer']).optional(),
+    'What happens with a node that cannot be reached: `wait` for it, `skip` it, or let the others go on and `defer` its job until it is back.',
   ),
+  deferUntil: about(duration.optional(), 'How long a deferred job may wait for its node; 72h when absent.'),
   unknownAfter: about(
     duration.optional(),
     'How long a node may be out of contact before its job is unknown; 1m when absent.',
+  ),
+  onUnknown: about(
+    z.enum(['wait', 'hold', 'stop']).optional(),
+    'What an unknown job means for the run: `wait` for the truth within the budget, `hold` for a decision, or `stop`: nothing new begins, and the run fails when the truth is known.',
+  ),
+  reboot: about(
+    z.literal('after').optional(),
+    '`after`: the node reboots when the script has succeeded, and the job is done when it is back.',
+  ),
+  rebootTimeout: about(
+    duration.optional(),
+    'How long a node may take to be back after a reboot that this step asked for; 15m when absent.',
   ),
 };
 

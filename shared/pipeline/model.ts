@@ -101,8 +101,15 @@ export type Step = {
     readonly address?: TemplateValue;
   };
   readonly leaves: 'nothing' | 'daemon';
-  readonly offline: 'wait' | 'skip';
+  readonly offline: 'wait' | 'skip' | 'defer';
+  /** Only with `defer`; absent in pipelines of old journals, like everything below that may be absent. */
+  readonly deferUntilMs?: number;
   readonly unknownAfterMs: number;
+  /** Absent: wait for the truth, within the budget. */
+  readonly onUnknown?: 'hold' | 'stop';
+  readonly reboot?: 'after';
+  /** Also for a reboot that the script asks for by itself. */
+  readonly rebootTimeoutMs?: number;
 };
 
 export type Budgets = {

@@ -18,10 +18,10 @@ import { Report } from './report.ts';
 import { readRole, reportCircles } from './roles.ts';
 import { salvage } from './salvage.ts';
 import type { FileSet, FileStat } from './scripts.ts';
-import { readSource, type Source } from './source.ts';
+import { type Path, readSource, type Source } from './source.ts';
 import { readUnits } from './units.ts';
 import { reportUnused } from './unused.ts';
-import { reportRerun, rerunOf, timeoutOf } from './work.ts';
+import { deferralOf, reportRerun, rerunOf, timeoutOf } from './work.ts';
 
 export type PipelineInput = {
   /** The name that diagnostics give the file. */
@@ -207,6 +207,31 @@ function buildStep(
       unknownAfter === undefined
         ? limits.unknownAfterDefaultMs
         : timeoutOf(unknownAfter, [...path, 'unknownAfter'], report),
+    ...absenceOf(file, path, report),
+  };
+}
+
+/** What the step says of nodes that go away, whether they mean to or not. */
+function absenceOf(
+  file: DraftStep['file'],
+  path: Path,
+  report: Report,
+): Pick<Step, 'deferUntilMs' | 'onUnknown' | 'reboot' | 'rebootTimeoutMs'> {
+  const { offline, deferUntil, onUnknown, reboot, rebootTimeout } = file ?? {};
+  if (deferUntil !== undefined && offline !== 'defer') {
+    report.atKey([...path, 'deferUntil'], 'deferUntil belongs to offline: defer', {
+      expected: 'offline: defer',
+    });
+  }
+  return {
+    ...(deferUntil === undefined
+      ? {}
+      : { deferUntilMs: deferralOf(deferUntil, [...path, 'deferUntil'], report) }),
+    ...(onUnknown === undefined || onUnknown === 'wait' ? {} : { onUnknown }),
+    ...(reboot === undefined ? {} : { reboot }),
+    ...(rebootTimeout === undefined
+      ? {}
+      : { rebootTimeoutMs: timeoutOf(rebootTimeout, [...path, 'rebootTimeout'], report) }),
   };
 }
 

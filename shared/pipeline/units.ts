@@ -203,7 +203,8 @@ function readStep(
 function skippableBecause(file: MemberStepFile, unit: DraftUnit, around: Surroundings): string | undefined {
   if (file.if !== undefined) return `step ${file.id} has an "if"`;
   if (unit.if !== undefined) return `group ${unit.id} has an "if"`;
-  if (file.offline === 'skip') return `step ${file.id} skips nodes that cannot be reached`;
+  if (file.offline === 'skip' || file.offline === 'defer')
+    return `step ${file.id} goes on without nodes that cannot be reached`;
   const role = unit.on.find((target) => around.roles.get(target.role)?.optional === true)?.role;
   return role === undefined ? undefined : `role ${role} is optional`;
 }

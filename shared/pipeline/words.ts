@@ -8,7 +8,6 @@ export const laterWords: ReadonlySet<string> = new Set([
   'always',
   'finally',
   'concurrency',
-  'deferUntil',
   'extends',
   'insert',
   'replace',
@@ -20,15 +19,10 @@ export const laterWords: ReadonlySet<string> = new Set([
   'terraform',
   'tofu',
   'certificate',
-  'reboot',
-  'onUnknown',
   'window',
   'scope',
   'profiles',
 ]);
-
-/** The same for values: `offline: defer`. */
-export const laterValues: Readonly<Record<string, readonly string[]>> = { offline: ['defer'] };
 
 /** Keys that belong elsewhere, by the kind of thing they were found in. */
 export const misplacedWords: Readonly<Record<'member' | 'group' | 'file', Readonly<Record<string, string>>>> =
@@ -51,6 +45,9 @@ export const misplacedWords: Readonly<Record<'member' | 'group' | 'file', Readon
       uses: 'let one of its steps use the task',
       outputs: 'outputs are declared by the steps of a group',
       offline: 'say it on the steps of the group',
+      deferUntil: 'say it on the steps of the group',
+      onUnknown: 'say it on the steps of the group',
+      reboot: 'say it on the step of the group after which the node reboots',
       unknownAfter: 'say it on the steps of the group',
     },
     file: {

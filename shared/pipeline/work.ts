@@ -3,7 +3,7 @@
  * a module, and the rules that hold for both.
  */
 import { limits } from '../limits.ts';
-import { parseDuration } from './duration.ts';
+import { formatDuration, parseDuration } from './duration.ts';
 import type { RetryFile, TaskFile } from './language.ts';
 import type { OutputDeclaration, RerunClass, Step, Task } from './model.ts';
 import type { Report } from './report.ts';
@@ -55,6 +55,9 @@ export function readWork(
   return { scripts, outputs, policy: readPolicy(file, path, report) };
 }
 
+/** What a script writes among its outputs to ask for a reboot. */
+const rebootRequest = 'reboot';
+
 function readOutputs(
   file: WorkFile['outputs'],
   path: Path,
@@ -62,7 +65,7 @@ function readOutputs(
 ): Readonly<Record<string, OutputDeclaration>> {
   const outputs: Record<string, OutputDeclaration> = {};
   for (const [name, output] of Object.entries(file ?? {})) {
-    if (isReservedName(name)) {
+    if (isReservedName(name) || name === rebootRequest) {
       report.atKey([...path, name], `"${name}" is reserved and cannot be the name of an output`);
       continue;
     }
@@ -109,6 +112,17 @@ export function timeoutOf(text: string, path: Path, report: Report): number {
   if (timeoutMs > limits.jobTimeoutMaxMs)
     report.at(path, `${text} is longer than any job may take`, { expected: 'at most 7d' });
   return timeoutMs;
+}
+
+/** How long a node's work may wait for it. */
+export function deferralOf(text: string, path: Path, report: Report): number {
+  const deferMs = parseDuration(text) ?? 0;
+  if (deferMs < 1) report.at(path, 'nothing can be deferred for no time', { expected: 'a longer time' });
+  if (deferMs > limits.deferUntilMaxMs)
+    report.at(path, `${text} is longer than any job may be deferred`, {
+      expected: `at most ${formatDuration(limits.deferUntilMaxMs)}`,
+    });
+  return deferMs;
 }
 
 /** The class when none is stated. `until` alone means that the script is made to be run again. */

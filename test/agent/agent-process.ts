@@ -3,6 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 
+/** Tests run as root, and the host is not theirs. */
+const noReboot = { LOCKSTEP_REBOOT_COMMAND: 'none' };
+
 const root = path.resolve(import.meta.dirname, '../..');
 
 export class AgentProcess {
@@ -15,7 +18,7 @@ export class AgentProcess {
     environment: Readonly<Record<string, string>> = {},
     wrapper: readonly string[] = [],
   ) {
-    const all = { PATH: process.env.PATH ?? '', LOCKSTEP_TOKEN: 'test-token', ...environment };
+    const all = { PATH: process.env.PATH ?? '', LOCKSTEP_TOKEN: 'test-token', ...noReboot, ...environment };
     const words = Object.entries(all).map(([name, value]) => `${name}=${value}`);
     // `env` becomes the program, under the same pid: tap would slip options of its own into a child's
     // environment, and they would be found in the jobs that this agent is to keep clean.

@@ -106,5 +106,9 @@ export class Coordinator {
 export function startAgent(host: Host, coordinator: Coordinator, token: string): HostProcess {
   const labels = Object.entries(host.labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]);
   const where = ['--coordinator', coordinator.url, '--state', stateFolder, '--name', host.name];
-  return host.spawn([lockstepAgent, 'run', ...where, ...labels], { LOCKSTEP_TOKEN: token });
+  return host.spawn([lockstepAgent, 'run', ...where, ...labels], {
+    LOCKSTEP_TOKEN: token,
+    // The test sees the file and does what a machine would.
+    LOCKSTEP_REBOOT_COMMAND: `touch /shared/${host.name}-wants-reboot`,
+  });
 }

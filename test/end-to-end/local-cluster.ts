@@ -118,6 +118,8 @@ export class LocalCluster {
       start([...argv, '--name', name, ...words], {
         ...process.env,
         LOCKSTEP_TOKEN: await this.joinToken(),
+        // Tests run as root, and the host is not theirs.
+        LOCKSTEP_REBOOT_COMMAND: 'none',
       }),
     );
   }

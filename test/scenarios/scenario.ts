@@ -126,7 +126,7 @@ function formatEvent(event: Event): string | undefined {
     case 'JobStarted':
       return `started ${event.step} ${event.node}#${event.attempt}`;
     case 'AttemptEnded':
-      return `ended ${event.step} ${event.node}#${event.attempt} ${event.outcome}${event.final ? '' : ', retrying'}`;
+      return `ended ${event.step} ${event.node}#${event.attempt} ${event.outcome}${event.final ? '' : ', retrying'}${event.reboot === undefined ? '' : ', rebooting'}`;
     case 'StaleResultReported':
       return `stale ${event.attempt} ${event.outcome}`;
     case 'JobRequeued':
@@ -143,6 +143,11 @@ function formatEvent(event: Event): string | undefined {
       return `found ${event.step} ${event.node}#${event.attempt}`;
     case 'JobDecided':
       return `decided ${event.step} ${event.node} ${event.as} by ${event.by}`;
+    case 'JobRebooted': {
+      const how =
+        event.planned === false ? ', not by plan' : event.planned === null ? ', how is not known' : '';
+      return `rebooted ${event.step} ${event.node}${how}`;
+    }
     case 'ServiceProvided':
       return `service ${event.service} on ${event.node} at ${event.address ?? ''}:${event.port ?? ''}`;
     default:
@@ -208,7 +213,10 @@ export class Scenario {
         const outcome = outcomes.find((one) => one === (second || 'succeeded'));
         if (outcome === undefined) throw new Error(`unknown outcome ${second}`);
         if (world.attemptOn(first) === undefined) return [`${first} has no job`];
-        world.finish(first, outcome, { outputs: paramsOf(rest) as Record<string, string> });
+        world.finish(first, outcome, {
+          outputs: paramsOf(rest) as Record<string, string>,
+          ...(rest.includes('rebooting') ? { reboot: { boot: world.bootOf(first) } } : {}),
+        });
         return [];
       }
       case 'finish-all': {
@@ -223,7 +231,16 @@ export class Scenario {
       case 'report': {
         const outcome = outcomes.find((one) => one === second);
         if (outcome === undefined) throw new Error(`unknown outcome ${second}`);
-        world.report(first.split('#')[0]?.split('/')[2] ?? '', first, outcome);
+        const boot = paramsOf(rest).rebooting;
+        const node = first.split('#')[0]?.split('/')[2] ?? '';
+        world.held.set(
+          node,
+          (world.held.get(node) ?? []).filter(({ attempt }) => attempt !== first),
+        );
+        world.report(node, first, outcome, {
+          ...(boot === undefined ? {} : { reboot: { boot: String(boot) } }),
+        });
+        world.pull(node);
         return [];
       }
       case 'obey': {
@@ -233,6 +250,14 @@ export class Scenario {
         world.obeyCancels();
         world.recalls.push(...this.#pendingRecalls.splice(0));
         world.obeyRecalls();
+        return [];
+      }
+      case 'reboot': {
+        // `reboot NODE ATTEMPT by-plan|by-accident`, or without a word of how on a diskless node.
+        world.disconnect(first);
+        world.boots.set(first, `${world.bootOf(first)}+`);
+        const rebooted = { attempt: second, planned: rest[0] === 'by-plan' };
+        world.connect(first, {}, second === '' ? {} : { rebooted });
         return [];
       }
       case 'credit':
@@ -248,6 +273,9 @@ export class Scenario {
       case 'connect':
         for (const node of args) world.connect(node);
         return [];
+      case 'connect-rebooting':
+        world.connect(first, {}, { rebooting: second });
+        return [];
       case 'disconnect':
         for (const node of args) world.disconnect(node);
         return [];
@@ -260,6 +288,7 @@ export class Scenario {
         world.held.delete(first);
         world.incarnations.set(first, `inc-${first}-again`);
         world.counters.set(first, 0);
+        world.boots.set(first, `${world.bootOf(first)}+`);
         world.connect(first);
         if (world.rejections.length === 0) return [];
         world.held.set(first, before[0] ?? []);

@@ -14,8 +14,9 @@ import type {
   Recovery,
   Turned,
 } from '../../../agent/core/state.ts';
-import type { CoordinatorMessage, JobSpecification } from '../../../shared/messages.ts';
+import type { CoordinatorMessage, Hello, JobSpecification } from '../../../shared/messages.ts';
 
+type Traits = { readonly diskless?: boolean; readonly mayReboot?: boolean };
 type Exited = ExecutionEnd & { readonly kind: 'exited' };
 
 export class CoreDriver {
@@ -26,13 +27,15 @@ export class CoreDriver {
   nowMs = 1_000_000;
   freeBytes = 2 ** 40;
   #disk: Ledger;
+  readonly #traits: Traits;
 
-  constructor(ledger: Ledger = emptyLedger, boot = 'boot-1', identity?: Identity) {
+  constructor(ledger: Ledger = emptyLedger, boot = 'boot-1', identity?: Identity, traits: Traits = {}) {
     this.#disk = ledger;
+    this.#traits = traits;
     const turned = beginAgent(
       {
         node: { name: 'n1', labels: {} },
-        boot,
+        host: { boot, diskless: false, mayReboot: true, ...traits },
         identity: identity ?? { incarnation: 'incarnation', counter: 4, epochs: [] },
         ledger,
       },
@@ -44,7 +47,7 @@ export class CoreDriver {
 
   /** A new process on the same disk. */
   restarted(boot = 'boot-1'): CoreDriver {
-    return new CoreDriver(this.#disk, boot, this.state.identity);
+    return new CoreDriver(this.#disk, boot, this.state.identity, this.#traits);
   }
 
   input(input: Input): string[] {
@@ -133,6 +136,11 @@ export class CoreDriver {
   }
 }
 
+function rebootWords({ rebooting, rebooted }: Pick<Hello, 'rebooting' | 'rebooted'>): string {
+  if (rebooting !== undefined) return ` rebooting ${rebooting}`;
+  return rebooted === undefined ? '' : ` rebooted ${rebooted.attempt}${rebooted.planned ? '' : ' unplanned'}`;
+}
+
 function wordOf(effect: Effect): string {
   switch (effect.kind) {
     case 'send': {
@@ -144,7 +152,7 @@ function wordOf(effect: Effect): string {
       return 'attempt' in message ? `${message.type} ${message.attempt}` : message.type;
     }
     case 'greet':
-      return `greet ${effect.counter}${effect.held.map(({ attempt, state }) => ` ${attempt}=${state}`).join('')}`;
+      return `greet ${effect.counter}${effect.held.map(({ attempt, state }) => ` ${attempt}=${state}`).join('')}${rebootWords(effect)}`;
     case 'prepare':
     case 'recover':
       return `${effect.kind} ${effect.job.attempt}`;

@@ -27,11 +27,12 @@ t.test('values by their types', async (t) => {
     ok: true,
     values: { s: 'a=b <<c', i: -42, b: true, j: { x: [1] } },
     files: { f: 'out/report.txt' },
+    reboot: false,
   });
-  t.same(parse('', declarations), { ok: true, values: {}, files: {} });
+  t.same(parse('', declarations), { ok: true, values: {}, files: {}, reboot: false });
   t.same(
     parse('s=\r', { s: declared('string') }),
-    { ok: true, values: { s: '\r' }, files: {} },
+    { ok: true, values: { s: '\r' }, files: {}, reboot: false },
     'bytes as they are',
   );
 });
@@ -42,8 +43,14 @@ t.test('heredocs keep their lines, the last writing of a key counts', async (t) 
     ok: true,
     values: { a: 'one\n\ntwo=2', b: [1, 2] },
     files: {},
+    reboot: false,
   });
-  t.same(parse('a=1\na<<E\nE\na=3', declarations), { ok: true, values: { a: '3' }, files: {} });
+  t.same(parse('a=1\na<<E\nE\na=3', declarations), {
+    ok: true,
+    values: { a: '3' },
+    files: {},
+    reboot: false,
+  });
 });
 
 t.test('what cannot be read is refused with the line or key, never with the value', async (t) => {

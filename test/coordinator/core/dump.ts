@@ -22,7 +22,7 @@ const derivedOf = (run: Run): unknown => ({
     overBudget: unit.overBudget,
     live: [...unit.live].sort(),
     ready: unit.jobsReady,
-    done: unit.nodesDone,
+    done: [...unit.done].sort(),
     waveUnfinished: unit.wave < 0 ? 0 : unit.waveUnfinished,
   })),
   steps: run.steps.map((step) => ({

@@ -6,8 +6,8 @@ import type { Event } from '../../../coordinator/core/events.ts';
 import type { Pipeline, Step, Target, Unit } from '../../../shared/pipeline/model.ts';
 
 type RoleMembers = { nodes: readonly string[]; leader: string | null };
-type Attempt = { number: number; live: boolean; outcome: string | null };
-type NodeKnown = { rack: string; unreachable: boolean; inService: boolean };
+type Attempt = { number: number; live: boolean; outcome: string | null; leaves?: string };
+type NodeKnown = { boot: string; rack: string; unreachable: boolean; inService: boolean };
 
 export class Oracle {
   #seq = 0;
@@ -33,6 +33,7 @@ export class Oracle {
     switch (event.type) {
       case 'NodeConnected':
         this.#nodes.set(event.node, {
+          boot: event.boot,
           rack: event.labels.rack ?? '(none)',
           unreachable: false,
           inService: this.#nodes.get(event.node)?.inService ?? true,
@@ -80,8 +81,14 @@ export class Oracle {
       case 'JobSkipped':
         this.#settled.add(jobOf(event));
         return;
-      case 'JobFailed':
+      case 'JobFailed': {
+        const last = this.#attempts.get(jobOf(event))?.at(-1);
+        if (last !== undefined) last.live = false;
         this.#failed.add(jobOf(event));
+        return;
+      }
+      case 'JobRebooted':
+        this.#endReboot(event);
         return;
       case 'JobRequeued':
         this.#mayRepeat.set(jobOf(event), true);
@@ -210,6 +217,11 @@ export class Oracle {
     this.#require(last?.live === true, `P2: ${id} ended without a live attempt`);
     last.number = event.attempt;
     if (!event.final) return;
+    // Done only when the node is back on another boot.
+    if (event.reboot !== undefined && event.reboot.boot === this.#node(event.node).boot) {
+      last.leaves = event.reboot.boot;
+      return;
+    }
     last.live = false;
     last.outcome = event.outcome;
     if (event.outcome === 'succeeded' || event.outcome === 'cancelled') this.#settled.add(id);
@@ -218,6 +230,18 @@ export class Oracle {
       const { rerun } = this.#step(event.run, event.step);
       this.#mayRepeat.set(id, rerun !== 'never-twice');
     } else this.#mayRepeat.set(id, true);
+  }
+
+  #endReboot(event: Extract<Event, { type: 'JobRebooted' }>): void {
+    const id = jobOf(event);
+    const last = this.#attempts.get(id)?.at(-1);
+    this.#require(last?.live === true && last.leaves !== undefined, `P2: ${id} rebooted without being asked`);
+    this.#require(
+      this.#node(event.node).boot !== last.leaves,
+      `${id} is done on the boot that it was to leave`,
+    );
+    last.live = false;
+    this.#settled.add(id);
   }
 
   #decide(event: Extract<Event, { type: 'JobDecided' }>): void {

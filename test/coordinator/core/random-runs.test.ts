@@ -64,7 +64,9 @@ function act(world: World, random: Random, names: readonly string[]): void {
       ] as const);
       const job = world.held.get(node)?.[0]?.job;
       if (outcome === 'failed' && (job?.attemptsMax ?? 1) > 1) world.retry(node);
-      else world.finish(node, outcome);
+      else if (outcome === 'succeeded' && random.chance(0.1)) {
+        world.finish(node, outcome, { reboot: { boot: world.bootOf(node) } });
+      } else world.finish(node, outcome);
     }
   } else if (kind < 65) {
     if (known.contact !== 'connected') {
@@ -72,7 +74,8 @@ function act(world: World, random: Random, names: readonly string[]): void {
       while (world.attemptOn(node) !== undefined && random.chance(0.5)) world.finishSilently(node);
       world.connect(node);
     } else world.disconnect(node);
-  } else if (kind < 72) world.wait(random.pick([500, 5_000, 61_000]));
+  } else if (kind < 67) reboot(world, node, random.pick(['accepted', 'ended'] as const));
+  else if (kind < 72) world.wait(random.pick([500, 5_000, 61_000, 1_000_000]));
   else if (kind < 76) {
     world.command({
       type: 'AdministerNode',
@@ -100,6 +103,19 @@ function act(world: World, random: Random, names: readonly string[]): void {
   }
 }
 
+/** Whatever the node held is over: begun and so interrupted, or not begun. */
+function reboot(world: World, node: string, held: 'accepted' | 'ended'): void {
+  const before = world.held.get(node) ?? [];
+  if (world.state.nodes.get(node)?.contact === 'connected') world.disconnect(node);
+  world.boots.set(node, `${world.bootOf(node)}+`);
+  world.connect(node);
+  if (held === 'accepted') return;
+  for (const { attempt, state } of before.splice(0)) {
+    world.report(node, attempt, state === 'running' ? 'interrupted' : 'not-started');
+  }
+  world.pull(node);
+}
+
 function decideSomething(world: World, random: Random): void {
   const by = 'operator:test';
   for (const run of world.state.activeRuns.values()) {
@@ -125,6 +141,8 @@ function calm(world: World, names: readonly string[]): void {
     if (world.state.activeRuns.size === 0) return;
     for (const node of names) {
       world.command({ type: 'AdministerNode', node, administration: 'in-service', by, reason: '' });
+      if (world.state.nodes.get(node)?.segment.some((job) => job.reboot !== null) === true)
+        reboot(world, node, 'accepted');
       if (world.state.nodes.get(node)?.contact !== 'connected') world.connect(node);
       world.obeyCancels();
       world.obeyRecalls();

@@ -26,6 +26,7 @@ export class World {
   readonly held = new Map<string, Held[]>();
   readonly counters = new Map<string, number>();
   readonly incarnations = new Map<string, string>();
+  readonly boots = new Map<string, string>();
   readonly results = new Map<string, number>();
   /** Attempts that succeeded on a node whose link was down. */
   readonly silent = new Map<string, string[]>();
@@ -111,7 +112,7 @@ export class World {
         name: node,
         labels: known ?? labels,
         incarnation,
-        boot: 'boot-1',
+        boot: this.bootOf(node),
         counter,
         diskless: false,
         features: [],
@@ -124,6 +125,10 @@ export class World {
       },
     });
     this.tellSilent(node);
+  }
+
+  bootOf(node: string): string {
+    return this.boots.get(node) ?? 'boot-1';
   }
 
   /** Asks for a job, as an agent does when it has none. */

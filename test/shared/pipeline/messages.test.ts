@@ -17,10 +17,24 @@ const cases: readonly Case[] = [
     '5:55: error: "provides" has no "weight" (expected one of service, port, address)',
   ],
   [
-    'a word of a later version, as key and as value',
-    'steps:\n  - { id: a, on: all, run: x, reboot: after, offline: defer }',
-    '5:31: error: this version does not have "reboot" yet',
-    '5:55: error: this version does not have offline: defer yet (expected one of wait, skip)',
+    'a word of a later version',
+    'steps:\n  - { id: a, on: all, run: x, runOn: all.leader }',
+    '5:31: error: this version does not have "runOn" yet',
+  ],
+  [
+    'words about absent nodes',
+    'steps:\n  - { id: a, on: all, run: x, reboot: before, offline: away, onUnknown: sotp, rebootTimeout: 0s }',
+    '5:39: error: "reboot" cannot be "before" (expected "after")',
+    '5:56: error: "offline" cannot be "away" (expected one of wait, skip, defer)',
+    '5:73: error: "onUnknown" cannot be "sotp" (expected one of wait, hold, stop; did you mean "stop"?)',
+    '5:94: error: with a timeout of 0 nothing could ever finish (expected a longer time)',
+  ],
+  [
+    'a deferral that nothing bounds, and one that nobody asked for',
+    'steps:\n  - { id: a, on: all, run: x, offline: defer, deferUntil: 91d }\n  - { id: b, on: all, run: x, deferUntil: 1d, outputs: { reboot: string } }',
+    '5:59: error: 91d is longer than any job may be deferred (expected at most 90d)',
+    '6:31: error: deferUntil belongs to offline: defer (expected offline: defer)',
+    '6:58: error: "reboot" is reserved and cannot be the name of an output',
   ],
   [
     'a word that stands in the wrong place',
