@@ -67,7 +67,7 @@ export function administerNode(turn: Turn, command: CommandOf<'AdministerNode'>)
 
 export function removeNode(turn: Turn, command: CommandOf<'RemoveNode'>): void {
   const node = requireNode(turn, command.node);
-  const [run] = node.queue;
+  const run = node.queue[0] ?? node.deferredRuns[0];
   requireThat(
     run === undefined,
     'conflict',

@@ -3,7 +3,7 @@ import { parseAttemptId } from '../../shared/ids.ts';
 import type { Hello } from '../../shared/messages.ts';
 import type { Command } from './commands.ts';
 import { grantedJobOf } from './inputs.ts';
-import { attemptOf, idOf, markFound, markStarted } from './job-names.ts';
+import { attemptOf, idOf, markFound, markStarted, namesOf } from './job-names.ts';
 import { endReboots, interruptJob } from './results.ts';
 import { recallFrom } from './segments.ts';
 import { isOpen, type Node } from './state.ts';
@@ -61,6 +61,7 @@ export function connectAgent(turn: Turn, hello: Hello, token: string): void {
   });
   endReboots(turn, node, hello.rebooted);
   reconcile(turn, node, hello);
+  takeUpDeferred(turn, node);
 }
 
 const isSameMachine = (node: Node, hello: Hello): boolean =>
@@ -130,6 +131,21 @@ function reconcile(turn: Turn, node: Node, { held, rebooting }: Hello): void {
   }
   for (const job of segment.toReversed()) {
     turn.effect({ kind: 'cancel', node: node.name, attempt: attemptOf(job), reason: run.cancel.reason });
+  }
+}
+
+/** What was deferred while the node was away is due now. */
+function takeUpDeferred(turn: Turn, node: Node): void {
+  for (const run of [...node.deferredRuns]) {
+    if (run.members.get(node.name)?.deferred.length === 0) continue;
+    turn.emit({ type: 'NodeReturned', run: run.id, node: node.name });
+  }
+  for (const run of node.queue) {
+    for (const index of [...(run.members.get(node.name)?.deferred ?? [])]) {
+      const job = run.steps[index]?.jobs.get(node.name);
+      if (job?.state !== 'deferred') continue;
+      turn.emit({ type: 'JobRequeued', ...namesOf(job), mode: job.mode, reason: 'its node is back' });
+    }
   }
 }
 

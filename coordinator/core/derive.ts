@@ -9,7 +9,13 @@ import { isFinished, isLive } from './state.ts';
 
 /** A job that no barrier has to wait for any more. A failure counts only once its node has left the run. */
 export const isSettled = (job: Job): boolean =>
-  isFinished(job.state) && (job.state !== 'failed' || job.member.out !== null);
+  job.deferred !== null || (isFinished(job.state) && (job.state !== 'failed' || job.member.out !== null));
+
+/** A failure that somebody may still decide about: its node has not left the run. */
+export const isOpenFailure = (job: Job): boolean => job.state === 'failed' && job.member.out === null;
+
+/** Whether the job is over, also when nobody waits for it because it was deferred. */
+export const isOver = (job: Job): boolean => job.deferred === null && isSettled(job);
 
 /** Whether the node has nothing left to do in the unit. */
 export function isDoneIn(run: Run, unit: UnitState, node: string): boolean {
@@ -18,6 +24,14 @@ export function isDoneIn(run: Run, unit: UnitState, node: string): boolean {
     if (job !== undefined && !isSettled(job)) return false;
   }
   return true;
+}
+
+/** Whether the node has done all it had to do in the unit, deferred jobs too: then its slot is free. */
+export function hasLeft(run: Run, unit: UnitState, node: string): boolean {
+  const deferred = run.members.get(node)?.deferred ?? [];
+  return (
+    !deferred.some((index) => index >= unit.firstStep && index <= unit.lastStep) && isDoneIn(run, unit, node)
+  );
 }
 
 /** Whether the node counts as unavailable for this rolling unit: by its slot, its link or an operator. */
@@ -51,6 +65,10 @@ function deriveJobs(run: Run, step: StepState): void {
       const { segment } = job.member.node;
       if (!segment.includes(job)) segment.push(job);
       segment.sort((a, b) => a.grantedSeq - b.grantedSeq);
+    }
+    if (job.deferred !== null) {
+      run.jobsDeferred += 1;
+      job.member.deferred.push(step.index);
     }
     if (job.state === 'ready') {
       unit.jobsReady += 1;
@@ -101,9 +119,10 @@ function deriveUnit(run: Run, unit: UnitState): void {
 
 /** Sets every derived figure to nothing. An ended run stays like that, but for what failed. */
 export function clearDerived(run: Run): void {
-  run.jobsUnfinished = run.jobsLive = run.jobsReady = run.jobsHeld = run.jobsUnknown = run.jobsFailed = 0;
+  run.jobsUnfinished = run.jobsLive = run.jobsReady = run.jobsHeld = 0;
+  run.jobsUnknown = run.jobsFailed = run.jobsDeferred = 0;
   run.approvalsPending = run.unitsOverBudget = run.membersAwaited = 0;
-  for (const member of run.members.values()) member.ready.length = 0;
+  for (const member of run.members.values()) member.ready.length = member.deferred.length = 0;
   for (const unit of run.units) {
     for (const set of [unit.failed, unit.unknown, unit.unreachable, unit.unavailable]) set.clear();
     unit.unavailableByDomain.clear();
@@ -126,7 +145,9 @@ export function clearDerived(run: Run): void {
 export function deriveRun(run: Run): void {
   clearDerived(run);
   if (run.end !== null) return;
-  for (const member of run.members.values()) if (member.node.queue[0] !== run) run.membersAwaited += 1;
+  if (run.startedAt === null) {
+    for (const member of run.members.values()) if (member.node.queue[0] !== run) run.membersAwaited += 1;
+  }
   for (const step of run.steps) deriveJobs(run, step);
   for (const step of run.steps) deriveNeeds(run, step);
   for (const unit of run.units) deriveUnit(run, unit);
@@ -145,7 +166,7 @@ export function lookAtEverything(state: State): void {
       state.agenda.units.set(unit, run);
       for (const node of unit.slots.keys()) {
         const job = run.steps[unit.lastStep]?.jobs.get(node);
-        if (job !== undefined && isDoneIn(run, unit, node)) state.agenda.slots.add(job);
+        if (job !== undefined && hasLeft(run, unit, node)) state.agenda.slots.add(job);
       }
     }
   }

@@ -180,6 +180,10 @@ export type EventBody =
       readonly state: 'succeeded' | 'failed' | 'cancelled';
       readonly reason: string;
     }
+  /** Nothing is left to do but deferred jobs: the run lets its nodes go, and takes each up again when it is back. */
+  | { readonly type: 'RunDeferred'; readonly run: string; readonly reason: string }
+  /** A node with deferred jobs of this run is back; it takes part in the run again until they are done. */
+  | { readonly type: 'NodeReturned'; readonly run: string; readonly node: string }
   | { readonly type: 'RunArchived'; readonly run: string; readonly digest: string }
   | { readonly type: 'NodeLeft'; readonly run: string; readonly node: string; readonly reason: string }
   // Jobs
@@ -262,6 +266,14 @@ export type EventBody =
       readonly step: string;
       readonly node: string;
       readonly reason: string;
+    }
+  /** Its node is away; the others go on without it, and it is due until then. */
+  | {
+      readonly type: 'JobDeferred';
+      readonly run: string;
+      readonly step: string;
+      readonly node: string;
+      readonly until: number;
     }
   | {
       readonly type: 'JobFailed';

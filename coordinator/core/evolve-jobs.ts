@@ -1,11 +1,12 @@
 /** The part of the fold that concerns single jobs. See evolve.ts. */
 import { assertNever, present } from '../../shared/assert.ts';
 import { limits } from '../../shared/limits.ts';
-import { isSettled } from './derive.ts';
+import { deferJob } from './deferral.ts';
+import { isOpenFailure } from './derive.ts';
 import type { Event } from './events.ts';
 import { newJob } from './layout.ts';
 import type { Job, Run, State } from './state.ts';
-import { finishJob, leaveRun, reopenJob, setJobState, settle, wakeRun } from './transitions.ts';
+import { finishJob, leaveRun, reopenJob, setJobState, settleOnce, wakeRun } from './transitions.ts';
 
 type JobEvent = Extract<
   Event,
@@ -16,6 +17,7 @@ type JobEvent = Extract<
       | 'JobStarted'
       | 'JobRequeued'
       | 'JobSkipped'
+      | 'JobDeferred'
       | 'JobFailed'
       | 'JobHeld'
       | 'JobUnknown'
@@ -80,6 +82,9 @@ export function evolveJob(state: State, event: JobEvent): void {
     case 'JobSkipped':
       finishJob(state, job, 'skipped', event.reason);
       return;
+    case 'JobDeferred':
+      deferJob(state, job, event.until);
+      return;
     case 'JobFailed':
       failJob(state, job, event.reason);
       return;
@@ -114,7 +119,7 @@ function failJob(state: State, job: Job, reason: string | null): void {
   job.reason = reason;
   job.finishedAt = state.at;
   // Its node has left the run already: nobody waits for this one.
-  if (job.member.out !== null) settle(state, job);
+  if (job.member.out !== null) settleOnce(state, job);
 }
 
 function decideJob(state: State, job: Job, event: Extract<Event, { type: 'JobDecided' }>): void {
@@ -194,7 +199,7 @@ export function resumeJobs(
   if (how !== 'retry-failed' && how !== 'accept-failed') return;
   for (const step of run.steps) {
     for (const job of step.jobs.values()) {
-      if (job.state !== 'failed' || isSettled(job)) continue;
+      if (!isOpenFailure(job)) continue;
       if (how === 'retry-failed') {
         job.mode = run.checkOnly ? 'check-only' : 'normal';
         reopenJob(state, job);

@@ -144,6 +144,7 @@ function joinNode(state: State, event: Extract<Event, { type: 'NodeJoined' }>): 
     joinedAt: event.at,
     credit: 0,
     queue: [],
+    deferredRuns: [],
     segment: [],
   });
 }

@@ -3,6 +3,7 @@
  * decided when it was written, and a journal of years ago must still fold to the same state.
  */
 import { assertNever, present } from '../../shared/assert.ts';
+import { releaseNode, returnNode } from './deferral.ts';
 import { deriveRun, isDoneIn } from './derive.ts';
 import type { Event, EventBody, ParamScope, StoredValue } from './events.ts';
 import { endAttempt, evolveJob, resumeJobs } from './evolve-jobs.ts';
@@ -76,6 +77,7 @@ export function evolve(state: State, event: Event): void {
     case 'JobStarted':
     case 'JobRequeued':
     case 'JobSkipped':
+    case 'JobDeferred':
     case 'JobFailed':
     case 'JobHeld':
     case 'JobUnknown':
@@ -121,7 +123,7 @@ function evolveRun(
       }
       layoutRun(
         run,
-        (node) => ({ node: nodeOf(state, node), out: null, accepted: false, ready: [] }),
+        (node) => ({ node: nodeOf(state, node), out: null, accepted: false, ready: [], deferred: [] }),
         event.at,
       );
       for (const member of run.members.values()) member.node.queue.push(run);
@@ -218,6 +220,15 @@ function evolveRun(
       releaseRun(state, run, event.reason);
       return;
     }
+    case 'RunDeferred': {
+      const run = runOf(state, event.run);
+      run.deferredAt = event.at;
+      for (const member of run.members.values()) releaseNode(state, run, member);
+      return;
+    }
+    case 'NodeReturned':
+      returnNode(state, runOf(state, event.run), nodeOf(state, event.node));
+      return;
     case 'RunArchived':
       archiveRun(state, runOf(state, event.run), event.digest);
       return;
@@ -250,6 +261,7 @@ function createRun(state: State, event: Extract<Event, { type: 'RunCreated' }>):
     cancel: null,
     hold: null,
     failing: null,
+    deferredAt: null,
     roles: new Map(),
     members: new Map(),
     units: [],
@@ -262,6 +274,7 @@ function createRun(state: State, event: Extract<Event, { type: 'RunCreated' }>):
     jobsHeld: 0,
     jobsUnknown: 0,
     jobsFailed: 0,
+    jobsDeferred: 0,
     approvalsPending: 0,
     unitsOverBudget: 0,
     pausedAt: null,

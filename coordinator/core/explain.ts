@@ -3,7 +3,7 @@
  * and since when. It follows the gates in the order in which progress.ts tries them.
  */
 import { assertNever } from '../../shared/assert.ts';
-import { isSettled } from './derive.ts';
+import { isOver, isSettled } from './derive.ts';
 import { idOf } from './job-names.ts';
 import { slotsOfLeft } from './resume.ts';
 import { hasDomainRoom } from './slots.ts';
@@ -31,7 +31,7 @@ export function explainRun(state: State, run: Run): readonly Explanation[] {
   const explanations: Explanation[] = [];
   for (const step of run.steps) {
     for (const job of step.jobs.values()) {
-      if (isSettled(job)) continue;
+      if (isOver(job)) continue;
       explanations.push(explainJob(state, job));
     }
   }
@@ -41,10 +41,10 @@ export function explainRun(state: State, run: Run): readonly Explanation[] {
 /** What a node does or waits for, in whatever run; one line when it has nothing to do. */
 export function explainNode(state: State, node: Node): readonly Explanation[] {
   const explanations: Explanation[] = [];
-  for (const run of node.queue) {
+  for (const run of [...node.queue, ...node.deferredRuns]) {
     for (const step of run.steps) {
       const job = step.jobs.get(node.name);
-      if (job !== undefined && !isSettled(job)) explanations.push(explainJob(state, job));
+      if (job !== undefined && !isOver(job)) explanations.push(explainJob(state, job));
     }
   }
   if (explanations.length > 0) return explanations;
@@ -111,6 +111,12 @@ function gateOf(state: State, job: Job): Gate {
       return {
         gate: 'contact',
         sentence: `is unknown: ${node.name} cannot be reached and may be running attempt ${job.attempt}${mayGoOn(job)}; it goes on when the node returns, or say lockstep resume ${idOf(job)} --as succeeded|failed|again`,
+        since: node.contactSince,
+      };
+    case 'deferred':
+      return {
+        gate: 'contact',
+        sentence: `is deferred: ${node.name} is away; it runs when the node is back, until ${new Date(job.deferred?.until ?? 0).toISOString()}`,
         since: node.contactSince,
       };
     case 'held':
@@ -328,6 +334,15 @@ function readyGate(state: State, job: Job): Gate {
       gate: 'node',
       sentence: `waits: ${member.node.name} has ${idOf(live)} to finish first`,
       since: live.since,
+    };
+  }
+  const [due] = member.deferred;
+  if (due !== undefined && due < step.index) {
+    const first = run.steps[due]?.step.id ?? '';
+    return {
+      gate: 'need',
+      sentence: `waits for ${first} on the same node, which was deferred and comes first`,
+      since: job.since,
     };
   }
   const place =

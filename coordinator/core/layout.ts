@@ -119,6 +119,7 @@ export function newJob(run: Run, step: StepState, member: Member, at: number): J
     logs: null,
     mode: run.checkOnly ? 'check-only' : 'normal',
     grant: null,
+    deferred: null,
     reboot: null,
     lostAs: null,
     startedAt: null,

@@ -5,8 +5,9 @@
  */
 import { present } from '../../shared/assert.ts';
 import { limits } from '../../shared/limits.ts';
+import { formatDuration } from '../../shared/pipeline/duration.ts';
 import type { Decision, Effect, Lookup } from './commands.ts';
-import { isDoneIn } from './derive.ts';
+import { hasLeft } from './derive.ts';
 import { afterFailure } from './failure.ts';
 import { evaluateIf, grantedJobOf, prepareGrant } from './inputs.ts';
 import { attemptOf, namesOf } from './job-names.ts';
@@ -109,6 +110,8 @@ function takeDeadlines(turn: Turn): void {
       const run = state.runs.get(due.run);
       const unit = run?.units[due.unit];
       if (run !== undefined && unit !== undefined && run.end === null) state.agenda.units.set(unit, run);
+    } else if (due.kind === 'deferral') {
+      giveUpDeferred(turn, due.run, due.node);
     } else if (due.kind === 'reboot') {
       giveUpReboot(turn, due.node);
     } else {
@@ -125,6 +128,37 @@ function loseContact(turn: Turn, name: string): void {
     if (job.reboot !== null) continue;
     if (job.state === 'unknown' || node.contactSince + job.step.step.unknownAfterMs > turn.at) continue;
     turn.emit({ type: 'JobUnknown', ...namesOf(job), attempt: job.attempt, since: node.contactSince });
+    stopForUnknown(turn, job);
+  }
+}
+
+/** What the step says that an unknown job means for its run, beyond the budget. */
+function stopForUnknown(turn: Turn, { run, step, member }: Job): void {
+  const { id, onUnknown } = step.step;
+  if (onUnknown === undefined || run.cancel !== null || run.failing !== null) return;
+  const reason = `${id} is unknown on ${member.node.name}, and its onUnknown is ${onUnknown}`;
+  if (onUnknown === 'stop') {
+    turn.emit({ type: 'RunFailing', run: run.id, unit: step.unit.unit.id, reason, hold: false });
+  } else if (run.hold === null) {
+    turn.emit({ type: 'RunHeld', run: run.id, needs: 'decision', reason });
+  }
+}
+
+/** Jobs whose node was not back in time are left out, as if the step had skipped them. */
+function giveUpDeferred(turn: Turn, runId: string, name: string): void {
+  const run = turn.state.runs.get(runId);
+  const member = run?.members.get(name);
+  if (run === undefined || member === undefined || run.end !== null) return;
+  for (const index of [...member.deferred]) {
+    const job = run.steps[index]?.jobs.get(name);
+    if (job?.deferred == null || job.deferred.until > turn.at) continue;
+    if (job.state !== 'deferred' && job.state !== 'ready') continue;
+    const after = formatDuration(job.step.step.deferUntilMs ?? limits.deferUntilDefaultMs);
+    turn.emit({
+      type: 'JobSkipped',
+      ...namesOf(job),
+      reason: `deferred for ${after}, and the node was not back`,
+    });
   }
 }
 
@@ -132,7 +166,7 @@ function releaseSlot(turn: Turn, job: Job): void {
   const { run, step, member } = job;
   const node = member.node.name;
   if (run.end !== null || member.out !== null || !step.unit.slots.has(node)) return;
-  if (!isDoneIn(run, step.unit, node)) return;
+  if (!hasLeft(run, step.unit, node)) return;
   turn.emit({ type: 'SlotReleased', run: run.id, unit: step.unit.unit.id, node });
 }
 
@@ -143,6 +177,8 @@ function considerNode(turn: Turn, node: Node): void {
   settleWithoutNode(turn, run, member);
   if (!isOpen(run) || !isFree(run, node)) return;
   for (const index of [...member.ready]) {
+    // What was deferred comes before what came after it.
+    if (index > (member.deferred[0] ?? index)) return;
     const job = run.steps[index]?.jobs.get(node.name);
     if (job?.state !== 'ready') continue;
     if (offerJob(turn, run, member, job)) return;
@@ -174,8 +210,12 @@ function settleWithoutNode(turn: Turn, run: Run, member: Member): void {
       }
       job.admitted = true;
     }
-    if (step.offline === 'skip' && member.node.contact === 'unreachable') {
+    if (member.node.contact !== 'unreachable') continue;
+    if (step.offline === 'skip')
       turn.emit({ type: 'JobSkipped', ...names, reason: 'the node is unreachable' });
+    if (step.offline === 'defer') {
+      const until = job.deferred?.until ?? turn.at + (step.deferUntilMs ?? limits.deferUntilDefaultMs);
+      turn.emit({ type: 'JobDeferred', ...names, until });
     }
   }
 }

@@ -2,7 +2,7 @@
 import { assertNever } from '../../shared/assert.ts';
 import { requireThat } from './administration.ts';
 import type { Command } from './commands.ts';
-import { isSettled } from './derive.ts';
+import { isOpenFailure, isSettled } from './derive.ts';
 import { findJob } from './evolve-jobs.ts';
 import { afterFailure } from './failure.ts';
 import { idOf, namesOf } from './job-names.ts';
@@ -77,7 +77,7 @@ const leaderlessRoles = (run: Run): readonly string[] =>
 
 function* openFailures(run: Run): Iterable<Job> {
   for (const step of run.steps) {
-    for (const job of step.jobs.values()) if (job.state === 'failed' && !isSettled(job)) yield job;
+    for (const job of step.jobs.values()) if (isOpenFailure(job)) yield job;
   }
 }
 
@@ -188,7 +188,7 @@ export function decideJob(turn: Turn, command: Extract<Command, { type: 'DecideJ
   const run = requireActive(turn, runId);
   const job = findJob(turn.state, runId, step, node);
   if (job === undefined) throw new Rejection('not-found', `run ${runId} has no job ${command.job}`);
-  const open = job.state === 'held' || job.state === 'unknown' || (job.state === 'failed' && !isSettled(job));
+  const open = job.state === 'held' || job.state === 'unknown' || isOpenFailure(job);
   const { as, by, reason } = command;
   requireThat(
     open,

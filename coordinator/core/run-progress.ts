@@ -31,13 +31,19 @@ export function considerRun(turn: Turn, run: Run): void {
     }
     return;
   }
-  if (run.jobsUnfinished === 0) {
+  if (run.jobsUnfinished === 0 && run.jobsDeferred === 0) {
     const out = [...run.members.values()].filter((member) => member.out !== null).length;
     const reason =
       out === 0
         ? 'every step is done'
         : `every step is done; ${out} of ${run.members.size} nodes left the run`;
     endRun(turn, run, 'succeeded', reason);
+    return;
+  }
+  if (run.jobsUnfinished === 0 && run.deferredAt === null && run.jobsLive + run.jobsHeld === 0) {
+    const jobs = run.jobsDeferred === 1 ? 'job' : 'jobs';
+    const reason = `every step is done but for ${run.jobsDeferred} deferred ${jobs}`;
+    turn.emit({ type: 'RunDeferred', run: run.id, reason });
     return;
   }
   if (run.hold?.needs === 'contact' && stuckUnit(run) === undefined) {
@@ -91,6 +97,8 @@ function mayGoOn(run: Run): boolean {
   for (const member of run.members.values()) {
     if (member.node.administration !== 'in-service') continue;
     for (const index of member.ready) {
+      // It comes after what was deferred here, which is looked at first.
+      if (index > (member.deferred[0] ?? index)) break;
       const unit = present(run.steps[index], 'step').unit;
       const node = member.node.name;
       if (unit.approval.kind === 'requested') continue;

@@ -9,7 +9,7 @@ import { referencesInTemplate, referencesOf } from '../../shared/expressions/eva
 import type { ScopeValue } from '../../shared/expressions/scope.ts';
 import { toScopeParams, toScopeValue, toScopeValueOnce } from '../../shared/expressions/scope.ts';
 import type { Lookup } from './commands.ts';
-import { isSettled } from './derive.ts';
+import { isOver } from './derive.ts';
 import type { StoredValue } from './events.ts';
 import { effectiveParams } from './params.ts';
 import type { Job, Run, State, StepState } from './state.ts';
@@ -94,7 +94,7 @@ function stepsScope(run: Run, reader: StepState, names: ReadonlySet<string>, loo
     const source = index === undefined ? undefined : run.steps[index];
     if (source === undefined) continue;
     // While some node has still to finish there, what can be read grows: only a finished step is kept.
-    const finished = [...source.jobs.values()].every(isSettled);
+    const finished = [...source.jobs.values()].every(isOver);
     steps.set(
       name,
       finished ? shared(reader, `steps.${name}`, () => stepScope(source, lookup)) : stepScope(source, lookup),

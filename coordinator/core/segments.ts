@@ -9,6 +9,7 @@
  */
 import { present } from '../../shared/assert.ts';
 import type { Step } from '../../shared/pipeline/model.ts';
+import { isSettled } from './derive.ts';
 import { evaluateIf, jobForWire } from './inputs.ts';
 import { attemptOf } from './job-names.ts';
 import { type Reads, readsOfExpression, readsOfTemplate } from './scope.ts';
@@ -26,9 +27,13 @@ export function nextInSegment(turn: Turn, segment: readonly Job[]): Job | undefi
   }
   return [...candidates]
     .filter((job) => job !== undefined)
+    .filter((job) => !member.deferred.some((index) => index < job.step.index && !isIn(segment, index)))
     .sort((a, b) => a.step.index - b.step.index)
     .find((job) => opensAfter(job, segment) && mayBeGrantedAhead(turn, job, segment));
 }
+
+const isIn = (segment: readonly Job[], index: number): boolean =>
+  segment.some(({ step }) => step.index === index);
 
 const jobAt = (run: Run, index: number, node: string): Job | undefined => run.steps[index]?.jobs.get(node);
 
@@ -42,7 +47,8 @@ function opensAfter(job: Job, segment: readonly Job[]): boolean {
   for (const need of step.step.needs) {
     const needed = present(run.steps[run.stepIndex.get(need.step) ?? -1], `needed step ${need.step}`);
     const own = needed.jobs.get(member.node.name);
-    if (own === undefined || !segment.includes(own)) continue;
+    // One that was deferred keeps nobody waiting.
+    if (own === undefined || isSettled(own) || !segment.includes(own)) continue;
     if (need.sameNode) blockers += 1;
     // A barrier that only this node's own job keeps closed, as between two steps of a leader.
     else if (needed.jobsUnfinished === 1) barriers += 1;

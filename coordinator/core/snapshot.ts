@@ -26,9 +26,11 @@ const snapshotFormat = 1;
 const nodesPerShard = 500;
 const jobsPerShard = 2_000;
 
-type NodeDocument = Omit<Node, 'params' | 'queue' | 'segment' | 'credit'> & {
+type NodeDocument = Omit<Node, 'params' | 'queue' | 'deferredRuns' | 'segment' | 'credit'> & {
   readonly params: readonly (readonly [string, StoredValue])[];
   readonly queue: readonly string[];
+  /** Absent in snapshots of old. */
+  readonly deferredRuns?: readonly string[];
 };
 
 type JobDocument = Omit<Job, 'run' | 'step' | 'member' | 'blockers' | 'admitted'> & {
@@ -64,6 +66,7 @@ const runFields = [
   'cancel',
   'hold',
   'failing',
+  'deferredAt',
   'pausedAt',
 ] as const satisfies readonly (keyof Run)[];
 
@@ -132,6 +135,7 @@ const nodeDocument = ({ segment: _segment, credit: _credit, ...node }: Node): No
   ...node,
   params: [...node.params],
   queue: node.queue.map((run) => run.id),
+  deferredRuns: node.deferredRuns.map((run) => run.id),
 });
 
 function* runShards(run: Run): Iterable<readonly [string, unknown]> {
@@ -197,17 +201,26 @@ export function fromShards(read: (name: string) => unknown): State {
     state.services.set(key, new Map(endpoints.map((endpoint) => [endpoint.node, endpoint])));
   }
   for (const run of head.archive) state.archive.set(run.id, run);
-  const queues = new Map<Node, readonly string[]>();
+  const queues = new Map<Node, NodeDocument>();
   for (let shard = 0; shard < head.nodeShards; shard += 1) {
     for (const document of read(`nodes-${shard}`) as readonly NodeDocument[]) {
-      const node: Node = { ...document, params: new Map(document.params), queue: [], segment: [], credit: 0 };
+      const node: Node = {
+        ...document,
+        params: new Map(document.params),
+        queue: [],
+        deferredRuns: [],
+        segment: [],
+        credit: 0,
+      };
       state.nodes.set(node.name, node);
-      queues.set(node, document.queue);
+      queues.set(node, document);
     }
   }
   for (const id of head.runs) readRun(state, id, read);
-  for (const [node, queue] of queues) {
-    for (const id of queue) node.queue.push(present(state.runs.get(id), `run ${id}`));
+  const runOf = (id: string): Run => present(state.runs.get(id), `run ${id}`);
+  for (const [node, { queue, deferredRuns = [] }] of queues) {
+    node.queue.push(...queue.map(runOf));
+    node.deferredRuns.push(...deferredRuns.map(runOf));
   }
   for (const run of state.runs.values()) deriveRun(run);
   restoreDeadlines(state);
@@ -222,6 +235,8 @@ function readRun(state: State, id: string, read: (name: string) => unknown): voi
       Run,
       (typeof runFields)[number]
     >),
+    // Absent in snapshots of old.
+    deferredAt: document.deferredAt ?? null,
     roles: new Map(document.roles.map((role) => [role.name, { ...role }])),
     members: new Map(),
     units: [],
@@ -234,6 +249,7 @@ function readRun(state: State, id: string, read: (name: string) => unknown): voi
     jobsHeld: 0,
     jobsUnknown: 0,
     jobsFailed: 0,
+    jobsDeferred: 0,
     approvalsPending: 0,
     unitsOverBudget: 0,
     recallDue: false,
@@ -265,7 +281,7 @@ function memberFrom(
   stored: { out: string | null; accepted: boolean } | undefined,
 ): Member {
   const node = state.nodes.get(name) ?? removedNode(name);
-  return { node, out: stored?.out ?? null, accepted: stored?.accepted ?? false, ready: [] };
+  return { node, out: stored?.out ?? null, accepted: stored?.accepted ?? false, ready: [], deferred: [] };
 }
 
 const removedNode = (name: string): Node => ({
@@ -289,6 +305,7 @@ const removedNode = (name: string): Node => ({
   joinedAt: 0,
   credit: 0,
   queue: [],
+  deferredRuns: [],
   segment: [],
 });
 
@@ -313,9 +330,11 @@ function restoreDeadlines(state: State): void {
       if (run.planned || role.waitForMs === undefined) continue;
       state.deadlines.add({ at: run.createdAt + role.waitForMs, kind: 'gather', run: run.id });
     }
-    for (const { member, reboot } of run.steps.flatMap((step) => [...step.jobs.values()])) {
+    for (const { member, reboot, deferred } of run.steps.flatMap((step) => [...step.jobs.values()])) {
+      const node = member.node.name;
+      if (deferred !== null) state.deadlines.add({ at: deferred.until, kind: 'deferral', run: run.id, node });
       if (reboot === null) continue;
-      state.deadlines.add({ at: reboot.until, kind: 'reboot', node: member.node.name });
+      state.deadlines.add({ at: reboot.until, kind: 'reboot', node });
     }
     for (const unit of run.units) {
       if (unit.pauseUntil === 0) continue;

@@ -74,6 +74,8 @@ export type Node = {
   credit: number;
   /** Runs that want this node, in order; the first one has it. */
   readonly queue: Run[];
+  /** Runs that are done but for deferred jobs, and have let this node go; they stand in line when it owes them one. */
+  readonly deferredRuns: Run[];
   /** The jobs that the node has been granted and has not ended, in the order in which it goes through them. */
   readonly segment: Job[];
 };
@@ -120,6 +122,8 @@ export type Run = {
     readonly hold: boolean;
     readonly at: number;
   } | null;
+  /** Since when only deferred jobs are left; null before. */
+  deferredAt: number | null;
   readonly roles: Map<string, RoleState>;
   readonly members: Map<string, Member>;
   readonly units: UnitState[];
@@ -136,6 +140,8 @@ export type Run = {
   jobsHeld: number;
   jobsUnknown: number;
   jobsFailed: number;
+  /** Deferred, or due again and not finished. */
+  jobsDeferred: number;
   approvalsPending: number;
   /** Units over their budget of unknown or unreachable nodes; the run is paused while there are any. */
   unitsOverBudget: number;
@@ -152,6 +158,8 @@ export type Member = {
   accepted: boolean;
   /** Indexes of steps whose job here is ready, ascending. Derived. */
   readonly ready: number[];
+  /** The same for jobs that were deferred and are not finished. Derived. */
+  readonly deferred: number[];
 };
 
 export type ApprovalState =
@@ -238,6 +246,7 @@ export type JobState =
   | 'granted'
   | 'running'
   | 'unknown'
+  | 'deferred'
   | 'succeeded'
   | 'failed'
   | 'skipped'
@@ -276,6 +285,8 @@ export type Job = {
   /** How the next grant has to be executed. */
   mode: JobMode;
   grant: Grant | null;
+  /** It was deferred: nobody waits for it, and it may still run until then. Null again when it is finished. */
+  deferred: { readonly until: number } | null;
   /** Its work is done, and its node is to come back from the reboot that it asked for, until then. */
   reboot: { readonly boot: string; readonly until: number } | null;
   /** State before contact was lost, while `unknown`. */
@@ -331,6 +342,7 @@ export type RunStateName =
   | 'held'
   | 'cancelling'
   | 'succeeded'
+  | 'succeeded-with-deferred'
   | 'failed'
   | 'cancelled';
 
@@ -340,6 +352,7 @@ export function runStateOf(run: Run): RunStateName {
   if (run.cancel !== null) return 'cancelling';
   if (run.hold !== null) return run.hold.needs === 'decision' ? 'held' : 'paused';
   if (run.startedAt === null) return 'queued';
+  if (run.deferredAt !== null) return 'succeeded-with-deferred';
   if (run.unitsOverBudget > 0) return 'paused';
   if (run.jobsLive === 0 && run.approvalsPending > 0) return 'waiting-for-approval';
   if (run.jobsLive === 0 && run.jobsHeld > 0 && run.jobsReady === jobsInLine(run)) return 'held';

@@ -7,6 +7,7 @@ import {
   clearDerived,
   countsAsUnreachable,
   isDoneIn,
+  isOver,
   isOverBudget,
   isSettled,
   isUnavailable,
@@ -66,7 +67,7 @@ export function wakeRun(state: State, run: Run): void {
 export function refreshNode(state: State, node: Node): void {
   state.agenda.nodes.add(node);
   state.agenda.gathering.add(node.name);
-  for (const run of node.queue) {
+  for (const run of [...node.queue, ...node.deferredRuns]) {
     const member = run.members.get(node.name);
     if (member === undefined) continue;
     state.agenda.runs.add(run);
@@ -78,7 +79,7 @@ export function refreshNode(state: State, node: Node): void {
   }
 }
 
-function insertSorted(list: number[], value: number): void {
+export function insertSorted(list: number[], value: number): void {
   let index = list.length;
   while (index > 0 && (list[index - 1] ?? 0) > value) index -= 1;
   list.splice(index, 0, value);
@@ -144,7 +145,7 @@ export function setJobState(state: State, job: Job, next: JobState): void {
   }
   if (next === 'failed') {
     run.jobsFailed += 1;
-    unit.failed.add(member.node.name);
+    if (!member.accepted) unit.failed.add(member.node.name);
     state.agenda.runs.add(run);
   }
 }
@@ -228,7 +229,44 @@ export function finishJob(
   job.lostAs = null;
   job.reason = reason;
   job.finishedAt = state.at;
-  settle(state, job);
+  settleOnce(state, job);
+}
+
+/** The node goes to the next run in line. */
+function leaveQueue(state: State, run: Run, node: Node): void {
+  const { queue } = node;
+  const place = queue.indexOf(run);
+  if (place < 0) return;
+  queue.splice(place, 1);
+  state.agenda.nodes.add(node);
+  const [next] = queue;
+  if (place !== 0 || next === undefined || next.startedAt !== null) return;
+  next.membersAwaited -= 1;
+  if (next.membersAwaited === 0) state.agenda.runs.add(next);
+}
+
+/** Settles the job, unless that was done when it was deferred: then its deferral ends. */
+export function settleOnce(state: State, job: Job): void {
+  if (job.deferred === null) settle(state, job);
+  else endDeferral(state, job);
+}
+
+function endDeferral(state: State, job: Job): void {
+  const { run, step, member } = job;
+  job.deferred = null;
+  run.jobsDeferred -= 1;
+  member.deferred.splice(member.deferred.indexOf(step.index), 1);
+  state.agenda.runs.add(run);
+  state.agenda.nodes.add(member.node);
+  if (step.unit.slots.has(member.node.name)) state.agenda.slots.add(job);
+  if (run.deferredAt === null || member.deferred.length > 0) return;
+  stepAside(state, run, member.node);
+}
+
+/** The run lets the node go and still counts it: in its budgets, and when the node is back. */
+export function stepAside(state: State, run: Run, node: Node): void {
+  leaveQueue(state, run, node);
+  if (!node.deferredRuns.includes(run)) node.deferredRuns.push(run);
 }
 
 /** The node takes no further part in the run: what it failed is settled, what it had still to do is cancelled. */
@@ -240,10 +278,10 @@ export function leaveRun(state: State, run: Run, member: Member, reason: string)
     const job = step.jobs.get(member.node.name);
     if (job === undefined || isLive(job.state)) continue;
     if (job.state === 'failed') failed.push(job);
-    else if (!isSettled(job)) open.push(job);
+    else if (!isOver(job)) open.push(job);
   }
   member.out = reason;
-  for (const job of failed) settle(state, job);
+  for (const job of failed) settleOnce(state, job);
   for (const job of open) finishJob(state, job, 'cancelled', `node out: ${reason}`);
   for (const unit of run.units) if (unit.rank.has(member.node.name)) refreshReach(state, run, unit, member);
 }
@@ -252,8 +290,9 @@ export function leaveRun(state: State, run: Run, member: Member, reason: string)
 export function releaseRun(state: State, run: Run, reason: string): void {
   for (const step of run.steps) {
     for (const job of step.jobs.values()) {
-      if (isSettled(job) || job.state === 'failed') continue;
+      if (isOver(job) || job.state === 'failed') continue;
       setJobState(state, job, 'cancelled');
+      job.deferred = null;
       job.reason = reason;
       job.finishedAt = state.at;
     }
@@ -265,15 +304,9 @@ export function releaseRun(state: State, run: Run, reason: string): void {
   }
   state.activeRuns.delete(run.id);
   for (const member of run.members.values()) {
-    const { queue } = member.node;
-    const place = queue.indexOf(run);
-    if (place < 0) continue;
-    queue.splice(place, 1);
-    state.agenda.nodes.add(member.node);
-    const [next] = queue;
-    if (place !== 0 || next === undefined) continue;
-    next.membersAwaited -= 1;
-    if (next.membersAwaited === 0) state.agenda.runs.add(next);
+    const { deferredRuns } = member.node;
+    if (deferredRuns.includes(run)) deferredRuns.splice(deferredRuns.indexOf(run), 1);
+    leaveQueue(state, run, member.node);
   }
   clearDerived(run);
 }

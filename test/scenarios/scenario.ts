@@ -133,6 +133,12 @@ function formatEvent(event: Event): string | undefined {
       return `requeued ${event.step} ${event.node}: ${event.reason}`;
     case 'JobSkipped':
       return `skipped ${event.step} ${event.node}: ${event.reason}`;
+    case 'JobDeferred':
+      return `deferred ${event.step} ${event.node}`;
+    case 'RunDeferred':
+      return `${event.run} succeeded-with-deferred: ${event.reason}`;
+    case 'NodeReturned':
+      return `${event.node} returns to ${event.run}`;
     case 'JobFailed':
       return `failed ${event.step} ${event.node}: ${event.reason}`;
     case 'JobHeld':

@@ -30,6 +30,8 @@ const shown = z.discriminatedUnion('type', [
   z.object({ type: z.literal('RunResumed'), run: z.string(), how: z.string(), by: z.string() }),
   z.object({ type: z.literal('RunCancelRequested'), run: z.string(), by: z.string(), ...reason }),
   z.object({ type: z.literal('RunEnded'), run: z.string(), state: z.string(), ...reason }),
+  z.object({ type: z.literal('RunDeferred'), run: z.string(), ...reason }),
+  z.object({ type: z.literal('NodeReturned'), run: z.string(), node: z.string() }),
   z.object({ type: z.literal('NodeLeft'), node: z.string(), ...reason }),
   z.object({ type: z.literal('JobStarted'), ...job, attempt: z.int() }),
   z.object({
@@ -43,7 +45,10 @@ const shown = z.discriminatedUnion('type', [
     reason: z.string().nullable(),
     durationMs: z.number(),
     logs: z.object({ stdout: z.number(), stderr: z.number() }),
+    reboot: z.object({ boot: z.string() }).optional(),
   }),
+  z.object({ type: z.literal('JobRebooted'), ...job, planned: z.boolean().nullable() }),
+  z.object({ type: z.literal('JobDeferred'), ...job, until: z.number() }),
   z.object({ type: z.literal('JobRequeued'), ...job, ...reason }),
   z.object({ type: z.literal('JobSkipped'), ...job, ...reason }),
   z.object({ type: z.literal('JobFailed'), ...job, ...reason }),
@@ -62,6 +67,7 @@ function describeAttempt(event: Extract<Shown, { type: 'AttemptEnded' }>): strin
   const parts = [step, node, outcome, formatDuration(durationMs)];
   if (unchanged) parts.push('(nothing to do)');
   if (attempt > 1) parts.push(`(attempt ${attempt})`);
+  if (event.reboot !== undefined) parts.push('(the node reboots now)');
   const again = final || outcome === 'succeeded' ? '' : ', tries again';
   return `${parts.join(' ')}${outcome === 'succeeded' ? '' : because(why)}${again}`;
 }
@@ -100,12 +106,20 @@ function describe(event: Shown): string {
       return `run ${event.run} cancelling, asked by ${event.by}${because(event.reason)}`;
     case 'RunEnded':
       return `run ${event.run} ${event.state}${because(event.reason)}`;
+    case 'RunDeferred':
+      return `run ${event.run} succeeded-with-deferred${because(event.reason)}`;
+    case 'NodeReturned':
+      return `${event.node} is back and does what run ${event.run} had deferred`;
     case 'NodeLeft':
       return `${event.node} leaves the run${because(event.reason)}`;
     case 'JobStarted':
       return `${event.step} ${event.node} started${event.attempt > 1 ? ` (attempt ${event.attempt})` : ''}`;
     case 'AttemptEnded':
       return describeAttempt(event);
+    case 'JobRebooted':
+      return `${event.step} ${event.node} is back from its reboot${event.planned === false ? ', which came by itself' : ''}`;
+    case 'JobDeferred':
+      return `${event.step} ${event.node} deferred until ${new Date(event.until).toISOString()}: the node is away`;
     case 'JobRequeued':
       return `${event.step} ${event.node} goes again${because(event.reason)}`;
     case 'JobSkipped':

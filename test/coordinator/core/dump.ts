@@ -10,9 +10,10 @@ const derivedOf = (run: Run): unknown => ({
   jobsHeld: run.jobsHeld,
   jobsUnknown: run.jobsUnknown,
   jobsFailed: run.jobsFailed,
+  jobsDeferred: run.jobsDeferred,
   approvalsPending: run.approvalsPending,
   unitsOverBudget: run.unitsOverBudget,
-  ready: [...run.members].map(([name, member]) => [name, [...member.ready]]),
+  ready: [...run.members].map(([name, member]) => [name, [...member.ready], [...member.deferred]]),
   units: run.units.map((unit) => ({
     failed: [...unit.failed].sort(),
     unknown: [...unit.unknown].sort(),

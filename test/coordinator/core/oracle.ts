@@ -19,6 +19,8 @@ export class Oracle {
   readonly #approved = new Set<string>();
   readonly #settled = new Set<string>();
   readonly #failed = new Set<string>();
+  /** Nobody waits for these, but for what comes after them on their own node. */
+  readonly #deferred = new Set<string>();
   readonly #attempts = new Map<string, Attempt[]>();
   readonly #slots = new Map<string, Set<string>>();
   readonly #mayRepeat = new Map<string, boolean>();
@@ -79,7 +81,12 @@ export class Oracle {
         this.#endAttempt(event);
         return;
       case 'JobSkipped':
+        this.#deferred.delete(jobOf(event));
         this.#settled.add(jobOf(event));
+        return;
+      case 'JobDeferred':
+        this.#settled.add(jobOf(event));
+        this.#deferred.add(jobOf(event));
         return;
       case 'JobFailed': {
         const last = this.#attempts.get(jobOf(event))?.at(-1);
@@ -178,8 +185,9 @@ export class Oracle {
           event.segment !== undefined &&
           other === node &&
           this.#segments.get(node)?.has(`${run}/${need.step}/${node}`) === true;
+        const isDue = other === node && this.#deferred.has(`${run}/${need.step}/${node}`);
         this.#require(
-          isAhead || this.#isSettled(run, need.step, other),
+          isAhead || (!isDue && this.#isSettled(run, need.step, other)),
           `P1: ${id} granted before ${need.step} on ${other}`,
         );
       }
@@ -224,6 +232,7 @@ export class Oracle {
     }
     last.live = false;
     last.outcome = event.outcome;
+    if (event.outcome !== 'interrupted' && event.outcome !== 'not-started') this.#deferred.delete(id);
     if (event.outcome === 'succeeded' || event.outcome === 'cancelled') this.#settled.add(id);
     else if (event.outcome === 'failed' || event.outcome === 'timed-out') this.#failed.add(id);
     else if (event.outcome === 'interrupted') {
@@ -241,6 +250,7 @@ export class Oracle {
       `${id} is done on the boot that it was to leave`,
     );
     last.live = false;
+    this.#deferred.delete(id);
     this.#settled.add(id);
   }
 
@@ -249,6 +259,7 @@ export class Oracle {
     const last = this.#attempts.get(id)?.at(-1);
     if (last !== undefined) last.live = false;
     this.#failed.delete(id);
+    if (event.as !== 'again') this.#deferred.delete(id);
     if (event.as === 'succeeded') this.#settled.add(id);
     else if (event.as === 'failed') this.#failed.add(id);
     else this.#mayRepeat.set(id, true);

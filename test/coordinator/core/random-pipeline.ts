@@ -141,7 +141,8 @@ function randomStep(
     rerun,
     outputs: {},
     leaves: 'nothing',
-    offline: random.chance(0.1) ? 'skip' : 'wait',
+    offline: random.chance(0.2) ? random.pick(['skip', 'defer'] as const) : 'wait',
+    ...(random.chance(0.1) ? { onUnknown: random.pick(['hold', 'stop'] as const) } : {}),
     unknownAfterMs: 60_000,
     ...(random.chance(0.15) ? { if: 'node.labels.rack != "r1"' } : {}),
   };
