@@ -14,6 +14,10 @@ export const limits = {
   pipelineFileBytesMax: 1 * MiB,
   pipelineModelBytesMax: 4 * MiB,
   pipelineStepsMax: 500,
+  pipelineParamsMax: 1_000,
+  pipelineRolesMax: 500,
+  /** Values in one `with`, outputs of one step, params of one task. */
+  stepNamesMax: 1_000,
   expressionLengthMax: 4 * KiB,
   expressionNodesMax: 2_000,
   expressionDepthMax: 40,
@@ -33,6 +37,8 @@ export const limits = {
   bundleBytesMax: 256 * MiB,
   blobBytesMax: 256 * MiB,
   runNodesMax: 20_000,
+  /** Places in all roles of a run together: who is in three roles takes three. */
+  runPlacesMax: 100_000,
 
   // Jobs
   jobTimeoutDefaultMs: 60 * 60_000,
@@ -47,8 +53,10 @@ export const limits = {
   /** What a job that only verifies has beyond the time of its verify, so that the verify is what ends it. */
   verifyMarginMs: 60_000,
   killGraceMs: 10_000,
+  scriptInlineLengthMax: 4_096,
   jobInputInlineBytesMax: 512,
   jobInputsBytesMax: 1 * MiB,
+  reasonLengthMax: 2 * KiB,
   outputsBytesMax: 256 * KiB,
   outputValueBytesMax: 64 * KiB,
   outputFileBytesMax: 64 * MiB,
@@ -151,7 +159,7 @@ export const limits = {
   blobsKnownMax: 20_000,
   blobAgeMinMs: 60 * 60_000,
   secretsMax: 100_000,
-  secretValueBytesMax: 2 * MiB,
+  secretValueBytesMax: 8 * MiB,
   secretReferenceLengthMax: 512,
   secretsBytesMax: 128 * MiB,
   secretsSlackBytes: 1 * MiB,
@@ -222,14 +230,46 @@ assert(
   'reading goes on before the queue is empty',
 );
 assert(limits.commandsQueuedHighWater < limits.commandsQueuedMax, 'reading stops before the queue is full');
+/** `1e20` is written in full when it is written again: five bytes with its comma become 22. */
+const rewrittenGrowth = 4.4;
 assert(
-  limits.messageBytesMax < limits.secretValueBytesMax,
+  limits.messageBytesMax * rewrittenGrowth < limits.secretValueBytesMax,
   'whatever an agent reports as secret can be kept',
 );
+assert(limits.jobInputsBytesMax <= limits.secretValueBytesMax, 'whatever an operator gives can be secret');
 assert(
   limits.pipelineModelBytesMax < limits.journalEventBytesMax,
   'a pipeline fits in the event that creates its run',
 );
+/** A name as JSON, with quotes and comma. */
+const nameBytes = 63 + 3;
+const inlineValueBytes = 3 * limits.jobInputInlineBytesMax + nameBytes + 64;
+const referenceBytes = limits.secretReferenceLengthMax + nameBytes + 64;
+const headBytes = 64 * KiB;
+assert(
+  limits.pipelineModelBytesMax + limits.pipelineParamsMax * inlineValueBytes + headBytes <
+    limits.journalEventBytesMax,
+  'an event holds the pipeline and the params of a run',
+);
+assert(
+  limits.runPlacesMax * nameBytes + limits.pipelineRolesMax * 3 * nameBytes + headBytes <
+    limits.journalEventBytesMax,
+  'an event holds the nodes of all roles',
+);
+assert(limits.runNodesMax * nameBytes + headBytes < limits.journalEventBytesMax, 'an event holds a wave');
+assert(
+  (limits.pipelineParamsMax + 2 * limits.stepNamesMax) * Math.max(inlineValueBytes, referenceBytes) +
+    headBytes <
+    limits.journalEventBytesMax,
+  'an event holds what a job is granted with',
+);
+assert(
+  limits.messageBytesMax * rewrittenGrowth + limits.stepNamesMax * referenceBytes + headBytes <
+    limits.journalEventBytesMax,
+  'an event holds what a job put out',
+);
+assert(2 * limits.httpBodyBytesMax <= limits.journalEventBytesMax, 'an event holds any other request');
+assert(3 * limits.reasonLengthMax < headBytes, 'a reason is a small part of an event');
 assert(limits.journalEventBytesMax < limits.journalBatchBytesMax, 'one event fits in a batch');
 assert(limits.journalEventBytesMax < limits.streamEventBytesMax, 'an event of the journal can be followed');
 assert(limits.journalSegmentBytesMax < limits.journalKeptBytesMax, 'more than one segment is kept');

@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../../shared/errors.ts';
 import { identifierPattern } from '../../shared/ids.ts';
 import { limits } from '../../shared/limits.ts';
+import { utf8Length } from '../../shared/utf8.ts';
 import type { Command } from './commands.ts';
 import type { ParamScope } from './events.ts';
 import type { Node } from './state.ts';
@@ -102,7 +103,7 @@ export function changeParam(turn: Turn, command: CommandOf<'SetParam' | 'UnsetPa
     `${JSON.stringify(name)} is not a param name: letters, digits and underscores, not beginning with a digit`,
   );
   requireThat(
-    JSON.stringify(command.value).length <= limits.jobInputsBytesMax,
+    utf8Length(JSON.stringify(command.value)) <= limits.jobInputsBytesMax,
     'too-large',
     `param ${name} is longer than ${limits.jobInputsBytesMax} bytes`,
   );

@@ -2,12 +2,13 @@
 import { runIdOf } from '../../shared/ids.ts';
 import { limits } from '../../shared/limits.ts';
 import type { ParamDeclaration } from '../../shared/pipeline/model.ts';
+import { utf8Length } from '../../shared/utf8.ts';
 import { requireThat } from './administration.ts';
 import type { CreateRun } from './commands.ts';
 import type { LayeredValue, StoredValue } from './events.ts';
 import { longScriptsOf } from './inputs.ts';
 import { faultOfParam } from './params.ts';
-import { canWait, faultsOfSelection, isGathered, planRun } from './planning.ts';
+import { canWait, faultsOfSelection, faultsOfSize, isGathered, planRun } from './planning.ts';
 import { selectRoles } from './selection.ts';
 import type { State } from './state.ts';
 import type { Turn } from './turn.ts';
@@ -30,7 +31,8 @@ export function createRun(turn: Turn, command: CreateRun): void {
     `${state.activeRuns.size} runs have not ended; at most ${limits.runsQueuedMax} are kept`,
   );
   const selection = selectRoles(state, pipeline, cluster, command.limit, turn.lookup);
-  if (!canWait(selection)) throw new Rejection('invalid', faultsOfSelection(selection).join('\n'));
+  const misfits = canWait(selection) ? faultsOfSize(selection) : faultsOfSelection(selection);
+  if (misfits.length > 0) throw new Rejection('invalid', misfits.join('\n'));
   const run = runIdOf(state.runsCreated + 1);
   const { params, generated } = resolveParams(turn, command, run);
   for (const task of pipeline.units.flatMap((unit) => unit.steps.flatMap((step) => step.tasks))) {
@@ -61,12 +63,24 @@ function resolveParams(turn: Turn, command: CreateRun, run: string): Planned {
   }
   const params: Record<string, LayeredValue> = {};
   const generated: string[] = [];
+  const keep = (
+    name: string,
+    declaration: ParamDeclaration,
+    reference: string,
+    value: unknown,
+  ): StoredValue => {
+    if (utf8Length(JSON.stringify(value)) > limits.jobInputsBytesMax)
+      faults.push(`param ${name} is longer than ${limits.jobInputsBytesMax} bytes`);
+    return declaration.secret
+      ? turn.conceal(reference, value)
+      : turn.store(value, limits.jobInputInlineBytesMax);
+  };
   for (const [name, declaration] of Object.entries(pipeline.params)) {
     const given = Object.hasOwn(command.params, name) ? command.params[name] : undefined;
     if (given !== undefined) {
       const fault = faultOfParam(name, declaration, given);
       if (fault !== undefined) faults.push(fault);
-      else params[name] = { from: 'run', value: keep(turn, declaration, `${run}/param/${name}`, given) };
+      else params[name] = { from: 'run', value: keep(name, declaration, `${run}/param/${name}`, given) };
       continue;
     }
     const lower = lowerLayer(turn.state, command, name);
@@ -76,11 +90,11 @@ function resolveParams(turn: Turn, command: CreateRun, run: string): Planned {
       const reference = `generated/${command.cluster}/${pipeline.name}/${name}`;
       params[name] = {
         from: 'generated',
-        value: keep(turn, declaration, reference, command.generated[name]),
+        value: keep(name, declaration, reference, command.generated[name]),
       };
       generated.push(name);
     } else if (declaration.default !== undefined) {
-      const value = keep(turn, declaration, `${run}/param/${name}`, declaration.default);
+      const value = keep(name, declaration, `${run}/param/${name}`, declaration.default);
       params[name] = { from: 'default', value };
     } else {
       faults.push(`param ${name} (${declaration.type}) has no value: give it with --param ${name}=…`);
@@ -97,6 +111,3 @@ function lowerLayer(state: State, command: CreateRun, name: string): LayeredValu
   const kept = cluster?.get(generatedName(command.pipeline.name, name));
   return kept === undefined ? undefined : { from: 'generated', value: kept };
 }
-
-const keep = (turn: Turn, declaration: ParamDeclaration, reference: string, value: unknown): StoredValue =>
-  declaration.secret ? turn.conceal(reference, value) : turn.store(value, limits.jobInputInlineBytesMax);

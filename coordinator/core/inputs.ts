@@ -8,8 +8,10 @@ import { attemptIdOf, jobIdOf } from '../../shared/ids.ts';
 import { limits } from '../../shared/limits.ts';
 import type { InputValue, Script } from '../../shared/messages.ts';
 import type { ScriptText, Task, TemplateValue } from '../../shared/pipeline/model.ts';
+import { utf8Length } from '../../shared/utf8.ts';
 import type { GrantedJob, Lookup } from './commands.ts';
 import type { StoredValue } from './events.ts';
+import { faultOfSize } from './grant-size.ts';
 import { effectiveParams, faultOfParam } from './params.ts';
 import { plainValueOf, readsOfExpression, readsOfTemplate, scopeOf } from './scope.ts';
 import type { Grant, Job, State, StepState } from './state.ts';
@@ -37,8 +39,15 @@ export function prepareGrant(turn: Turn, job: Job, attempt: number): Prepared {
   if (!chosen.ok) return chosen;
   const { task, index } = chosen;
   const inputs = new Map<string, StoredValue>();
-  const fault = addParams(turn, job, task, inputs) ?? addWith(turn, job, task, attempt, inputs);
-  if (fault !== undefined) return { ok: false, reason: fault };
+  const concealed = turn.secrets.length;
+  const fault =
+    addParams(turn, job, task, inputs) ??
+    addWith(turn, job, task, attempt, inputs) ??
+    faultOfSize(job.step, task, inputs, turn.secrets.slice(concealed), turn.lookup);
+  if (fault !== undefined) {
+    turn.secrets.length = concealed;
+    return { ok: false, reason: fault };
+  }
   const provided = prepareProvides(turn, job);
   if (!provided.ok) return provided;
   return {
@@ -128,7 +137,7 @@ function evaluateWith(
   if (known !== undefined) return { ok: true, value: known };
   const result = evaluateTemplate(template, scopeOf(turn.state, job, reads, turn.lookup));
   if (!result.ok) return { ok: false, reason: secret ? 'cannot be evaluated' : result.reason };
-  if (JSON.stringify(result.value).length > limits.jobInputsBytesMax) {
+  if (utf8Length(JSON.stringify(result.value)) > limits.jobInputsBytesMax) {
     return { ok: false, reason: `is longer than ${limits.jobInputsBytesMax} bytes` };
   }
   if (secret) {
@@ -185,11 +194,9 @@ const evaluateProvides = (
 ): ReturnType<typeof evaluateTemplate> =>
   evaluateTemplate(template, scopeOf(turn.state, job, readsOfTemplate(template), turn.lookup));
 
-const scriptInlineLengthMax = 4_096;
-
 function scriptOf(script: ScriptText, lookup: Lookup): Script {
   const shell = [...script.shell];
-  return script.text.length <= scriptInlineLengthMax
+  return script.text.length <= limits.scriptInlineLengthMax
     ? { shell, source: { text: script.text } }
     : { shell, source: { digest: lookup.digestOf(script.text) } };
 }
@@ -252,7 +259,7 @@ export function jobForWire(job: Job, grant: Grant, attempt: number, lookup: Look
 export function* longScriptsOf(tasks: Iterable<Task>): Iterable<string> {
   for (const task of tasks) {
     for (const script of [task.check, task.run, task.verify?.script]) {
-      if (script !== undefined && script.text.length > scriptInlineLengthMax) yield script.text;
+      if (script !== undefined && script.text.length > limits.scriptInlineLengthMax) yield script.text;
     }
   }
 }

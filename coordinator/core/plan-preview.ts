@@ -112,7 +112,9 @@ function previewUnit(
   if (label !== undefined) {
     for (const node of unit.nodes) {
       const domain = labelsOf(node)[label] ?? '(none)';
-      byDomain.set(domain, [...(byDomain.get(domain) ?? []), node]);
+      const nodes = byDomain.get(domain);
+      if (nodes === undefined) byDomain.set(domain, [node]);
+      else nodes.push(node);
     }
   }
   const by = strategy.kind === 'rolling' ? strategy.by : undefined;

@@ -16,9 +16,22 @@ import type { Turn } from './turn.ts';
 export function faultsOfSelection(selection: Selection): readonly string[] {
   const faults = [...selection.faults];
   for (const role of selection.roles.values()) if (!role.enough) faults.push(explainShortage(role));
-  const nodes = new Set([...selection.roles.values()].flatMap((role) => role.nodes));
+  return [...faults, ...faultsOfSize(selection)];
+}
+
+/** The plan stands in one event, and whoever is in it is looked at again and again. */
+export function faultsOfSize({ roles }: Selection): readonly string[] {
+  const faults: string[] = [];
+  const nodes = new Set([...roles.values()].flatMap((role) => role.nodes));
   if (nodes.size > limits.runNodesMax) {
     faults.push(`the run would have ${nodes.size} nodes; at most ${limits.runNodesMax} are allowed`);
+  }
+  const places = [...roles.values()].reduce((sum, role) => sum + role.nodes.length, 0);
+  if (places > limits.runPlacesMax) {
+    faults.push(
+      `the roles of the run would have ${places} places for ${nodes.size} nodes, who are in several; at most ` +
+        `${limits.runPlacesMax} are allowed: merge roles, or split the run with --limit`,
+    );
   }
   return faults;
 }
@@ -27,16 +40,21 @@ const listedMax = 10;
 
 /** Who matched, and why the others did not: nodes with the same reason together. */
 function explainShortage({ role, nodes, needed, others }: RoleSelection): string {
-  const matched = nodes.length === 0 ? 'none matched' : `${nodes.length} matched (${nodes.join(', ')})`;
+  const matched = nodes.length === 0 ? 'none matched' : `${nodes.length} matched (${someOf(nodes)})`;
   const byReason = new Map<string, string[]>();
-  for (const { node, because } of others) byReason.set(because, [...(byReason.get(because) ?? []), node]);
-  const reasons = [...byReason].map(([because, names]) => {
-    const more = names.length - listedMax;
-    const listed = more > 0 ? `${names.slice(0, listedMax).join(', ')} and ${more} more` : names.join(', ');
-    return `${listed} (${because})`;
-  });
+  for (const { node, because } of others) {
+    const names = byReason.get(because);
+    if (names === undefined) byReason.set(because, [node]);
+    else names.push(node);
+  }
+  const reasons = [...byReason].map(([because, names]) => `${someOf(names)} (${because})`);
   const why = others.length === 0 ? 'the cluster has no other node' : `not in it are ${reasons.join('; ')}`;
   return `role ${role.name} needs ${needed} ${needed === 1 ? 'node' : 'nodes'} and ${matched}; ${why}`;
+}
+
+function someOf(names: readonly string[]): string {
+  const more = names.length - listedMax;
+  return more > 0 ? `${names.slice(0, listedMax).join(', ')} and ${more} more` : names.join(', ');
 }
 
 /** Plans the run with the selection; leaders are kept from run to run, or elected for the first time. */
@@ -108,7 +126,10 @@ export function gatherRuns(turn: Turn): void {
 function tryToPlan(turn: Turn, run: Run): void {
   const selection = selectRoles(turn.state, run.pipeline, run.cluster, run.limit, turn.lookup);
   const gathered = [...selection.roles.values()].every((role) => isGathered(role, turn.state));
-  if (gathered && faultsOfSelection(selection).length === 0) planRun(turn, run, selection);
+  if (!gathered || selection.faults.length > 0) return;
+  const tooLarge = faultsOfSize(selection);
+  if (tooLarge.length === 0) planRun(turn, run, selection);
+  else turn.emit({ type: 'RunEnded', run: run.id, state: 'failed', reason: tooLarge.join('; ') });
 }
 
 /** The time for which a role waits is over. */
@@ -120,9 +141,13 @@ export function giveUpGathering(turn: Turn, runId: string): void {
     const waitForMs = role.role.waitForMs;
     return waitForMs !== undefined && run.createdAt + waitForMs <= turn.at && !isGathered(role, turn.state);
   });
-  if (late.length === 0) return;
-  const reason = late
-    .map((role) => `waited ${formatDuration(role.role.waitForMs ?? 0)}: ${explainShortage(role)}`)
-    .join('; ');
+  const reasons = late.map(
+    (role) => `waited ${formatDuration(role.role.waitForMs ?? 0)}: ${explainShortage(role)}`,
+  );
+  const longestMs = Math.max(...[...selection.roles.values()].map((role) => role.role.waitForMs ?? 0));
+  // All are here, and it could not be planned all the same.
+  if (run.createdAt + longestMs <= turn.at) reasons.push(...selection.faults);
+  if (reasons.length === 0) return;
+  const reason = reasons.join('; ');
   turn.emit({ type: 'RunEnded', run: run.id, state: 'failed', reason });
 }

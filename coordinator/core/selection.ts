@@ -75,8 +75,9 @@ export function selectRoles(
     }
     const leader = state.leaders.get(leaderKeyOf(cluster, role.name));
     const chosen = role.count === undefined ? matched : spreadOver(matched, role.count, role.spread, leader);
+    const isChosen = new Set(chosen);
     for (const node of matched) {
-      if (!chosen.includes(node))
+      if (!isChosen.has(node))
         others.push({ node: node.name, because: `${role.name} has its ${role.count} nodes` });
     }
     const needed = role.optional ? 0 : (role.count ?? 1);

@@ -5,6 +5,7 @@
 import { assert } from '../../shared/assert.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import { LockstepError } from '../../shared/errors.ts';
+import { limits } from '../../shared/limits.ts';
 import type { Decision, Effect, Lookup } from './commands.ts';
 import type { Event, EventBody, StoredValue } from './events.ts';
 import { evolve } from './evolve.ts';
@@ -26,7 +27,7 @@ export class Turn {
   }
 
   emit(body: EventBody): void {
-    const event: Event = { seq: this.state.seq + 1, at: this.at, ...body };
+    const event: Event = { seq: this.state.seq + 1, at: this.at, ...withShortReason(body) };
     evolve(this.state, event);
     this.events.push(event);
   }
@@ -53,6 +54,13 @@ export class Turn {
   decision(): Decision {
     return { ok: true, events: this.events, effects: this.effects, secrets: this.secrets, blobs: this.blobs };
   }
+}
+
+/** Reasons are for people, and some are made of names that nobody counted. */
+function withShortReason(body: EventBody): EventBody {
+  if (!('reason' in body) || body.reason === null || body.reason.length <= limits.reasonLengthMax)
+    return body;
+  return { ...body, reason: `${body.reason.slice(0, limits.reasonLengthMax - 1)}…` };
 }
 
 /** Thrown inside a decision before anything was emitted; becomes the answer to the command. */

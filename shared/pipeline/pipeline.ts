@@ -4,6 +4,7 @@
  */
 import type { Diagnostic } from '../diagnostic.ts';
 import { limits } from '../limits.ts';
+import { reportCounts } from './counts.ts';
 import type { DraftStep, DraftTask, DraftUnit } from './draft.ts';
 import { parseDuration } from './duration.ts';
 import { keysAt, pipelineJsonSchema } from './editor-schema.ts';
@@ -61,6 +62,7 @@ export function parsePipeline(input: PipelineInput): PipelineParsed {
     beside: input.files,
     bundles,
   });
+  reportCounts(params.size, roles.size, units, report);
   const order = readOrder(units, report);
   const reader = new ExpressionReader(report);
   for (const role of roles.values()) checkRole(role, ['roles', role.name], reader, report);
