@@ -1,7 +1,7 @@
 /**
  * How long the message with a job will be, secrets in clear: a job that fits in no message must fail for that
  * reason, because a grant that cannot be sent would wait for ever. Long values that are not secret, and long
- * scripts, travel by digest; everything else is in the message.
+ * scripts, travel by digest; everything else is in the message. An estimate that is never too low.
  */
 import { limits } from '../../shared/limits.ts';
 import type { Task } from '../../shared/pipeline/model.ts';
@@ -11,7 +11,7 @@ import type { StoredValue } from './events.ts';
 import type { StepState } from './state.ts';
 
 /** Ids, digests and numbers of the message, and whatever names them. */
-const frameworkBytes = 4_096;
+const frameworkBytes = 2_048;
 /** Quotes, braces and the longest word around one input: a digest. */
 const aroundInputBytes = 128;
 
@@ -34,14 +34,14 @@ function fixedBytes(step: StepState, task: Task): number {
   return bytes;
 }
 
-/** Why the job cannot be sent to any node, or undefined. `fresh`: secrets that no lookup knows yet. */
-export function faultOfSize(
+/** `fresh`: secrets that were made just now, which no lookup knows yet. */
+export function bytesOfGrant(
   step: StepState,
   task: Task,
   inputs: ReadonlyMap<string, StoredValue>,
   fresh: readonly { readonly reference: string; readonly value: string }[],
   lookup: Lookup,
-): string | undefined {
+): number {
   const unstored = new Map(fresh.map(({ reference, value }) => [reference, value]));
   let bytes = fixedBytes(step, task);
   for (const [name, stored] of inputs) {
@@ -49,9 +49,12 @@ export function faultOfSize(
     if ('value' in stored) bytes += utf8Length(JSON.stringify(stored.value));
     if ('secret' in stored) bytes += utf8Length(unstored.get(stored.secret) ?? lookup.secret(stored.secret));
   }
-  if (bytes <= limits.messageBytesMax) return undefined;
-  return (
-    `its scripts and values have ${bytes} bytes, and a job is sent in one message of at most ` +
-    `${limits.messageBytesMax}: secrets count in full, so give it fewer or shorter ones`
-  );
+  return bytes;
 }
+
+/** Why a job of this size cannot be sent to any node, or undefined. */
+export const faultOfSize = (bytes: number): string | undefined =>
+  bytes <= limits.messageBytesMax
+    ? undefined
+    : `its scripts and values have ${bytes} bytes, and a job is sent in one message of at most ` +
+      `${limits.messageBytesMax}: secrets count in full, so give it fewer or shorter ones`;

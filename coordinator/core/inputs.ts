@@ -11,14 +11,19 @@ import type { ScriptText, Task, TemplateValue } from '../../shared/pipeline/mode
 import { utf8Length } from '../../shared/utf8.ts';
 import type { GrantedJob, Lookup } from './commands.ts';
 import type { StoredValue } from './events.ts';
-import { faultOfSize } from './grant-size.ts';
+import { bytesOfGrant, faultOfSize } from './grant-size.ts';
 import { effectiveParams, faultOfParam } from './params.ts';
 import { plainValueOf, readsOfExpression, readsOfTemplate, scopeOf } from './scope.ts';
 import type { Grant, Job, State, StepState } from './state.ts';
 import type { Turn } from './turn.ts';
 
 export type Prepared =
-  | { readonly ok: true; readonly grant: Omit<Grant, 'attempt' | 'attemptsMax' | 'mode'> }
+  | {
+      readonly ok: true;
+      readonly grant: Omit<Grant, 'attempt' | 'attemptsMax' | 'mode'>;
+      /** How much of the grant's message the job takes at most. */
+      readonly bytes: number;
+    }
   | { readonly ok: false; readonly reason: string };
 
 /** Whether the step's `if` holds for this node. */
@@ -40,10 +45,9 @@ export function prepareGrant(turn: Turn, job: Job, attempt: number): Prepared {
   const { task, index } = chosen;
   const inputs = new Map<string, StoredValue>();
   const concealed = turn.secrets.length;
-  const fault =
-    addParams(turn, job, task, inputs) ??
-    addWith(turn, job, task, attempt, inputs) ??
-    faultOfSize(job.step, task, inputs, turn.secrets.slice(concealed), turn.lookup);
+  const misfit = addParams(turn, job, task, inputs) ?? addWith(turn, job, task, attempt, inputs);
+  const bytes = bytesOfGrant(job.step, task, inputs, turn.secrets.slice(concealed), turn.lookup);
+  const fault = misfit ?? faultOfSize(bytes);
   if (fault !== undefined) {
     turn.secrets.length = concealed;
     return { ok: false, reason: fault };
@@ -52,6 +56,7 @@ export function prepareGrant(turn: Turn, job: Job, attempt: number): Prepared {
   if (!provided.ok) return provided;
   return {
     ok: true,
+    bytes,
     grant: {
       task: index,
       inputs: Object.fromEntries(inputs),
@@ -209,11 +214,9 @@ function inputOf(stored: StoredValue, name: string): InputValue | { readonly sec
 }
 
 /** The granted job for the wire, made from the plan and the grant alone, so that it is the same when sent again. */
-export const grantedJobOf = (job: Job, lookup: Lookup): GrantedJob =>
-  jobForWire(job, present(job.grant, 'grant'), job.attempt, lookup);
-
-export function jobForWire(job: Job, grant: Grant, attempt: number, lookup: Lookup): GrantedJob {
-  const { run, member } = job;
+export function grantedJobOf(job: Job, lookup: Lookup): GrantedJob {
+  const { run, member, attempt } = job;
+  const grant = present(job.grant, 'grant');
   const { step } = job.step;
   const task = present(step.tasks[grant.task], 'task');
   const inputs = Object.fromEntries(

@@ -14,7 +14,7 @@ import { attemptOf, namesOf } from './job-names.ts';
 import { gatherRuns, giveUpGathering } from './planning.ts';
 import { giveUpReboot } from './results.ts';
 import { considerRun } from './run-progress.ts';
-import { nextInSegment, sizeOfGrant } from './segments.ts';
+import { nextInSegment } from './segments.ts';
 import { awaitPlace, isFree, leaveLine, nextForPlace, nextForSlot } from './slots.ts';
 import {
   type Grant,
@@ -310,14 +310,14 @@ function grant(turn: Turn, job: Job): void {
   emitGrant(turn, job, prepared.grant);
   const segment = [job];
   const jobsMax = Math.min(credit, limits.segmentJobsMax);
-  let bytesLeft = limits.segmentBytesMax;
+  let bytesLeft = Math.min(limits.segmentBytesMax, limits.messageBytesMax - prepared.bytes);
   while (segment.length < jobsMax) {
     const next = nextInSegment(turn, segment);
     if (next === undefined) break;
     const ahead = prepare(turn, next);
     // What is wrong with its values is told when its turn comes.
     if (!ahead.ok) break;
-    bytesLeft -= sizeOfGrant(turn, next, ahead.grant);
+    bytesLeft -= ahead.bytes;
     if (bytesLeft < 0) break;
     emitGrant(turn, next, ahead.grant, attemptOf(job));
     segment.push(next);
@@ -329,13 +329,16 @@ function grant(turn: Turn, job: Job): void {
 function prepare(
   turn: Turn,
   job: Job,
-): { readonly ok: true; readonly grant: Grant } | { readonly ok: false; readonly reason: string } {
+):
+  | { readonly ok: true; readonly grant: Grant; readonly bytes: number }
+  | { readonly ok: false; readonly reason: string } {
   openStep(turn, job);
   const attempt = job.attempt + 1;
   const prepared = prepareGrant(turn, job, attempt);
   if (!prepared.ok) return prepared;
   const attemptsMax = job.mode === 'normal' ? job.step.step.retry.attempts : 1;
-  return { ok: true, grant: { attempt, attemptsMax, mode: job.mode, ...prepared.grant } };
+  const { grant, bytes } = prepared;
+  return { ok: true, grant: { attempt, attemptsMax, mode: job.mode, ...grant }, bytes };
 }
 
 function emitGrant(turn: Turn, job: Job, grant: Grant, segment?: string): void {

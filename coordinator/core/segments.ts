@@ -10,10 +10,10 @@
 import { present } from '../../shared/assert.ts';
 import type { Step } from '../../shared/pipeline/model.ts';
 import { isSettled } from './derive.ts';
-import { evaluateIf, jobForWire } from './inputs.ts';
+import { evaluateIf } from './inputs.ts';
 import { attemptOf } from './job-names.ts';
 import { type Reads, readsOfExpression, readsOfTemplate } from './scope.ts';
-import type { Grant, Job, Node, Run, StepState } from './state.ts';
+import type { Job, Node, Run, StepState } from './state.ts';
 import type { Turn } from './turn.ts';
 
 /** The job that comes next on the node once those of the segment are done, if it may be granted with them. */
@@ -102,22 +102,6 @@ function* expressionsOf(step: Step): Iterable<Reads> {
   for (const value of [step.provides?.port, step.provides?.address]) {
     if (value !== undefined) yield readsOfTemplate(value.template);
   }
-}
-
-/** How much of the grant's message a job takes, about, with the secrets that are put in when it leaves. */
-export function sizeOfGrant(turn: Turn, job: Job, grant: Grant): number {
-  const granted = jobForWire(job, grant, grant.attempt, turn.lookup);
-  let size = JSON.stringify(granted).length;
-  for (const input of Object.values(granted.inputs)) {
-    if ('secret' in input) size += secretLength(turn, input.secret);
-  }
-  return size;
-}
-
-/** One that was made in this turn is not stored yet. */
-function secretLength(turn: Turn, reference: string): number {
-  const made = turn.secrets.find((secret) => secret.reference === reference);
-  return (made?.value ?? turn.lookup.secret(reference)).length;
 }
 
 /** Takes back what has not begun, when the run does not let new work begin any more. */

@@ -42,9 +42,8 @@ function addNodes(world: World, count: number): void {
 
 /** The message that the first node of the world would get. */
 const messageBytes = (world: World, node: string): number => {
-  const [held] = world.held.get(node) ?? [];
-  if (held === undefined) return 0;
-  return bytesOf(grantMessage(held.job, { lineage: 'test', epoch: 1 }, world.lookup.secret));
+  const jobs = (world.held.get(node) ?? []).map(({ job }) => job);
+  return bytesOf(grantMessage(jobs, { lineage: 'test', epoch: 1 }, world.lookup.secret));
 };
 
 const withSecrets = (count: number): Pipeline =>
@@ -109,6 +108,30 @@ ${numbered(1_000, (index) => `      v${index}: '${'€'.repeat(500)}'`)}
     many.events.find((event) => event.type === 'JobFailed'),
     { reason: /have 16\d{5} bytes/ },
   );
+  t.end();
+});
+
+t.test('what is granted ahead fits in the same message, or comes later', (t) => {
+  const world = new World();
+  world.credit = 8;
+  world.connect('n1');
+  setSecret(world, 's0', 'x'.repeat(900_000));
+  setSecret(world, 's1', '€'.repeat(40_000));
+  const step = (id: string, secret: string): string =>
+    `  - { id: ${id}, on: all, needs: [${id === 'a' ? '' : '{ step: a, same: node }'}], ` +
+    `with: { v: '\${{ params.${secret} }}' }, run: echo }`;
+  const pipeline = named(`params: { s0: { type: string, secret: true }, s1: { type: string, secret: true } }
+roles: { all: {} }
+steps:
+${step('a', 's0')}
+${step('b', 's1')}
+${step('c', 's1')}
+`);
+  t.equal(world.run(pipeline), undefined);
+  t.equal(world.held.get('n1')?.length, 2, 'one more fits');
+  t.ok(messageBytes(world, 'n1') <= limits.messageBytesMax);
+  for (const _ of 'abc') world.finish('n1', 'succeeded');
+  t.match(world.events.at(-1), { type: 'RunEnded', state: 'succeeded' });
   t.end();
 });
 

@@ -316,3 +316,38 @@ t.test('no file at all makes the parser throw', (t) => {
   );
   t.end();
 });
+
+t.test('params, roles, values and outputs are counted where they stand', (t) => {
+  const many = (count: number, value: string): string =>
+    `{ ${Array.from({ length: count }, (_, index) => `n${index}: ${value}`).join(', ')} }`;
+  const found = findings(
+    `kind: pipeline
+name: p
+params: ${many(1_001, '{}')}
+roles: ${many(501, '{}')}
+steps:
+  - id: a
+    on: n0
+    run: echo
+    with: ${many(1_001, '1')}
+    outputs: ${many(1_001, 'int')}
+`,
+  );
+  t.same(found, [
+    '3:1: error: 1001 params are too many (expected at most 1000)',
+    '4:1: error: 501 roles are too many (expected at most 500)',
+    '9:5: error: 1001 values are too many (expected at most 1000)',
+    '10:5: error: 1001 outputs are too many (expected at most 1000)',
+  ]);
+  const most = `kind: pipeline
+name: p
+roles: ${many(500, '{}')}
+steps:
+  - { id: a, on: n0, run: echo, rerun: idempotent, with: ${many(1_000, '1')}, outputs: ${many(1_000, 'int')} }
+`;
+  t.same(
+    findings(most).filter((line) => line.includes('error')),
+    [],
+  );
+  t.end();
+});
