@@ -87,7 +87,7 @@ function findByData(folder: string, namedBy: string): Connection {
     url: content.data.url.replace(/\/+$/, ''),
     token: content.data.token,
     source: path,
-    remedy: `The coordinator that wrote that file may have stopped: start it again with \`lockstep coordinator --data ${folder}\``,
+    remedy: `The coordinator that wrote that file may have stopped: start it again with \`lockstep coordinator --data ${folder}\`, and with --listen when it had one`,
   };
 }
 

@@ -4,22 +4,22 @@ import { limits } from '../../shared/limits.ts';
 import type { ParamDeclaration } from '../../shared/pipeline/model.ts';
 import { utf8Length } from '../../shared/utf8.ts';
 import { requireThat } from './administration.ts';
-import type { CreateRun } from './commands.ts';
+import type { CreateRun, Lookup } from './commands.ts';
 import type { LayeredValue, StoredValue } from './events.ts';
 import { longScriptsOf } from './inputs.ts';
 import { faultOfParam } from './params.ts';
 import { canWait, faultsOfSelection, faultsOfSize, isGathered, planRun } from './planning.ts';
 import { selectRoles } from './selection.ts';
 import type { State } from './state.ts';
-import type { Turn } from './turn.ts';
-import { Rejection } from './turn.ts';
+import { Rejection, Turn } from './turn.ts';
 
 /** Under which name a generated value is kept in the cluster. */
 const generatedName = (pipeline: string, param: string): string => `${pipeline}/${param}`;
 
-type Planned = {
+type Resolved = {
   readonly params: Readonly<Record<string, LayeredValue>>;
   readonly generated: readonly string[];
+  readonly faults: readonly string[];
 };
 
 export function createRun(turn: Turn, command: CreateRun): void {
@@ -34,7 +34,8 @@ export function createRun(turn: Turn, command: CreateRun): void {
   const misfits = canWait(selection) ? faultsOfSize(selection) : faultsOfSelection(selection);
   if (misfits.length > 0) throw new Rejection('invalid', misfits.join('\n'));
   const run = runIdOf(state.runsCreated + 1);
-  const { params, generated } = resolveParams(turn, command, run);
+  const { params, generated, faults } = resolveParams(turn, command, run);
+  if (faults.length > 0) throw new Rejection('invalid', faults.join('\n'));
   for (const task of pipeline.units.flatMap((unit) => unit.steps.flatMap((step) => step.tasks))) {
     for (const text of longScriptsOf([task])) turn.blobs.push({ digest: turn.lookup.digestOf(text), text });
   }
@@ -51,8 +52,19 @@ export function createRun(turn: Turn, command: CreateRun): void {
   if (created !== undefined && gathered) planRun(turn, created, selection);
 }
 
+/** Why the params of a run would be refused; nothing is kept or changed. */
+export function faultsOfParams(
+  state: State,
+  request: Pick<CreateRun, 'pipeline' | 'cluster' | 'limit' | 'params'>,
+  lookup: Lookup,
+): readonly string[] {
+  const generated = Object.fromEntries(Object.keys(request.pipeline.params).map((name) => [name, '']));
+  const command: CreateRun = { ...request, type: 'CreateRun', by: '', checkOnly: false, generated };
+  return resolveParams(new Turn(state, state.at, lookup), command, '').faults;
+}
+
 /** Checks every param before anything is emitted, and names all faults at once. */
-function resolveParams(turn: Turn, command: CreateRun, run: string): Planned {
+function resolveParams(turn: Turn, command: CreateRun, run: string): Resolved {
   const { pipeline } = command;
   const faults: string[] = [];
   for (const name of Object.keys(command.params)) {
@@ -97,12 +109,17 @@ function resolveParams(turn: Turn, command: CreateRun, run: string): Planned {
       const value = keep(name, declaration, `${run}/param/${name}`, declaration.default);
       params[name] = { from: 'default', value };
     } else {
-      faults.push(`param ${name} (${declaration.type}) has no value: give it with --param ${name}=…`);
+      faults.push(`param ${name} (${declaration.type}) has no value: ${howToGive(name, declaration)}`);
     }
   }
-  if (faults.length > 0) throw new Rejection('invalid', faults.join('\n'));
-  return { params, generated };
+  return { params, generated, faults };
 }
+
+/** A secret on a command line is seen by everybody on the machine. */
+const howToGive = (name: string, { secret }: ParamDeclaration): string =>
+  secret
+    ? `give it as LOCKSTEP_PARAM_${name.toUpperCase()} or in a --param-file, or keep one: lockstep params set ${name} --secret`
+    : `give it with --param ${name}=…`;
 
 function lowerLayer(state: State, command: CreateRun, name: string): LayeredValue | undefined {
   const cluster = state.clusterParams.get(command.cluster);

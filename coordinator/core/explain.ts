@@ -68,7 +68,8 @@ function explainGathering(run: Run): Gate {
   const waiting = Object.values(run.pipeline.roles).filter((role) => role.waitForMs !== undefined);
   const parts = waiting.map((role) => {
     const until = new Date(run.createdAt + (role.waitForMs ?? 0)).toISOString();
-    return `role ${role.name} waits for ${role.count ?? 1} connected ${role.count === 1 ? 'node' : 'nodes'} until ${until}`;
+    const needed = role.count ?? 1;
+    return `role ${role.name} waits for ${needed} connected ${needed === 1 ? 'node' : 'nodes'} until ${until}`;
   });
   return {
     gate: 'nodes',
@@ -345,8 +346,7 @@ function readyGate(state: State, job: Job): Gate {
       since: job.since,
     };
   }
-  const place =
-    unit.unit.strategy.kind === 'rolling' ? slotGate(state, unit, member.node) : parallelGate(unit);
+  const place = unit.unit.strategy.kind === 'rolling' ? slotGate(state, unit, job) : parallelGate(unit, job);
   return (
     place ?? {
       gate: 'credit',
@@ -356,16 +356,17 @@ function readyGate(state: State, job: Job): Gate {
   );
 }
 
-function parallelGate(unit: UnitState): Gate | undefined {
+function parallelGate(unit: UnitState, job: Job): Gate | undefined {
   if (unit.live.size < unit.limits.atOnce) return undefined;
   return {
     gate: 'parallel',
     sentence: `waits for a place in ${unit.unit.id}: ${unit.live.size} of at most ${unit.limits.atOnce} nodes at once have not ended`,
-    since: null,
+    since: job.since,
   };
 }
 
-function slotGate(state: State, unit: UnitState, node: Node): Gate | undefined {
+function slotGate(state: State, unit: UnitState, job: Job): Gate | undefined {
+  const { node } = job.member;
   if (unit.slots.has(node.name)) return undefined;
   const wave = unit.waveOf.get(node.name);
   if (wave === undefined || wave > unit.wave) {
@@ -373,18 +374,18 @@ function slotGate(state: State, unit: UnitState, node: Node): Gate | undefined {
     return {
       gate: 'wave',
       sentence: `waits for wave ${unit.wave + 1} of ${unit.unit.id} to end: ${list(left)}`,
-      since: null,
+      since: job.since,
     };
   }
   if (unit.pauseUntil > state.at) {
     return {
       gate: 'pause',
       sentence: `waits for the pause until ${new Date(unit.pauseUntil).toISOString()}`,
-      since: null,
+      since: job.since,
     };
   }
   const holders = list(unit.unavailable);
-  const since = unit.slots.size === 0 ? null : Math.min(...unit.slots.values());
+  const since = unit.slots.size === 0 ? job.since : Math.min(...unit.slots.values());
   if (unit.unavailable.size >= unit.limits.atOnce) {
     return {
       gate: 'slot',

@@ -5,6 +5,7 @@
 import type { Step } from '../../shared/pipeline/model.ts';
 import { waveTargetsOf } from './amount.ts';
 import type { CreateRun, Lookup } from './commands.ts';
+import { faultsOfParams } from './create-run.ts';
 import { type LineOf, layoutUnit, linesOf } from './layout.ts';
 import { faultsOfSelection, isGathered } from './planning.ts';
 import { leaderFor, selectRoles, usesLeader } from './selection.ts';
@@ -45,13 +46,10 @@ export type PlanPreview = {
   readonly warnings: readonly string[];
 };
 
-export type PlanRequest = Pick<CreateRun, 'pipeline' | 'cluster' | 'limit'>;
+export type PlanRequest = Pick<CreateRun, 'pipeline' | 'cluster' | 'limit' | 'params'>;
 
-export function previewPlan(
-  state: State,
-  { pipeline, cluster, limit }: PlanRequest,
-  lookup: Lookup,
-): PlanPreview {
+export function previewPlan(state: State, request: PlanRequest, lookup: Lookup): PlanPreview {
+  const { pipeline, cluster, limit } = request;
   const selection = selectRoles(state, pipeline, cluster, limit, lookup);
   const warnings: string[] = [];
   const roleStates = new Map<string, RoleState>();
@@ -85,7 +83,10 @@ export function previewPlan(
     roles,
     units,
     downMax: Math.max(0, ...units.map((unit) => unit.downMax)),
-    faults: waits ? selection.faults : faultsOfSelection(selection),
+    faults: [
+      ...(waits ? selection.faults : faultsOfSelection(selection)),
+      ...faultsOfParams(state, request, lookup),
+    ],
     warnings,
   };
 }

@@ -78,7 +78,11 @@ export function selectRoles(
     const isChosen = new Set(chosen);
     for (const node of matched) {
       if (!isChosen.has(node))
-        others.push({ node: node.name, because: `${role.name} has its ${role.count} nodes` });
+        others.push({
+          node: node.name,
+          because:
+            role.count === 1 ? `${role.name} has its node` : `${role.name} has its ${role.count} nodes`,
+        });
     }
     const needed = role.optional ? 0 : (role.count ?? 1);
     roles.set(role.name, {

@@ -51,9 +51,12 @@ function explain(error: unknown): LockstepError | undefined {
 
 /** What a schema refused, with the place of each fault. */
 export function refuseInput(target: string, error: ZodError): never {
-  const faults = error.issues.map(
-    ({ path, message }) => `${path.length > 0 ? path.join('.') : target}: ${message}`,
-  );
+  const faults = error.issues.map((issue) => {
+    const { path, message } = issue;
+    // For a key of a record, what the schema of keys says is said, not that there is something to say.
+    const said = issue.code === 'invalid_key' ? issue.issues.map((each) => each.message).join(', ') : message;
+    return `${path.length > 0 ? path.join('.') : target}: ${said}`;
+  });
   throw new LockstepError(
     target === 'json' ? 'invalid' : 'usage',
     `the request is not valid: ${faults.join('; ')}`,

@@ -423,7 +423,11 @@ function parse(body: string): Parsed {
 }
 
 function formatPlan(world: World, pipeline: Pipeline): string[] {
-  const plan = previewPlan(world.state, { pipeline, cluster: 'default', limit: null }, world.lookup);
+  const plan = previewPlan(
+    world.state,
+    { pipeline, cluster: 'default', limit: null, params: {} },
+    world.lookup,
+  );
   const roles = plan.roles.map(
     ({ name, nodes, leader }) =>
       `role ${name}: ${nodes.join(' ')}${leader === null ? '' : `, leader ${leader}`}`,

@@ -1,12 +1,15 @@
 /** `lockstep logs`: what jobs wrote, whole lines of one job each, or the bytes as they were for one job. */
 import { LockstepError } from '../../../shared/errors.ts';
 import { parseAttemptId } from '../../../shared/ids.ts';
+import { nearestWord } from '../../../shared/nearest.ts';
+import { run as runSchema } from '../../http/resources.ts';
+import type { CoordinatorClient } from '../client.ts';
 import { readLogs } from '../log-stream.ts';
 import { exitCodes } from '../outcome.ts';
 import { harmless, type Line, span } from '../render/line.ts';
 import { bytesOf, type LogLine, LogLines } from '../render/log-lines.ts';
 import type { LogChunk } from '../resources.ts';
-import { type CommonOptions, interruption, withCoordinator } from '../session.ts';
+import { type CommonOptions, interruption, segment, withCoordinator } from '../session.ts';
 import type { Terminal } from '../terminal.ts';
 
 export type LogsOptions = CommonOptions & {
@@ -36,6 +39,23 @@ export function selectLogs(words: readonly string[]): Selected {
   return { run, step: named.step, node: named.node, ...(first.includes('#') ? { attempt } : {}) };
 }
 
+/** A name that the run does not have would else look like a job that wrote nothing, and be followed to the end. */
+async function requireNames(client: CoordinatorClient, { run: id, step, node }: Selected): Promise<void> {
+  const run = await client.read(runSchema, `/api/runs/${segment(id)}`, { jobs: 'false' });
+  const steps = run.units.flatMap((unit) => unit.steps.map((each) => each.id));
+  const nodes = new Set(run.units.flatMap((unit) => unit.nodes));
+  for (const [what, name, known] of [
+    ['step', step, steps],
+    ['node', node, nodes],
+  ] as const) {
+    const names = [...known];
+    if (name === undefined || names.includes(name)) continue;
+    const nearest = nearestWord(name, names);
+    const hint = nearest === undefined ? `see lockstep runs show ${id}` : `did you mean ${nearest}?`;
+    throw new LockstepError('not-found', `run ${id} has no ${what} ${name}: ${hint}`);
+  }
+}
+
 function printLines(terminal: Terminal, lines: readonly LogLine[], withNames: boolean): void {
   const shown = lines.map(({ step, node, attempt, stream, text }): Line => {
     const name = `${step} ${node}${attempt > 1 ? `#${attempt}` : ''}`;
@@ -62,6 +82,7 @@ export async function logs(words: readonly string[], options: LogsOptions): Prom
       : undefined;
   const { signal } = interruption();
   return withCoordinator(options, async ({ client, terminal }) => {
+    if (options.follow) await requireNames(client, selected);
     const isOneJob = selected.step !== undefined && selected.node !== undefined;
     const lines = new LogLines();
     const all: LogChunk[] = [];
@@ -82,6 +103,7 @@ export async function logs(words: readonly string[], options: LogsOptions): Prom
     if (options.output === 'json') terminal.printJson(all);
     else printLines(terminal, lines.end(), !isOneJob);
     if (signal.aborted) return exitCodes.interrupted;
+    if (count === 0) await requireNames(client, selected);
     if (count === 0 && options.output === undefined) terminal.note('nothing was written so far');
     return exitCodes.done;
   });

@@ -38,12 +38,19 @@ const drawn = ({ sentence, since }: Explanation, now: number): Line => [
   ...(since === null ? [] : [span(`  (for ${formatDuration(now - Date.parse(since))})`, 'dim')]),
 ];
 
+function nothingLeft(subject: string): string {
+  const [, runOfJob] = jobPattern.exec(subject) ?? [];
+  const because =
+    runOfJob === undefined ? 'it has ended' : `no job of ${runOfJob} that has not ended is called so`;
+  return `${subject} waits for nothing: ${because}; see lockstep runs show ${runOfJob ?? subject}`;
+}
+
 export async function why(subject: string, options: CommonOptions): Promise<number> {
   return withCoordinator(options, async ({ client, terminal }) => {
     const items = await explain(client, subject);
     if (options.output === 'json') terminal.printJson(items);
     else if (options.output === 'jsonl') for (const item of items) terminal.printJsonLine(item);
-    else if (items.length === 0) terminal.note(`${subject} waits for nothing: it has nothing left to do`);
+    else if (items.length === 0) terminal.note(nothingLeft(subject));
     else terminal.printWhole(items.map((item) => drawn(item, Date.now() + client.clockAheadMs)));
     return exitCodes.done;
   });

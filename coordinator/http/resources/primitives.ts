@@ -8,10 +8,17 @@ export const count = z.int().nonnegative();
 export const text = z.string().max(1_024);
 export const name = z.string().regex(nodeNamePattern);
 export const digest = z.string().regex(digestPattern);
-export const labelKey = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/);
+export const labelKey = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/,
+    'not a label key: at most 63 letters, digits, dots, dashes, underscores and slashes',
+  );
 export const labelValue = z.string().max(253);
 export const clusterName = z.string().regex(nodeNamePattern);
-export const paramName = z.string().regex(identifierPattern);
+export const paramName = z
+  .string()
+  .regex(identifierPattern, 'not a name: at most 63 letters, digits and underscores, no digit first');
 export const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
 /** Any JSON; zod's own recursive type cannot be drawn in OpenAPI. */
 export const json = z.unknown();

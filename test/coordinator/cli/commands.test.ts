@@ -62,7 +62,9 @@ t.test('one run', async (t) => {
   t.equal(missing.stderr, 'lockstep: there is no run r9\n');
   double.explanations = [explanation('r3/configure/n2', 'decision', 'is held')];
   t.match((await lockstep(double, 'why', 'r3')).stdout, /^r3\/configure\/n2 is held {2}\(for /);
-  t.equal((await lockstep(double, 'why', 'r3/configure/n1')).stdout, '', 'of one job only what is about it');
+  const other = await lockstep(double, 'why', 'r3/configure/n1');
+  t.equal(other.stdout, '', 'of one job only what is about it');
+  t.match(other.stderr, /no job of r3 that has not ended is called so; see lockstep runs show r3$/m);
 });
 
 t.test('logs: byte for byte of one job, with names of many', async (t) => {
@@ -79,6 +81,11 @@ t.test('logs: byte for byte of one job, with names of many', async (t) => {
   t.equal((await lockstep(double, 'logs', 'r3/configure/n1')).stdout, 'one\n');
   t.equal((await lockstep(double, 'logs', 'r3', '--stderr')).stdout, 'configure n2#2 │ broken\n');
   t.match((await lockstep(double, 'logs', 'r3')).stdout, /^configure n1 │ one\nconfigure n2#2 │ /);
+  const typo = await lockstep(double, 'logs', 'r3', 'confgure', 'n1');
+  t.equal(typo.exitCode, 2);
+  t.equal(typo.stderr, 'lockstep: run r3 has no step confgure: did you mean configure?\n');
+  const nobody = await lockstep(double, 'logs', 'r3', 'configure', 'n77', '-f');
+  t.match(nobody.stderr, /^lockstep: run r3 has no node n77: /, 'it is not followed');
   const both = await lockstep(double, 'logs', 'r3', '--stderr', '--stdout');
   t.equal(both.exitCode, 2);
 });

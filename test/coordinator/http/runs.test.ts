@@ -82,6 +82,15 @@ t.test('a run from its submission to its end', async (t) => {
     roles: [{ name: 'all', nodes: ['n1', 'n2', 'n3'], leader: 'n1' }],
     faults: [],
   });
+  const wrong = { ...submission, params: { sise: '5' } };
+  t.same(
+    (await coordinator.post(resources.plan, '/api/plans', wrong)).faults,
+    [
+      'pipeline test has no param sise (it has size, key)',
+      'param size (int) has no value: give it with --param size=…',
+    ],
+    'and says what a run would be refused for',
+  );
   t.same((await coordinator.get(resources.runPage, '/api/runs')).items, [], 'a plan runs nothing');
 
   const created = await coordinator.ask('POST', '/api/runs', submission);
