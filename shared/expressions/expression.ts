@@ -149,6 +149,7 @@ export function plainWords(summary: string): string {
   return plainType(summary)
     .replace(/Unexpected token: EOF/, 'the expression ends too early')
     .replace(/Expected (\w+), got EOF/, 'the expression ends too early')
+    .replace(/^Unexpected character: ([=&|])$/, 'a single "$1" means nothing here: write "$1$1"')
     .replace(/^Unknown variable: (.*)$/, 'there is no value "$1"')
     .replace(/^No such key: (.*)$/, '"$1" is missing');
 }

@@ -125,9 +125,18 @@ function explain({ code, message }: YAMLError): { readonly message: string; read
         expected: 'the text in quotes, or on its own lines after "|"',
       };
     case 'MISSING_CHAR':
-      return { message: 'something before this is not closed', expected: 'a closing quote, bracket or ":"' };
-    case 'BAD_INDENT':
-      return { message: 'this line is not indented like its neighbours' };
+      return message.includes('without - indicator')
+        ? {
+            message: 'this line is indented like neither an entry of the list nor what is in one',
+            expected: 'the indentation of the keys before it, or "- "',
+          }
+        : { message: 'something before this is not closed', expected: 'a closing quote, bracket or ":"' };
+    case 'BAD_INDENT': {
+      const [, bracket] = /end with a ([\]}])/.exec(message) ?? [];
+      return bracket === undefined
+        ? { message: 'this line is not indented like its neighbours' }
+        : { message: 'a bracket before this is not closed', expected: `"${bracket}"` };
+    }
     case 'BAD_SCALAR_START':
       return { message: 'a text cannot begin with this character', expected: 'the text in quotes' };
     case 'BAD_ALIAS':

@@ -57,7 +57,8 @@ function find(text: string, path: Path, modules: readonly LoadedModule[], report
     const names = [...new Set(modules.map(({ module }) => module.name))];
     report.at(path, `there is no module "${name}"`, {
       nearest: nearestWord(name, names),
-      expected: names.length === 0 ? 'a module that was added before' : oneOf(names),
+      expected:
+        names.length === 0 ? `modules/${name}/module.yaml beside the pipeline, or --modules` : oneOf(names),
     });
     return undefined;
   }

@@ -58,6 +58,7 @@ const cases: readonly (readonly [what: string, step: string, ...expected: string
     '"${{ param: if is an expression by itself (expected the expression without ${{ }})',
   ],
   ['syntax', 'if: params.size >', ' }: the expression ends too early'],
+  ['one equals sign', 'if: params.size = 1', '= 1 }: a single "=" means nothing here: write "=="'],
   [
     'functions',
     `if: 'node.name.matches("a.*") || node.name.lenght() > 3 || size.node.name > 1'`,

@@ -156,7 +156,7 @@ const cases: readonly Case[] = [
   [
     'what uses excludes',
     'steps:\n  - { id: a, on: all, uses: m/t@1.0.0, run: x }',
-    '5:29: error: there is no module "m" (expected a module that was added before)',
+    '5:29: error: there is no module "m" (expected modules/m/module.yaml beside the pipeline, or --modules)',
     '5:40: error: "run" does not stand beside uses: the task has its own',
   ],
 ];

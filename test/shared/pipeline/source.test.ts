@@ -40,6 +40,12 @@ t.test('what is not let through', (t) => {
       '1:6: error: a text cannot begin with this character (expected the text in quotes)',
     ],
     ['bad indentation', 'a:\n  - b\n c: 1', '3:1: error: this line is not indented like its neighbours'],
+    [
+      'a key between a list and its entry',
+      'a:\n  - b: 1\n    c: 2\n   d: 3',
+      '4:1: error: this line is indented like neither an entry of the list nor what is in one (expected the indentation of the keys before it, or "- ")',
+    ],
+    ['an open bracket', 'a: [1\nb: 2', '2:1: error: a bracket before this is not closed (expected "]")'],
     ['a tag', 'a: !!js/function x', '1:4: error: YAML tags are not used here (expected the text in quotes)'],
     [
       'an alias to nothing',
