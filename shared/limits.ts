@@ -158,7 +158,7 @@ export const limits = {
   blobsQueuedMax: 10_000,
   blobsKnownMax: 20_000,
   blobAgeMinMs: 60 * 60_000,
-  secretsMax: 100_000,
+  secretsMax: 500_000,
   secretValueBytesMax: 8 * MiB,
   secretReferenceLengthMax: 512,
   secretsBytesMax: 128 * MiB,

@@ -99,7 +99,7 @@ function resolveParams(turn: Turn, command: CreateRun, run: string): Resolved {
     if (lower !== undefined) {
       params[name] = lower;
     } else if (declaration.generate !== undefined && command.generated[name] !== undefined) {
-      const reference = `generated/${command.cluster}/${pipeline.name}/${name}`;
+      const reference = `generated/${command.cluster}/${pipeline.name}/${name}/${turn.state.seq + 1}`;
       params[name] = {
         from: 'generated',
         value: keep(name, declaration, reference, command.generated[name]),

@@ -140,11 +140,13 @@ function evaluateWith(
     secret || reads.roots.has('node') || reads.roots.has('steps') || job.member.node.params.size > 0;
   const known = perNode ? undefined : sameForAll.get(job.step)?.get(name);
   if (known !== undefined) return { ok: true, value: known };
+  const kept = secret ? keptSecretOf(job, template) : undefined;
   const result = evaluateTemplate(template, scopeOf(turn.state, job, reads, turn.lookup));
   if (!result.ok) return { ok: false, reason: secret ? 'cannot be evaluated' : result.reason };
   if (utf8Length(JSON.stringify(result.value)) > limits.jobInputsBytesMax) {
     return { ok: false, reason: `is longer than ${limits.jobInputsBytesMax} bytes` };
   }
+  if (kept !== undefined) return { ok: true, value: kept, plain: result.value };
   if (secret) {
     const { run, step, member } = job;
     const reference = `${attemptIdOf(jobIdOf(run.id, step.step.id, member.node.name), attempt)}/with/${name}`;
@@ -156,6 +158,23 @@ function evaluateWith(
     sameForAll.set(job.step, values.set(name, value));
   }
   return { ok: true, value, plain: result.value };
+}
+
+const wholeSecret = /^\$\{\{\s*(?:params|steps\.([a-z][a-z0-9-]*)\.outputs)\.([A-Za-z_]\w*)\s*\}\}$/;
+
+/** A secret that is handed on as it is keeps its reference: thousands of nodes need no copies of one token. */
+function keptSecretOf({ run, member }: Job, template: unknown): StoredValue | undefined {
+  const [, step, name = ''] = typeof template === 'string' ? (wholeSecret.exec(template) ?? []) : [];
+  const stored =
+    step === undefined
+      ? effectiveParams(run, member.node).get(name)?.value
+      : onlyJobOf(run.steps[run.stepIndex.get(step) ?? -1])?.outputs?.[name];
+  return stored !== undefined && 'secret' in stored ? stored : undefined;
+}
+
+function onlyJobOf(step: StepState | undefined): Job | undefined {
+  const [only, ...others] = step?.jobs.values() ?? [];
+  return others.length === 0 ? only : undefined;
 }
 
 /** An output of type `file` passes through expressions as `{file: digest}` and stays a file. */

@@ -37,6 +37,8 @@ export class Upkeep {
   readonly #stop = new AbortController();
   readonly #timer: NodeJS.Timeout;
   #running: Promise<void> | null = null;
+  /** How many runs had ended when their secrets were deleted last. */
+  #runsForgotten = 0;
   #logsRetainedAt = 0;
   #blobsCollectedAt: number;
 
@@ -55,7 +57,6 @@ export class Upkeep {
 
   /** Does now what is due. What is under way is not begun again. */
   once(): Promise<void> {
-    if (this.#parts.sequencer.stalled !== null) return Promise.resolve();
     this.#running ??= this.#all().finally(() => {
       this.#running = null;
     });
@@ -63,6 +64,9 @@ export class Upkeep {
   }
 
   async #all(): Promise<void> {
+    // Also while nothing can be decided: for want of room for secrets, perhaps.
+    await this.#attempt('delete the secrets of ended runs', () => this.#forgetSecrets());
+    if (this.#parts.sequencer.stalled !== null) return;
     await this.#attempt('archive runs', () => this.#archiveRuns());
     await this.#attempt('make a snapshot', () => this.#keepJournalShort());
     await this.#attempt('delete old logs', () => this.#deleteOldLogs());
@@ -88,9 +92,24 @@ export class Upkeep {
       if (document === undefined || this.#stop.signal.aborted) continue;
       const digest = await disk.blobs.put(document);
       await sequencer.submit({ type: 'ArchiveRun', run: id, digest });
-      // Nothing reads them any more: params and outputs of an archived run are shown without secrets.
-      await disk.secrets.deleteUnder(`${id}/`);
     }
+  }
+
+  /** Nothing reads them any more: no job of such a run is sent again, and nobody is shown a secret. */
+  async #forgetSecrets(): Promise<void> {
+    const { sequencer, disk } = this.#parts;
+    const { created, active } = await sequencer.read((state) => ({
+      created: state.runsCreated,
+      active: new Set(state.activeRuns.keys()),
+    }));
+    const ended = created - active.size;
+    if (ended === this.#runsForgotten) return;
+    await disk.secrets.deleteWhere((reference) => {
+      const [, run = '', number] = runPattern.exec(reference) ?? [];
+      // One that was created since then is not among those that are active.
+      return Number(number) <= created && !active.has(run);
+    });
+    this.#runsForgotten = ended;
   }
 
   async #keepJournalShort(): Promise<void> {
@@ -165,6 +184,9 @@ function endedRuns(state: State, kept: number): readonly string[] {
   }
   return surplus.toReversed();
 }
+
+/** Who a reference to a secret belongs to: `r17/param/token`, `r17/join/n1#1/with/token`. */
+const runPattern = /^(r(\d+))\//;
 
 const isTyped = (stored: unknown): stored is { readonly type: string } =>
   typeof stored === 'object' && stored !== null && 'type' in stored && typeof stored.type === 'string';

@@ -110,9 +110,9 @@ export class SecretStore {
     await this.#change(changes);
   }
 
-  /** Deletes every value whose reference begins so. */
-  async deleteUnder(prefix: string): Promise<void> {
-    await this.delete([...this.#values.keys()].filter((reference) => reference.startsWith(prefix)));
+  /** Deletes every value whose reference is such a one. */
+  async deleteWhere(isStale: (reference: string) => boolean): Promise<void> {
+    await this.delete([...this.#values.keys()].filter(isStale));
   }
 
   async close(): Promise<void> {

@@ -135,6 +135,29 @@ ${step('c', 's1')}
   t.end();
 });
 
+t.test('a secret that is handed on as it is is not copied for every node', (t) => {
+  const world = new World();
+  for (const node of ['n1', 'n2', 'n3']) world.connect(node);
+  setSecret(world, 's0', 'hush-hush');
+  const pipeline = named(`params: { s0: { type: string, secret: true } }
+roles: { all: {} }
+steps:
+  - { id: make, on: all.leader, run: echo, rerun: idempotent, outputs: { word: { type: string, secret: true } } }
+  - { id: a, on: all, run: echo, with: { p: '\${{ params.s0 }}', w: '\${{ steps.make.outputs.word }}', x: 'x\${{ params.s0 }}' } }
+`);
+  t.equal(world.run(pipeline), undefined);
+  world.finish('n1', 'succeeded', { outputs: { word: 'made' } });
+  for (const node of ['n1', 'n2', 'n3']) {
+    const [held] = world.held.get(node) ?? [];
+    if (held === undefined) throw new Error(`${node} has no job`);
+    const [job] = grantMessage([held.job], { lineage: 'test', epoch: 1 }, world.lookup.secret).jobs;
+    t.match(job?.inputs, { p: { value: 'hush-hush' }, w: { value: 'made' }, x: { value: 'xhush-hush' } });
+    t.same(job?.secretInputs, ['p', 'w', 'x']);
+  }
+  t.equal(world.secrets.size, 2 + 3, 'the two, and what each node gets made of one');
+  t.end();
+});
+
 t.test('a job as large as a message allows is not refused for what the bound leaves room for', (t) => {
   const world = new World();
   world.connect('n1');

@@ -185,7 +185,7 @@ t.test('a snapshot of another history is refused', async (t) => {
   });
 });
 
-t.test('ended runs beyond those kept are archived, and their secrets go', async (t) => {
+t.test('ended runs beyond those kept are archived, and the secrets of all that have ended go', async (t) => {
   const house = await openHouse(folderFor(t));
   await house.sequencer.submit({ type: 'ConnectAgent', hello: helloOf('n1'), token: 't' });
   await runOnce(house, 1);
@@ -204,7 +204,12 @@ t.test('ended runs beyond those kept are archived, and their secrets go', async 
     state: 'succeeded',
   });
   t.equal(house.disk.secrets.get('r1/param/key'), undefined);
-  t.equal(house.disk.secrets.get('r2/param/key'), '"hush"');
+  t.equal(house.disk.secrets.get('r2/param/key'), undefined);
+  await house.sequencer.submit(setParam('kept', 'hush', true));
+  await house.upkeep.once();
+  t.equal([...house.state.clusterParams.values()].flatMap((params) => [...params.values()]).length, 1);
+  const [kept] = [...house.state.clusterParams.values()].flatMap((params) => [...params.values()]);
+  t.ok(kept !== undefined && 'secret' in kept && house.disk.secrets.get(kept.secret) === '"hush"');
   await house.close();
 });
 
