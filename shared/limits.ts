@@ -37,6 +37,8 @@ export const limits = {
   bundleBytesMax: 256 * MiB,
   blobBytesMax: 256 * MiB,
   runNodesMax: 20_000,
+  /** As JSON, with quotes and comma; other names are as long. */
+  nodeNameBytesMax: 66,
   /** Places in all roles of a run together: who is in three roles takes three. */
   runPlacesMax: 100_000,
 
@@ -79,6 +81,8 @@ export const limits = {
   // The coordinator
   unknownAfterDefaultMs: 60_000,
   grantsPerTurnMax: 64,
+  /** With more events than that one turn ends; the last look may add what one event can hold, and some. */
+  turnBytesAim: 16 * MiB,
   segmentJobsMax: 64,
   segmentBytesMax: 256 * KiB,
   segmentExpiryMs: 3 * dayMs,
@@ -241,10 +245,8 @@ assert(
   limits.pipelineModelBytesMax < limits.journalEventBytesMax,
   'a pipeline fits in the event that creates its run',
 );
-/** A name as JSON, with quotes and comma. */
-const nameBytes = 63 + 3;
-const inlineValueBytes = 3 * limits.jobInputInlineBytesMax + nameBytes + 64;
-const referenceBytes = limits.secretReferenceLengthMax + nameBytes + 64;
+const inlineValueBytes = 3 * limits.jobInputInlineBytesMax + limits.nodeNameBytesMax + 64;
+const referenceBytes = limits.secretReferenceLengthMax + limits.nodeNameBytesMax + 64;
 const headBytes = 64 * KiB;
 assert(
   limits.pipelineModelBytesMax + limits.pipelineParamsMax * inlineValueBytes + headBytes <
@@ -252,11 +254,16 @@ assert(
   'an event holds the pipeline and the params of a run',
 );
 assert(
-  limits.runPlacesMax * nameBytes + limits.pipelineRolesMax * 3 * nameBytes + headBytes <
+  limits.runPlacesMax * limits.nodeNameBytesMax +
+    limits.pipelineRolesMax * 3 * limits.nodeNameBytesMax +
+    headBytes <
     limits.journalEventBytesMax,
   'an event holds the nodes of all roles',
 );
-assert(limits.runNodesMax * nameBytes + headBytes < limits.journalEventBytesMax, 'an event holds a wave');
+assert(
+  limits.runNodesMax * limits.nodeNameBytesMax + headBytes < limits.journalEventBytesMax,
+  'an event holds a wave',
+);
 assert(
   (limits.pipelineParamsMax + 2 * limits.stepNamesMax) * Math.max(inlineValueBytes, referenceBytes) +
     headBytes <
@@ -270,7 +277,10 @@ assert(
 );
 assert(2 * limits.httpBodyBytesMax <= limits.journalEventBytesMax, 'an event holds any other request');
 assert(3 * limits.reasonLengthMax < headBytes, 'a reason is a small part of an event');
-assert(limits.journalEventBytesMax < limits.journalBatchBytesMax, 'one event fits in a batch');
+assert(
+  limits.turnBytesAim + 2 * limits.journalEventBytesMax < limits.journalBatchBytesMax,
+  'what is decided in one turn fits in a batch',
+);
 assert(limits.journalEventBytesMax < limits.streamEventBytesMax, 'an event of the journal can be followed');
 assert(limits.journalSegmentBytesMax < limits.journalKeptBytesMax, 'more than one segment is kept');
 assert(limits.journalKeptMs <= limits.auditKeptMs, 'audit events outlive the rest');

@@ -10,7 +10,7 @@ import type { RoleSelection, Selection } from './selection.ts';
 import { leaderFor, selectRoles, usesLeader } from './selection.ts';
 import type { Run, State } from './state.ts';
 import { clusterOf } from './state.ts';
-import type { Turn } from './turn.ts';
+import { bytesOfNames, type Turn } from './turn.ts';
 
 /** What is wrong with a selection, in full sentences; empty when the run can be planned. */
 export function faultsOfSelection(selection: Selection): readonly string[] {
@@ -88,6 +88,7 @@ export function planRun(turn: Turn, run: Run, selection: Selection): void {
   }
   const digest = turn.lookup.digestOf(JSON.stringify([run.pipeline, run.params, roles]));
   turn.emit({ type: 'RunPlanned', run: run.id, digest, roles });
+  for (const role of Object.values(roles)) turn.bytes += bytesOfNames(role.nodes.length);
   if (gone.length > 0) {
     const reason = `${gone.join('; ')}. A leader is never replaced by itself: say lockstep resume ${run.id} --elect NODE`;
     turn.emit({ type: 'RunHeld', run: run.id, needs: 'decision', reason });
@@ -115,6 +116,10 @@ export function gatherRuns(turn: Turn): void {
   state.agenda.gathering.clear();
   for (const run of state.activeRuns.values()) {
     if (run.planned || run.end !== null || run.cancel !== null) continue;
+    if (turn.bytes >= limits.turnBytesAim) {
+      for (const name of changed) state.agenda.gathering.add(name);
+      return;
+    }
     const concerned = changed.some((name) => {
       const node = state.nodes.get(name);
       return node === undefined || clusterOf(node) === run.cluster;

@@ -43,7 +43,8 @@ export function progress(state: State, at: number, lookup: Lookup, grantsMax: nu
   takeDeadlines(turn);
   let looks = grantsMax * looksPerGrant;
   const grants = (): number => countGrants(turn.effects);
-  while (looks > 0 && grants() < grantsMax && lookAtNext(turn)) looks -= 1;
+  while (looks > 0 && grants() < grantsMax && turn.bytes < limits.turnBytesAim && lookAtNext(turn))
+    looks -= 1;
   const decision = turn.decision();
   if (!decision.ok) throw new Error('progress is never rejected');
   return { ...decision, more: hasAgenda(state) };
@@ -307,7 +308,7 @@ function grant(turn: Turn, job: Job): void {
     giveUp(turn, job, prepared.reason);
     return;
   }
-  emitGrant(turn, job, prepared.grant);
+  emitGrant(turn, job, prepared);
   const segment = [job];
   const jobsMax = Math.min(credit, limits.segmentJobsMax);
   let bytesLeft = Math.min(limits.segmentBytesMax, limits.messageBytesMax - prepared.bytes);
@@ -319,19 +320,19 @@ function grant(turn: Turn, job: Job): void {
     if (!ahead.ok) break;
     bytesLeft -= ahead.bytes;
     if (bytesLeft < 0) break;
-    emitGrant(turn, next, ahead.grant, attemptOf(job));
+    emitGrant(turn, next, ahead, attemptOf(job));
     segment.push(next);
   }
   const jobs = segment.map((granted) => grantedJobOf(granted, turn.lookup));
   turn.effect({ kind: 'grant', node: node.name, jobs });
 }
 
+type PreparedGrant = { readonly grant: Grant; readonly bytes: number };
+
 function prepare(
   turn: Turn,
   job: Job,
-):
-  | { readonly ok: true; readonly grant: Grant; readonly bytes: number }
-  | { readonly ok: false; readonly reason: string } {
+): ({ readonly ok: true } & PreparedGrant) | { readonly ok: false; readonly reason: string } {
   openStep(turn, job);
   const attempt = job.attempt + 1;
   const prepared = prepareGrant(turn, job, attempt);
@@ -341,7 +342,8 @@ function prepare(
   return { ok: true, grant: { attempt, attemptsMax, mode: job.mode, ...grant }, bytes };
 }
 
-function emitGrant(turn: Turn, job: Job, grant: Grant, segment?: string): void {
+function emitGrant(turn: Turn, job: Job, { grant, bytes }: PreparedGrant, segment?: string): void {
+  turn.bytes += bytes;
   const more = segment === undefined ? {} : { segment };
   turn.emit({ type: 'JobGranted', ...namesOf(job), ...grant, ...more });
 }

@@ -19,6 +19,8 @@ export class Turn {
   readonly effects: Effect[] = [];
   readonly secrets: { reference: string; value: string }[] = [];
   readonly blobs: { digest: string; text: string }[] = [];
+  /** How long the events will be, about: one decision is appended in one piece. */
+  bytes = 0;
 
   constructor(state: State, at: number, lookup: Lookup) {
     this.state = state;
@@ -30,6 +32,7 @@ export class Turn {
     const event: Event = { seq: this.state.seq + 1, at: this.at, ...withShortReason(body) };
     evolve(this.state, event);
     this.events.push(event);
+    this.bytes += smallEventBytes + 3 * ('reason' in event ? (event.reason?.length ?? 0) : 0);
   }
 
   effect(effect: Effect): void {
@@ -55,6 +58,12 @@ export class Turn {
     return { ok: true, events: this.events, effects: this.effects, secrets: this.secrets, blobs: this.blobs };
   }
 }
+
+/** Names of run, step and node, and the numbers of an event; what else some hold is added by who emits them. */
+const smallEventBytes = 512;
+
+/** For those who emit an event that names many nodes. */
+export const bytesOfNames = (count: number): number => count * limits.nodeNameBytesMax;
 
 /** Reasons are for people, and some are made of names that nobody counted. */
 function withShortReason(body: EventBody): EventBody {

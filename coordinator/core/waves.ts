@@ -2,7 +2,7 @@
 import { present } from '../../shared/assert.ts';
 import { waveTargetsOf } from './amount.ts';
 import type { Run, UnitState } from './state.ts';
-import type { Turn } from './turn.ts';
+import { bytesOfNames, type Turn } from './turn.ts';
 
 /** Opens the next wave if the last one is done; false when there is none left. */
 export function openWave(turn: Turn, run: Run, unit: UnitState): boolean {
@@ -24,5 +24,6 @@ export function openWave(turn: Turn, run: Run, unit: UnitState): boolean {
     target - unit.waveOf.size,
   );
   turn.emit({ type: 'WaveOpened', run: run.id, unit: unit.unit.id, wave, nodes: chosen });
+  turn.bytes += bytesOfNames(chosen.length);
   return true;
 }

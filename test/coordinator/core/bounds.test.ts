@@ -238,6 +238,61 @@ steps: [{ id: a, on: all, run: echo }]
   t.end();
 });
 
+/** The largest of the decisions that this makes, in bytes of events. */
+function largestDecision(world: World, act: () => void): number {
+  let largest = 0;
+  const take = world.take.bind(world);
+  world.take = (decision) => {
+    if (decision.ok)
+      largest = Math.max(largest, ...[decision.events.reduce((sum, event) => sum + bytesOf(event), 0)]);
+    take(decision);
+  };
+  act();
+  return largest;
+}
+
+t.test('no turn decides more than one append can hold', (t) => {
+  const skipping = new World();
+  addNodes(skipping, 300);
+  const never = `node.name == "${'€'.repeat(2_000)}"`;
+  const steps = numbered(
+    60,
+    (index) => `  - { id: s${index}, on: all, needs: [], if: '${never}', run: echo, rerun: idempotent }`,
+  );
+  const skipped = largestDecision(skipping, () => {
+    t.equal(skipping.run(named(`roles: { all: {} }\nsteps:\n${steps}`)), undefined);
+  });
+  t.match(skipping.events.at(-1), { type: 'RunEnded', state: 'succeeded' });
+  t.ok(skipped > limits.turnBytesAim / 2 && skipped < limits.journalBatchBytesMax / 2, `${skipped} bytes`);
+
+  const planning = new World();
+  const late =
+    named(`roles: { first: { waitFor: 5m }, ${Array.from({ length: 40 }, (_, index) => `r${index}: {optional: true}`)} }
+steps: [{ id: a, on: first, run: echo }]
+`);
+  for (let index = 0; index < 50; index += 1) t.equal(planning.run(late), undefined);
+  addNodes(planning, 300);
+  const planned = largestDecision(planning, () => planning.connect('late'));
+  t.equal(planning.events.filter(({ type }) => type === 'RunPlanned').length, 50);
+  t.ok(planned > limits.turnBytesAim / 2 && planned < limits.journalBatchBytesMax / 2, `${planned} bytes`);
+
+  const granting = new World();
+  granting.grantsPerTurn = limits.grantsPerTurnMax;
+  for (let index = 0; index < 64; index += 1) granting.connect(`n${index}`);
+  const values = named(`roles: { all: {} }
+steps:
+  - id: a
+    on: all
+    with:
+${numbered(1_000, (index) => `      v${index}: '${'€'.repeat(280)}'`)}
+    run: echo
+`);
+  const granted = largestDecision(granting, () => t.equal(granting.run(values), undefined));
+  t.equal(granting.held.size, 64);
+  t.ok(granted > limits.turnBytesAim / 2 && granted < limits.journalBatchBytesMax / 2, `${granted} bytes`);
+  t.end();
+});
+
 t.test('reasons are cut, and lists of nodes in them are short', (t) => {
   const world = new World();
   addNodes(world, 1_000);
