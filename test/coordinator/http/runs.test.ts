@@ -147,6 +147,40 @@ t.test('secret inputs reach only the job that names them', async (t) => {
   t.notMatch((await coordinator.ask('GET', '/api/events')).text, 'very-secret');
 });
 
+t.test('values that are too long to be kept or sent are refused, and the coordinator goes on', async (t) => {
+  const coordinator = await TestCoordinator.start(t);
+  const agent = await SmallAgent.join(coordinator.url, await coordinator.joinToken(), 'n1');
+  t.teardown(() => agent.end());
+  const secrets = (count: number): { file: string; text: string } => {
+    const names = Array.from({ length: count }, (_, index) => `s${index}`);
+    return pipelineOf(
+      `  - { id: a, on: all, run: 'true', with: { ${names.map((name) => `${name}: '\${{ params.${name} }}'`)} } }\n`,
+      `params: { ${names.map((name) => `${name}: { type: string, secret: true }`)} }\n`,
+    );
+  };
+  for (const text of ['x'.repeat(3_500_000), '€'.repeat(1_000_000)]) {
+    const submission = { ...secrets(1), params: { s0: text } };
+    t.match(await coordinator.refused('POST', '/api/runs', submission), {
+      code: 'invalid',
+      detail: /^param s0 is longer than \d+ bytes$/,
+    });
+    const setting = { name: 's0', value: text, secret: true };
+    t.match(await coordinator.refused('PUT', '/api/params', setting), { code: 'too-large' });
+  }
+  const half = 'x'.repeat(600_000);
+  agent.say({ type: 'pull', credit: 1 });
+  t.equal(
+    (await coordinator.ask('POST', '/api/runs', { ...secrets(2), params: { s0: half, s1: half } })).status,
+    201,
+  );
+  t.match(await ended(coordinator, 'r1'), {
+    state: 'failed',
+    jobs: [{ step: 'a', node: 'n1', state: 'failed', reason: /in one message of at most/ }],
+  });
+  t.equal((await coordinator.ask('POST', '/api/runs', { ...secrets(1), params: { s0: half } })).status, 201);
+  t.equal((await agent.grant()).attempt, 'r2/a/n1#1');
+});
+
 t.test('every fault of a pipeline at once, with its place', async (t) => {
   const coordinator = await TestCoordinator.start(t);
   const refused = await coordinator.refused('POST', '/api/runs', {
