@@ -85,26 +85,33 @@ function readDeclared(written: ReadonlyMap<string, string>, declarations: Declar
     const declaration = Object.hasOwn(declarations, key) ? declarations[key] : undefined;
     if (declaration === undefined) continue;
     // As JSON, which is how it travels: control characters take six times their size there.
-    const size = encoder.encode(JSON.stringify(text)).length - 2;
+    const asText = sizeOf(text) - 2;
+    if (asText > limits.outputValueBytesMax) return tooLong(key);
+    const read = declaration.type === 'file' ? undefined : readTyped(text, declaration.type);
+    if (read?.ok === false) return fault(`${key} is not ${read.expected}`);
+    // Numbers can grow when they are written again: `1e20` gets all its digits.
+    const size = Math.max(asText, read === undefined ? 0 : sizeOf(read.value));
     total += size;
-    if (size > limits.outputValueBytesMax)
-      return fault(`${key} has more than ${limits.outputValueBytesMax} bytes`);
+    if (size > limits.outputValueBytesMax + 2) return tooLong(key);
     if (total > limits.outputsBytesMax)
       return fault(`all together have more than ${limits.outputsBytesMax} bytes`);
-    if (declaration.type === 'file') {
-      if (text === '' || text.includes('\0')) return fault(`${key} is not a path`);
-      files[key] = text;
+    if (read !== undefined) {
+      values[key] = read.value;
       continue;
     }
-    const read = readTyped(text, declaration.type);
-    if (!read.ok) return fault(`${key} is not ${read.expected}`);
-    values[key] = read.value;
+    if (text === '' || text.includes('\0')) return fault(`${key} is not a path`);
+    files[key] = text;
   }
   const reboot = written.get('reboot');
   if (reboot !== undefined && reboot !== 'true' && reboot !== 'false')
     return fault('reboot is neither "true" nor "false"');
   return { ok: true, values, files, reboot: reboot === 'true' };
 }
+
+const sizeOf = (value: OutputValue): number => encoder.encode(JSON.stringify(value)).length;
+
+const tooLong = (key: string): ParsedOutputs =>
+  fault(`${key} has more than ${limits.outputValueBytesMax} bytes`);
 
 type Typed =
   | { readonly ok: true; readonly value: OutputValue }

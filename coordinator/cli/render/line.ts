@@ -129,9 +129,11 @@ const asciiForms: Readonly<Record<string, string>> = {
 
 export function formatLine(content: Line, { colour, asciiOnly }: Paint): string {
   const painted = content
-    .map(({ text, style }) =>
-      !colour || style === 'plain' || text === '' ? text : `${ansi[style]}${text}${reset}`,
-    )
+    .map(({ text: said, style }) => {
+      // Titles and reasons are somebody else's text, too.
+      const text = said.replace(controls, '·');
+      return !colour || style === 'plain' || text === '' ? text : `${ansi[style]}${text}${reset}`;
+    })
     .join('');
   return asciiOnly ? painted.replace(/[…│·–✓✗●○◌⊘»]/g, (character) => asciiForms[character] ?? '?') : painted;
 }

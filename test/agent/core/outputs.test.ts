@@ -68,6 +68,7 @@ t.test('what cannot be read is refused with the line or key, never with the valu
     ['not UTF-8', Uint8Array.from([97, 61, 0xff, 10]), /not valid UTF-8/],
     ['too long a value', `a=${'x'.repeat(limits.outputValueBytesMax + 1)}\n`, /a has more than 65536 bytes/],
     ['control characters that swell in JSON', `a=${'\u0001'.repeat(20_000)}\n`, /a has more than/],
+    ['numbers that swell', `j=[${'1e20,'.repeat(12_000)}1]\n`, /j has more than 65536 bytes/],
     ['too much text', 'x'.repeat(limits.outputTextBytesMax + 1), /more than 524288 bytes were written/],
   ];
   const declarations = {

@@ -140,13 +140,13 @@ t.test('whatever is asked, what is decided fits', (t) => {
   const only = process.env.LOCKSTEP_SEED;
   // Not `assert`: it would print the counterexample, which is megabytes.
   const { failed, seed, errorInstance } = fc.check(property, {
-    numRuns: 60,
+    numRuns: 30,
     ...(only === undefined ? {} : { seed: Number(only) }),
   });
   t.notOk(
     failed,
     `${String(errorInstance)}: LOCKSTEP_SEED=${seed} npx tap run test/coordinator/core/random-sizes.test.ts`,
   );
-  t.ok(grants > 20 && refusals > 20, `${grants} jobs were granted, ${refusals} commands refused`);
+  t.ok(grants > 5 && refusals > 5, `${grants} jobs were granted, ${refusals} commands refused`);
   t.end();
 });
