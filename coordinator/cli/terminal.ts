@@ -17,6 +17,7 @@ export class Terminal {
   readonly paint: Paint = {
     colour: this.interactive && (process.env.NO_COLOR ?? '') === '',
     asciiOnly: this.interactive && isAsciiOnly(process.env),
+    obeys: this.interactive,
   };
 
   get columns(): number {

@@ -57,19 +57,13 @@ async function requireNames(client: CoordinatorClient, { run: id, step, node }: 
 }
 
 function printLines(terminal: Terminal, lines: readonly LogLine[], withNames: boolean): void {
-  const nameOf = ({ step, node, attempt }: LogLine): string =>
-    withNames ? `${step} ${node}${attempt > 1 ? `#${attempt}` : ''} │ ` : '';
-  if (!terminal.interactive) {
-    // As it was written: for programs.
-    terminal.write(lines.map((each) => `${nameOf(each)}${each.text}\n`).join(''));
-    return;
-  }
-  const shown = lines.map(
-    (each): Line => [
-      span(nameOf(each), 'dim'),
-      span(harmless(each.text), each.stream === 'stderr' ? 'warn' : 'plain'),
-    ],
-  );
+  const shown = lines.map(({ step, node, attempt, stream, text }): Line => {
+    const name = `${step} ${node}${attempt > 1 ? `#${attempt}` : ''}`;
+    return [
+      ...(withNames ? [span(`${name} │ `, 'dim')] : []),
+      span(terminal.interactive ? harmless(text) : text, stream === 'stderr' ? 'warn' : 'plain'),
+    ];
+  });
   terminal.printWhole(shown);
 }
 

@@ -109,8 +109,13 @@ export const padStart = (text: string, columns: number): string =>
   ' '.repeat(Math.max(0, columns - widthOf(text))) + text;
 
 /** What the other end can show. */
-export type Paint = { readonly colour: boolean; readonly asciiOnly: boolean };
-export const plainPaint: Paint = { colour: false, asciiOnly: false };
+export type Paint = {
+  readonly colour: boolean;
+  readonly asciiOnly: boolean;
+  /** It obeys control characters, so that those in somebody else's words (titles, reasons) must not reach it. */
+  readonly obeys: boolean;
+};
+export const plainPaint: Paint = { colour: false, asciiOnly: false, obeys: false };
 
 /** What stands for the characters that pictures are made of where only ASCII can be shown; as wide as they are. */
 const asciiForms: Readonly<Record<string, string>> = {
@@ -127,11 +132,10 @@ const asciiForms: Readonly<Record<string, string>> = {
   '»': '>',
 };
 
-export function formatLine(content: Line, { colour, asciiOnly }: Paint): string {
+export function formatLine(content: Line, { colour, asciiOnly, obeys }: Paint): string {
   const painted = content
     .map(({ text: said, style }) => {
-      // Titles and reasons are somebody else's text, too.
-      const text = said.replace(controls, '·');
+      const text = obeys ? said.replace(controls, '·') : said;
       return !colour || style === 'plain' || text === '' ? text : `${ansi[style]}${text}${reset}`;
     })
     .join('');

@@ -117,7 +117,7 @@ r3 first-steps  running  23s  14 of 32 jobs
         `${columns} columns`,
       );
       t.match(
-        lines.map((content) => formatLine(content, { colour: false, asciiOnly: true })).join(''),
+        lines.map((content) => formatLine(content, { ...plainPaint, asciiOnly: true })).join(''),
         /^[\x20-\x7e]*$/,
         'ASCII where nothing else can be shown',
       );

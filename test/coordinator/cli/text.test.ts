@@ -77,9 +77,11 @@ t.test('lines are cut by the columns that they take', async (t) => {
   const styled = [span('failed', 'bad'), span(' on n3')];
   t.equal(formatLine(cutLine(styled, 9), plainPaint), 'failed o…');
   t.equal(formatLine(cutLine(styled, 6), plainPaint), 'faile…');
-  t.equal(formatLine(styled, { colour: true, asciiOnly: false }), '\u001b[31mfailed\u001b[0m on n3');
+  t.equal(formatLine(styled, { ...plainPaint, colour: true }), '\u001b[31mfailed\u001b[0m on n3');
   t.equal(formatLine(cutLine(styled, 12), plainPaint), 'failed on n3');
-  t.equal(formatLine(line('a \u001b[2Jtitle\u0007'), plainPaint), 'a ·[2Jtitle·', 'nothing moves the cursor');
+  const title = line('a \u001b[2Jtitle\u0007');
+  t.equal(formatLine(title, { ...plainPaint, obeys: true }), 'a ·[2Jtitle·', 'nothing moves the cursor');
+  t.equal(formatLine(title, plainPaint), 'a \u001b[2Jtitle\u0007', 'a pipe gets it as it is');
   t.strictSame(wrap('waits for a slot in upgrade', 12), ['waits for a', 'slot in', 'upgrade']);
 });
 
