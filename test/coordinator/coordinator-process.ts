@@ -92,8 +92,9 @@ export class CoordinatorProcess {
   /** How it ended by itself. */
   async ended(): Promise<number | string | null> {
     const child = present(this.#child, 'process');
-    // Its output may come to its end after the process.
-    if (!child.stdout?.closed || !child.stderr?.closed)
+    // Its output may come to its end after the process, or before anybody heard that the process has ended.
+    const hasEnded = child.exitCode !== null || child.signalCode !== null;
+    if (!hasEnded || !child.stdout?.closed || !child.stderr?.closed)
       await once(child, 'close', { signal: AbortSignal.timeout(waitMsMax) });
     return child.exitCode ?? child.signalCode;
   }
