@@ -20,13 +20,17 @@ async function watchEvents(
 ): Promise<Run> {
   // One after the other, so that the tail of a log stands under the line that it belongs to.
   let printing = Promise.resolve();
+  let isLost = false;
   const listener = {
     event: (event: JournalEvent) => {
       printing = printing.then(() => print(event));
     },
     run: () => undefined,
     lost: (sentence: string | null) => {
-      if (sentence !== null) terminal.note(sentence);
+      // Once for each time that it is away, however many attempts it takes.
+      if (sentence !== null && !isLost) terminal.note(sentence);
+      if (sentence === null && isLost) terminal.note('the coordinator answers again');
+      isLost = sentence !== null;
     },
   };
   const following = { id: first.id, since: Math.max(0, first.seq - 1), jobs: false, isOver };

@@ -5,6 +5,7 @@
 import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { present } from '../../shared/assert.ts';
@@ -150,4 +151,15 @@ export async function eventually<T>(
     if (performance.now() > deadline) throw new Error(`waited ${withinMs} ms in vain for ${what}`);
     await delay(everyMs);
   }
+}
+
+/** A port of this machine that nobody had a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((fulfil, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => fulfil(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
 }

@@ -8,14 +8,13 @@
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { present } from '../../shared/assert.ts';
 import { projectRoot } from './hosts.ts';
 import { isAlive, processesIn } from './local-cluster.ts';
-import { complete, eventually } from './processes.ts';
+import { complete, eventually, freePort } from './processes.ts';
 
 const folder = mkdtempSync(join(realpathSync(tmpdir()), 'lockstep-readme-'));
 const data = join(folder, 'data');
@@ -30,16 +29,6 @@ function readBlocks(): string[] {
   const [, after = ''] = readme.split('\n## Ten minutes\n');
   const [section = ''] = after.split('\n## ');
   return [...section.matchAll(/^```(?:sh)?\n(.*?)^```$/gms)].map(([, text = '']) => adapted(text));
-}
-
-function freePort(): Promise<number> {
-  return new Promise((fulfil, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => fulfil(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }
 
 type Typed = { readonly status: number; readonly output: string };
