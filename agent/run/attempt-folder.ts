@@ -8,7 +8,8 @@
  *     work/                  the working folder, with links to the files of the bundle
  *     2-run/                 one execution: claim, script, output
  *
- * Nothing here is fsynced; see supervisor.ts for why that is enough.
+ * Nothing here is fsynced; see supervisor.ts for why that is enough. An agent of another version adopts what is
+ * here, so names, the lines of a claim and the heads of logs stay as they are; files may be added.
  */
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,7 @@
-/** The lowdb document that makes this state folder one incarnation: its random id, connections, epochs. */
+/**
+ * The lowdb document that makes this state folder one incarnation: its random id, connections, epochs. It
+ * changes by the rules in ledger-format.ts.
+ */
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { Low } from 'lowdb';

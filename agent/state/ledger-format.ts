@@ -1,4 +1,11 @@
-/** How ledger records stand on disk, and the strict way back. Their meaning is in core/ledger.ts. */
+/**
+ * How ledger records stand on disk, and the strict way back. Their meaning is in core/ledger.ts.
+ *
+ * A later agent takes this over, and an earlier one does when an upgrade is given up: optional fields may be added,
+ * which an earlier one ignores; none is renamed, removed or given a new meaning. A new kind of record or a new
+ * format is written only once an upgrade is kept (agent/upgrade), and what a past version wrote is read for ever:
+ * test/agent/state/recorded holds it.
+ */
 import { crc32 } from 'node:zlib';
 import * as z from 'zod';
 import { attemptResultSchema, jobSpecificationSchema } from '../../shared/messages.ts';
