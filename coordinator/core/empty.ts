@@ -7,6 +7,8 @@ export const emptyState = (): State => ({
   at: 0,
   lineage: '',
   epoch: 0,
+  version: '',
+  types: new Set(),
   tokens: new Map(),
   nodes: new Map(),
   clusterParams: new Map(),

@@ -331,27 +331,56 @@ export type Event = EventBody & { readonly seq: number; readonly at: number };
 
 export type EventType = EventBody['type'];
 
-/** What an operator did or allowed: kept longer than the rest. */
-const auditTypes: ReadonlySet<EventType> = new Set<EventType>([
-  'ReignBegan',
-  'TokenCreated',
-  'TokenRevoked',
-  'NodeJoined',
-  'NodeLabelled',
-  'NodeAdministered',
-  'NodeRemoved',
-  'ParamSet',
-  'ParamUnset',
-  'ModulePinned',
-  'RunCreated',
-  'ApprovalGiven',
-  'ApprovalRejected',
-  'RunResumed',
-  'RunCancelRequested',
-  'RunEnded',
-  'JobDecided',
-  'LeaderElected',
-]);
+/** Every type, and whether it is kept longer than the rest: what an operator did or allowed. */
+const isAudit = {
+  ReignBegan: true,
+  TokenCreated: true,
+  TokenRevoked: true,
+  NodeJoined: true,
+  NodeConnected: false,
+  NodeDisconnected: false,
+  NodeUnreachable: false,
+  FactsReported: false,
+  NodeLabelled: true,
+  NodeAdministered: true,
+  NodeRemoved: true,
+  ParamSet: true,
+  ParamUnset: true,
+  ModulePinned: true,
+  RunCreated: true,
+  RunPlanned: false,
+  RunStarted: false,
+  ApprovalRequested: false,
+  ApprovalGiven: true,
+  ApprovalRejected: true,
+  LeaderElected: true,
+  WaveOpened: false,
+  SlotTaken: false,
+  SlotReleased: false,
+  RunFailing: false,
+  RunHeld: false,
+  RunResumed: true,
+  RunCancelRequested: true,
+  RunEnded: true,
+  RunArchived: false,
+  NodeLeft: false,
+  StepOpened: false,
+  JobGranted: false,
+  JobStarted: false,
+  AttemptEnded: false,
+  StaleResultReported: false,
+  JobRequeued: false,
+  JobSkipped: false,
+  JobFailed: false,
+  JobHeld: false,
+  JobUnknown: false,
+  JobFound: false,
+  JobDecided: true,
+  ServiceProvided: false,
+} as const satisfies Record<EventType, boolean>;
 
-export const isAuditEvent = (event: { readonly type: string }): boolean =>
-  (auditTypes as ReadonlySet<string>).has(event.type);
+/** Whether this version knows the type; one that it does not know was written by a newer version. */
+export const isKnownType = (type: string): type is EventType => Object.hasOwn(isAudit, type);
+
+export const isAuditEvent = ({ type }: { readonly type: string }): boolean =>
+  isKnownType(type) && isAudit[type];

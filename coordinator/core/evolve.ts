@@ -28,8 +28,10 @@ function unitOf(run: Run, id: string): UnitState {
 export function evolve(state: State, event: Event): void {
   state.seq = event.seq;
   state.at = event.at;
+  state.types.add(event.type);
   switch (event.type) {
     case 'ReignBegan':
+      state.version = event.version;
       beginReign(state, event.lineage, event.epoch);
       return;
     case 'TokenCreated':

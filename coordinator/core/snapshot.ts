@@ -2,11 +2,12 @@
  * The state as JSON documents and back. Only what happened is written; counters, queues and deadlines are
  * derived again on the way back. Large things are cut into several documents, so that none takes long to
  * write. A reader knows every format that was ever written; the number grows when an old one would mislead.
+ * Fields are added, and a reader does without those that it does not find.
  */
 import { assert, present } from '../../shared/assert.ts';
 import { deriveRun } from './derive.ts';
 import { emptyState } from './empty.ts';
-import type { StoredValue } from './events.ts';
+import { isKnownType, type StoredValue } from './events.ts';
 import { layoutRun, newJob } from './layout.ts';
 import type {
   ArchivedRun,
@@ -88,6 +89,8 @@ type Head = {
   readonly at: number;
   readonly lineage: string;
   readonly epoch: number;
+  readonly version?: string;
+  readonly types?: readonly string[];
   readonly runsCreated: number;
   readonly tokens: readonly Token[];
   readonly clusterParams: readonly (readonly [string, readonly (readonly [string, StoredValue])[]])[];
@@ -112,6 +115,8 @@ export function* toShards(state: State): Iterable<readonly [string, unknown]> {
     at: state.at,
     lineage: state.lineage,
     epoch: state.epoch,
+    version: state.version,
+    types: [...state.types],
     runsCreated: state.runsCreated,
     tokens: [...state.tokens.values()],
     clusterParams: [...state.clusterParams].map(([cluster, params]) => [cluster, [...params]]),
@@ -180,6 +185,16 @@ const jobDocument = ({
   node: member.node.name,
 });
 
+/** Why this version cannot go on from a snapshot that a newer one made; undefined when it can. */
+export function refusalOf(head: unknown): string | undefined {
+  const { format, version = 'unknown', types = [] } = head as Pick<Head, 'format' | 'version' | 'types'>;
+  if (format > snapshotFormat)
+    return `it has format ${format} and this version knows up to ${snapshotFormat}; version ${version} had written it`;
+  const unknown = types.filter((type) => !isKnownType(type));
+  if (unknown.length === 0) return undefined;
+  return `it rests on events of types that this version does not know (${unknown.join(', ')}); version ${version} had written it`;
+}
+
 /**
  * The state from its documents. `read` gives the document of a name; documents are trusted, as their
  * checksums were verified by whoever read them.
@@ -192,6 +207,8 @@ export function fromShards(read: (name: string) => unknown): State {
   state.at = head.at;
   state.lineage = head.lineage;
   state.epoch = head.epoch;
+  state.version = head.version ?? '';
+  for (const type of head.types ?? []) if (isKnownType(type)) state.types.add(type);
   state.runsCreated = head.runsCreated;
   for (const token of head.tokens) state.tokens.set(token.id, { ...token });
   for (const [cluster, params] of head.clusterParams) state.clusterParams.set(cluster, new Map(params));

@@ -9,7 +9,7 @@
 import type { Outcome } from '../../shared/messages.ts';
 import type { Pipeline, Step, Unit } from '../../shared/pipeline/model.ts';
 import type { Deadlines } from './deadlines.ts';
-import type { JobMode, LayeredValue, NodeAdministration, StoredValue } from './events.ts';
+import type { EventType, JobMode, LayeredValue, NodeAdministration, StoredValue } from './events.ts';
 
 export type State = {
   seq: number;
@@ -17,6 +17,10 @@ export type State = {
   at: number;
   lineage: string;
   epoch: number;
+  /** The version of the coordinator that reigns, or reigned last. */
+  version: string;
+  /** Types of event that were ever folded into this state: whoever does not know one of them cannot go on from it. */
+  readonly types: Set<EventType>;
   readonly tokens: Map<string, Token>;
   readonly nodes: Map<string, Node>;
   readonly clusterParams: Map<string, Map<string, StoredValue>>;

@@ -79,25 +79,36 @@ export type SnapshotSearch = {
   readonly passedOver: readonly string[];
 };
 
+/** Why a snapshot is of no use although it is whole; undefined when it is of use. */
+export type Refusal = (shards: ReadonlyMap<string, unknown>) => string | undefined;
+
 /**
- * The newest snapshot that verifies. Throws `version` when the newest was written by a newer version, because
- * then the journal was too, and `damaged` when there are snapshots and none is whole. Those without a manifest,
- * which an interrupted writer leaves, do not count.
+ * The newest snapshot that verifies and is not refused. Those that a newer version wrote in words of its own are
+ * passed over: an older one, or the journal from its beginning, says the same. Throws `damaged` when one is
+ * damaged and none is left. Those without a manifest, which an interrupted writer leaves, do not count.
  */
-export async function readSnapshot(folder: string): Promise<SnapshotSearch> {
+export async function readSnapshot(
+  folder: string,
+  refusal: Refusal = () => undefined,
+): Promise<SnapshotSearch> {
   const passedOver: string[] = [];
+  let isDamaged = false;
   for (const seq of await listSeqs(folder)) {
     const place = placeOf(folder, seq);
     try {
       const manifest = await readManifest(place);
       if (manifest === undefined) continue;
-      return { snapshot: await readShards(place, manifest), passedOver };
+      const snapshot = await readShards(place, manifest);
+      const refused = refusal(snapshot.shards);
+      if (refused === undefined) return { snapshot, passedOver };
+      passedOver.push(`cannot use the snapshot ${place}: ${refused}`);
     } catch (error) {
-      if (!(error instanceof LockstepError) || error.code !== 'damaged') throw error;
+      if (!isOfNoUse(error)) throw error;
+      if (error.code === 'damaged') isDamaged = true;
       passedOver.push(messageOf(error));
     }
   }
-  if (passedOver.length === 0) return { snapshot: undefined, passedOver };
+  if (!isDamaged) return { snapshot: undefined, passedOver };
   throw new LockstepError(
     'damaged',
     `no snapshot in ${folder} is whole: ${passedOver.join('; ')}; run \`lockstep doctor\`, or remove them if the ` +
@@ -112,6 +123,9 @@ export async function readSnapshot(folder: string): Promise<SnapshotSearch> {
 export async function oldestSnapshot(folder: string): Promise<number | undefined> {
   return (await listWhole(folder)).at(-1);
 }
+
+const isOfNoUse = (error: unknown): error is LockstepError =>
+  error instanceof LockstepError && (error.code === 'damaged' || error.code === 'version');
 
 const placeOf = (folder: string, seq: number): string => path.join(folder, String(seq).padStart(20, '0'));
 const shardFile = (place: string, name: string): string => path.join(place, `shard-${name}.json`);
@@ -163,7 +177,7 @@ async function isWhole(place: string, position: SnapshotPosition): Promise<boole
     await readShards(place, manifest);
     return true;
   } catch (error) {
-    if (error instanceof LockstepError && error.code === 'damaged') return false;
+    if (isOfNoUse(error)) return false;
     throw error;
   }
 }

@@ -5,11 +5,11 @@
 import { assert } from '../../shared/assert.ts';
 import { LockstepError } from '../../shared/errors.ts';
 import { emptyState, evolve } from '../core/engine.ts';
-import type { Event } from '../core/events.ts';
-import { fromShards } from '../core/snapshot.ts';
+import { type Event, isKnownType } from '../core/events.ts';
+import { fromShards, refusalOf } from '../core/snapshot.ts';
 import type { State } from '../core/state.ts';
 import type { Journal } from '../journal/port.ts';
-import { readSnapshot, type Snapshot } from '../journal/snapshots.ts';
+import { readSnapshot, type Snapshot, type SnapshotSearch } from '../journal/snapshots.ts';
 
 export type Recovered = {
   readonly state: State;
@@ -19,18 +19,33 @@ export type Recovered = {
   readonly passedOver: readonly string[];
 };
 
-/** The state at a seq, or at the end of the journal. Throws `damaged` when the snapshot is of another history. */
+/**
+ * The state at a seq, or at the end of the journal. Throws `damaged` when the snapshot is of another history, and
+ * `version` when a newer version has left what this one does not understand.
+ */
 export async function recoverState(
   journal: Journal<Event>,
   snapshots: string,
   to?: number,
 ): Promise<Recovered> {
-  const { snapshot, passedOver } = await readSnapshot(snapshots);
+  const { snapshot, passedOver } = await findSnapshot(snapshots);
   if (snapshot !== undefined) await checkHistory(journal, snapshot, snapshots);
   const state = snapshot === undefined ? emptyState() : stateOf(snapshot);
+  if (passedOver.length > 0 && (await journal.oldest()) > state.seq + 1) throw nothingToGoOnFrom(passedOver);
   await foldPages(state, journal.read({ from: state.seq + 1, ...(to === undefined ? {} : { to }) }));
   return { state, snapshotSeq: snapshot?.seq ?? 0, passedOver };
 }
+
+/** The newest snapshot that this version understands. */
+export const findSnapshot = (folder: string): Promise<SnapshotSearch> =>
+  readSnapshot(folder, (shards) => refusalOf(shards.get('head')));
+
+const nothingToGoOnFrom = (passedOver: readonly string[]): LockstepError =>
+  new LockstepError(
+    'version',
+    `cannot take over the data: ${passedOver.join('; ')}; and the events before it are no longer kept. ` +
+      'Start the version that wrote it, or a newer one',
+  );
 
 export function stateOf(snapshot: Snapshot): State {
   const state = fromShards((name) => snapshot.shards.get(name));
@@ -39,7 +54,24 @@ export function stateOf(snapshot: Snapshot): State {
 }
 
 async function foldPages(state: State, pages: AsyncIterable<readonly Event[]>): Promise<void> {
-  for await (const page of pages) for (const event of page) evolve(state, event);
+  for await (const page of pages) for (const event of page) fold(state, event);
+}
+
+/**
+ * Takes an event that was stored into the state. Throws `version` for one of a type that only a newer version
+ * knows: what it means to the state cannot be guessed.
+ */
+export function fold(state: State, event: Event): void {
+  const { type, seq }: { type: string; seq: number } = event;
+  if (!isKnownType(type)) {
+    const { version } = state;
+    throw new LockstepError(
+      'version',
+      `cannot take over the data: event ${seq} is of type ${type}, which this version does not know; version ` +
+        `${version} had written it. Start version ${version} or a newer one, or restore a backup from before seq ${seq}`,
+    );
+  }
+  evolve(state, event);
 }
 
 async function checkHistory(journal: Journal<Event>, snapshot: Snapshot, folder: string): Promise<void> {
@@ -54,7 +86,7 @@ async function checkHistory(journal: Journal<Event>, snapshot: Snapshot, folder:
   );
 }
 
-/** An event as it was stored. What was written was checked; a type that is not known is evolve's to refuse. */
+/** An event as it was stored. What was written was checked; a type that is not known is `fold`'s to refuse. */
 export function parseStoredEvent(stored: unknown): Event {
   const isEvent =
     typeof stored === 'object' && stored !== null && 'seq' in stored && 'at' in stored && 'type' in stored;

@@ -4,14 +4,14 @@
  */
 import { setPriority } from 'node:os';
 import * as z from 'zod';
-import { emptyState, evolve } from '../core/engine.ts';
+import { emptyState } from '../core/engine.ts';
 import { toShards } from '../core/snapshot.ts';
 import type { State } from '../core/state.ts';
 import { readSealed } from '../journal/history.ts';
-import { readSnapshot, writeSnapshot } from '../journal/snapshots.ts';
+import { writeSnapshot } from '../journal/snapshots.ts';
 import { dataPlaces } from './data-places.ts';
 import { addFromText, addNamingFromState, type NamedDigests, nothingNamed } from './named-digests.ts';
-import { parseStoredEvent, stateOf } from './recovery.ts';
+import { findSnapshot, fold, parseStoredEvent, stateOf } from './recovery.ts';
 
 /** What the process says when it is done, one line of JSON. */
 export const snapshotReport = z.object({
@@ -29,11 +29,11 @@ const niceness = 10;
 export async function writeNextSnapshot(dataFolder: string): Promise<SnapshotReport | undefined> {
   setPriority(niceness);
   const { journal, snapshots } = dataPlaces(dataFolder);
-  const { snapshot } = await readSnapshot(snapshots);
+  const { snapshot } = await findSnapshot(snapshots);
   const state = snapshot === undefined ? emptyState() : stateOf(snapshot);
   let hash: string | undefined;
   for await (const page of readSealed(journal, state.seq + 1)) {
-    for (const stored of page.events) evolve(state, parseStoredEvent(stored));
+    for (const stored of page.events) fold(state, parseStoredEvent(stored));
     hash = page.hash;
   }
   const { seq, lineage } = state;
