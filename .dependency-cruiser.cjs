@@ -65,7 +65,7 @@ module.exports = {
       from: { path: '^(agent|coordinator)/core/' },
       to: { pathNot: ['^$1/core/', '^shared/(?!disk/)'] },
     },
-    edgesAreStrangers('agent', 'link|run|discover|metadata|state'),
+    edgesAreStrangers('agent', 'link|run|discover|metadata|state|upgrade'),
     {
       ...edgesAreStrangers('coordinator', 'journal|http|ws|logs|trust|boot|web|catalog|cli'),
       from: { path: '^coordinator/(journal|http|ws|logs|trust|boot|web|catalog)/' },

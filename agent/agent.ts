@@ -11,10 +11,11 @@ import { assertNever } from '../shared/assert.ts';
 import { makeFolder, privateFolderMode } from '../shared/disk/durable-file.ts';
 import { lockFolder } from '../shared/disk/folder-lock.ts';
 import { LockstepError, messageOf } from '../shared/errors.ts';
+import { allFeatures } from '../shared/features.ts';
 import { type AgentMessage, type CoordinatorMessage, protocolVersion } from '../shared/messages.ts';
 import type { AgentConfig } from './config.ts';
 import { alarmAt, beginAgent, step } from './core/agent.ts';
-import type { Ledger } from './core/ledger.ts';
+import { pinnedDigests } from './core/ledger.ts';
 import type { AgentState, Effect, Input, Now, Turned } from './core/state.ts';
 import { readBootInstance } from './discover/boot.ts';
 import { Discovery, digestOfFacts } from './discover/facts.ts';
@@ -25,9 +26,9 @@ import { baseEnvironment } from './run/base-environment.ts';
 import { rebootHost } from './run/reboot.ts';
 import { Runner } from './run/runner.ts';
 import { BlobCache } from './state/blob-cache.ts';
-import { IdentityStore } from './state/identity-store.ts';
-import { LedgerStore } from './state/ledger-store.ts';
-import { OutputStore } from './state/output-store.ts';
+import { openStores, type Stores } from './stores.ts';
+import type { OnTrial } from './upgrade/trial.ts';
+import { Upgrades } from './upgrade/upgrades.ts';
 
 export type AgentParts = {
   readonly config: AgentConfig;
@@ -36,32 +37,24 @@ export type AgentParts = {
   readonly environment: NodeJS.ProcessEnv;
   /** Ends the agent, not its jobs. */
   readonly signal: AbortSignal;
+  /** When this program is on trial. */
+  readonly onTrial: OnTrial | undefined;
 };
 
+/** `for-upgrade`: another version is to be tried in its place. */
+export type Leave = 'stopped' | 'for-upgrade';
+
 /** Runs until the signal, or until somebody has to change something: then it rejects with what. */
-export async function runAgent(parts: AgentParts): Promise<void> {
+export async function runAgent(parts: AgentParts): Promise<Leave> {
   const { stateFolder } = parts.config;
   await makeFolder(stateFolder);
   const lock = await lockFolder(stateFolder);
   try {
     const agent = new Agent(parts, await openStores(stateFolder));
-    await agent.run(parts.signal);
+    return await agent.run(parts.signal);
   } finally {
     await lock.release();
   }
-}
-
-type Stores = {
-  readonly identity: IdentityStore;
-  readonly ledger: LedgerStore;
-  readonly outputs: OutputStore;
-};
-
-async function openStores(folder: string): Promise<Stores> {
-  const identity = await IdentityStore.open(folder);
-  const ledger = await LedgerStore.open(folder);
-  const needed = new Set(ledger.found.ended.flatMap(({ files }) => files));
-  return { identity, ledger, outputs: await OutputStore.open(path.join(folder, 'outputs'), needed) };
 }
 
 const timerMsMax = 2 ** 31 - 1;
@@ -75,12 +68,13 @@ class Agent {
   readonly #cache: BlobCache;
   readonly #runner: Runner;
   readonly #logUpload: LogUpload;
+  readonly #upgrades: Upgrades;
   /** Results whose files are on their way. */
   readonly #uploads = new Set<number>();
   /** Attempts whose specification holds secrets: the ledger is compacted when they are done with. */
   readonly #withSecrets = new Set<string>();
   readonly #leaving = new AbortController();
-  readonly #ended = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<Leave>();
   readonly #beginning: Turned;
   #state: AgentState;
   #inputs: Input[] = [];
@@ -104,6 +98,8 @@ class Agent {
         },
         identity: stores.identity.identity,
         ledger: stores.ledger.found,
+        onTrial: parts.onTrial !== undefined,
+        upgradesFailed: stores.upgrade.document.failed,
       },
       this.#now(),
     );
@@ -147,11 +143,17 @@ class Agent {
         tell({ kind: 'logs-acknowledged', attempt });
       },
     });
+    this.#upgrades = new Upgrades({
+      stateFolder,
+      store: stores.upgrade,
+      fetch: (digest, file, signal) => this.#transfer.fetch(digest, file, signal),
+      tell,
+    });
   }
 
-  async run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal): Promise<Leave> {
     const { config, log, version } = this.#parts;
-    const leave = (): void => this.#ended.resolve();
+    const leave = (): void => this.#ended.resolve('stopped');
     signal.addEventListener('abort', leave);
     try {
       await mkdir(path.join(config.stateFolder, 'attempts'), { recursive: true, mode: privateFolderMode });
@@ -163,10 +165,11 @@ class Agent {
       );
       log.info(`lockstep-agent ${version} as ${config.name}, state in ${config.stateFolder}`);
       await this.#release(this.#beginning);
-      if (signal.aborted) return;
+      if (signal.aborted) return 'stopped';
       this.#link.connect();
-      await this.#ended.promise;
+      const why = await this.#ended.promise;
       log.info('stopped; a running job goes on and is taken up by the next start');
+      return why;
     } finally {
       signal.removeEventListener('abort', leave);
       clearTimeout(this.#alarm);
@@ -288,6 +291,16 @@ class Agent {
       case 'reboot':
         this.#reboot();
         return;
+      case 'take-upgrade':
+        this.#await(this.#upgrades.take(effect.offer, this.#leaving.signal));
+        return;
+      case 'leave-for-upgrade':
+        this.#ended.resolve('for-upgrade');
+        return;
+      case 'prove-health':
+        this.#parts.onTrial?.sayHealthy();
+        this.#ended.resolve('stopped');
+        return;
       case 'hang-up':
         this.#link.hangUp(effect.reason, effect.retryAfterMs ?? 0);
         return;
@@ -337,7 +350,8 @@ class Agent {
       boot: this.#state.host.boot,
       ...greeting,
       diskless: this.#state.host.diskless,
-      features: [],
+      features: [...allFeatures],
+      upgradesFailed: [...this.#state.upgradesFailed],
       ...(facts === undefined ? {} : { factsDigest: digestOfFacts(facts) }),
       ...(machineId === undefined ? {} : { machineId }),
       ...(address === undefined ? {} : { address }),
@@ -385,23 +399,6 @@ function unauthorized(url: URL, { tokenSource }: AgentConfig): LockstepError {
     'unauthorized',
     `${url.href} does not accept the token from ${tokenSource}; make one there with \`lockstep token create\``,
   );
-}
-
-/** What the jobs that are held will ask for, or have links to. */
-function pinnedDigests({ jobs }: Ledger): ReadonlySet<string> {
-  const pinned = new Set<string>();
-  for (const { specification } of jobs) {
-    const { check, run, verify, bundle, inputs } = specification;
-    for (const script of [check, run, verify?.script]) {
-      if (script !== undefined && 'digest' in script.source) pinned.add(script.source.digest);
-    }
-    for (const input of Object.values(inputs)) {
-      if ('blob' in input) pinned.add(input.blob);
-      if ('file' in input) pinned.add(input.file);
-    }
-    if (bundle !== undefined) pinned.add(bundle);
-  }
-  return pinned;
 }
 
 /** tmpfs and ramfs: what is there is gone with the next boot. Numbers from statfs(2). */

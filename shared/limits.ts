@@ -218,8 +218,21 @@ export const limits = {
   blobIdleMs: 30_000,
   blobFetchesAtOnceMax: 8,
   factsWaitMs: 10_000,
+
+  // Upgrades of agents
+  upgradeTrialDefaultMs: 2 * 60_000,
+  upgradeTrialMaxMs: 60 * 60_000,
+  /** For the answer to `--version`. */
+  upgradeAnswerMs: 20_000,
+  /** For a healthy agent to leave its trial; it has nothing left to do. */
+  upgradeLeaveMs: 10_000,
+  upgradeFailuresKept: 8,
+  upgradesAtOnceDefault: 5,
+  upgradesAtOnceMax: 1_000,
 } as const;
 
+assert(limits.upgradeTrialDefaultMs <= limits.upgradeTrialMaxMs, 'the default trial is within its bound');
+assert(limits.upgradesAtOnceDefault <= limits.upgradesAtOnceMax, 'the default number is within its bound');
 assert(limits.jobTimeoutDefaultMs <= limits.jobTimeoutMaxMs, 'the default timeout is within its bound');
 assert(limits.outputValueBytesMax <= limits.outputsBytesMax, 'one output fits among all outputs');
 assert(limits.outputsBytesMax < limits.messageBytesMax, 'outputs fit in a message');

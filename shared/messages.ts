@@ -12,7 +12,13 @@
  *     grant{segment}                       →
  *                                          ←  accepted, started, log…, result
  *     ack{results | logs}                  →
+<<<<<<< HEAD
  *     cancel{attempt} | recall{attempts}   →
+=======
+ *     cancel{attempt}                      →
+ *     upgrade{version, digest}             →       (only to an agent with the feature `upgrade`)
+ *                                          ←  upgrade-failed{offer, reason}
+>>>>>>> 16a9858 (Let an agent take another version of itself without losing a job, and go back when that one is no good)
  *     pong                                 ←→  ping (either may ask; a peer unheard for two intervals is gone)
  *
  * Credit counts jobs, is absolute (not added up), and starts at zero on each connection; a pull is used up by
@@ -20,8 +26,19 @@
  * until it is acknowledged; the agent numbers results in its outbox and the coordinator acknowledges up to
  * a number, only after the fsync that covers them.
  *
+<<<<<<< HEAD
  * Protocol versions: 1 (first). Since then, without a new number because old agents do without: grants of
  * several jobs to those that pull more than one, `grant.expiresMs`, `recall`.
+=======
+ * `upgrade` offers another version of the agent: a program by digest, fetched like any blob. It is tried in the
+ * agent's place; success shows in the `version` of a later `hello`, a failure is told at once when there is a
+ * link, and in each `hello` again. The same offer comes with each connection until one or the other is known.
+ *
+ * What an agent can do beyond its protocol version is in `features` (see features.ts).
+ *
+ * Protocol versions: 1 (first). Added to 1, for agents that say so in `features`: upgrade, upgrade-failed,
+ * hello.upgradesFailed.
+>>>>>>> 16a9858 (Let an agent take another version of itself without losing a job, and go back when that one is no good)
  */
 import * as z from 'zod';
 import { attemptIdPattern, digestPattern, identifierPattern, nodeNamePattern } from './ids.ts';
@@ -125,6 +142,9 @@ const attemptResult = z.object({
   reboot: z.object({ boot: bootInstance }).optional(),
 });
 
+/** What an agent took up and gave up again. */
+const failedUpgrade = z.object({ offer: z.int().positive(), digest, reason: shortText });
+
 const streamName = z.enum(['stdout', 'stderr']);
 
 const agentMessage = {
@@ -153,6 +173,8 @@ const agentMessage = {
     held: z
       .array(z.object({ attempt: attemptId, state: z.enum(['accepted', 'running', 'ended']) }))
       .max(10_000),
+    /** Offers that this agent tried and that failed, the last ones. */
+    upgradesFailed: z.array(failedUpgrade).max(64).optional(),
   }),
   facts: z.object({ type: z.literal('facts'), digest, facts: z.json() }),
   pull: z.object({ type: z.literal('pull'), credit: count }),
@@ -168,6 +190,7 @@ const agentMessage = {
     gapBytes: count.optional(),
   }),
   result: z.object({ type: z.literal('result'), number: z.int().positive(), result: attemptResult }),
+  upgradeFailed: failedUpgrade.extend({ type: z.literal('upgrade-failed') }),
   ping: z.object({ type: z.literal('ping') }),
   pong: z.object({ type: z.literal('pong') }),
 };
@@ -211,6 +234,15 @@ const coordinatorMessage = {
   ackResults: z.object({ type: z.literal('ack-results'), upTo: z.int().positive() }),
   ackLog: z.object({ type: z.literal('ack-log'), attempt: attemptId, stream: streamName, upTo: count }),
   cancel: z.object({ type: z.literal('cancel'), attempt: attemptId, reason: shortText }),
+  upgrade: z.object({
+    type: z.literal('upgrade'),
+    /** Each offer that an operator makes has a number of its own, also of the same program. */
+    offer: z.int().positive(),
+    /** What the program says to `--version`. */
+    version: z.string().min(1).max(64),
+    digest,
+    healthyWithinMs: z.int().positive().max(limits.upgradeTrialMaxMs),
+  }),
   ping: z.object({ type: z.literal('ping') }),
   pong: z.object({ type: z.literal('pong') }),
 };

@@ -10,18 +10,21 @@ import type { Ledger } from './ledger.ts';
 import { flush, onFilesUploaded, onMessage } from './link.ts';
 import type { NodeValues } from './next-step.ts';
 import { considerReboot, rebootAlarm } from './reboot.ts';
-import type { AgentState, HostTraits, Identity, Input, Now, Turned } from './state.ts';
+import type { AgentState, FailedUpgrade, HostTraits, Identity, Input, Now, Turned } from './state.ts';
 import { Turn } from './turn.ts';
+import { considerUpgrade, isGivingWay, onUpgradeFailed, onUpgradeTaken } from './upgrade.ts';
 
 export type Beginning = {
   readonly node: NodeValues['node'];
   readonly host: HostTraits;
   readonly identity: Identity;
   readonly ledger: Ledger;
+  readonly onTrial: boolean;
+  readonly upgradesFailed: readonly FailedUpgrade[];
 };
 
 /** The state after a start, on a new host or with all that an earlier process left behind. */
-export function beginAgent(beginning: Beginning, now: Now): Turned {
+export function beginAgent({ onTrial, ...beginning }: Beginning, now: Now): Turned {
   const turn = new Turn(
     {
       ...beginning,
@@ -30,6 +33,7 @@ export function beginAgent(beginning: Beginning, now: Now): Turned {
       uploaded: [],
       pullAgainAtMs: null,
       rebootAtMs: now.monotonicMs + limits.rebootAcknowledgementWaitMs,
+      upgrade: onTrial ? 'on-trial' : 'none',
     },
     now,
   );
@@ -74,6 +78,12 @@ function take(turn: Turn, input: Input): void {
     case 'files-uploaded':
       onFilesUploaded(turn, input.number);
       return;
+    case 'upgrade-taken':
+      onUpgradeTaken(turn);
+      return;
+    case 'upgrade-failed':
+      onUpgradeFailed(turn, input.failed);
+      return;
     case 'alarm':
       onAlarm(turn);
       return;
@@ -90,7 +100,8 @@ function onLogsAcknowledged(turn: Turn, attempt: string): void {
 }
 
 function settled(turn: Turn): Turned {
-  considerReboot(turn);
+  considerUpgrade(turn);
+  if (!isGivingWay(turn.state)) considerReboot(turn);
   beginNext(turn);
   flush(turn);
   return { state: turn.state, records: turn.records, effects: turn.effects };
@@ -99,6 +110,7 @@ function settled(turn: Turn): Turned {
 /** When `alarm` is due, by the monotonic clock; null while only the world can make anything happen. */
 export function alarmAt(state: AgentState): number | null {
   const { activity, ledger, link, pullAgainAtMs } = state;
+  if (isGivingWay(state)) return activity.kind === 'idle' ? null : attemptAlarm(activity, ledger.jobs);
   const reboot = rebootAlarm(state);
   if (reboot !== null) return reboot;
   const attempt = attemptAlarm(activity, ledger.jobs);

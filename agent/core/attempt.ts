@@ -21,13 +21,14 @@ import {
 import { isRebooting } from './reboot.ts';
 import type { Activity, ExecutionEnd, Input, Stop } from './state.ts';
 import { type Turn, unexecuted } from './turn.ts';
+import { isGivingWay } from './upgrade.ts';
 
 type Active<Kind extends Activity['kind']> = Activity & { readonly kind: Kind };
 type InputOf<Kind extends Input['kind']> = Input & { readonly kind: Kind };
 
 /** Begins the first job when nothing runs and its time has come. */
 export function beginNext(turn: Turn): void {
-  if (turn.state.activity.kind !== 'idle' || isRebooting(turn.state)) return;
+  if (turn.state.activity.kind !== 'idle' || isRebooting(turn.state) || isGivingWay(turn.state)) return;
   expireJobs(turn);
   const [job] = turn.state.ledger.jobs;
   if (job === undefined || job.notBeforeMs > turn.now.monotonicMs) return;

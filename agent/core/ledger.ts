@@ -260,3 +260,20 @@ function laterAttempt({ ended, finished }: Ledger, attempt: string): string | un
     finished.find((one) => isLater(one.attempt))?.attempt
   );
 }
+
+/** What the jobs that are held will ask for, or have links to. */
+export function pinnedDigests({ jobs }: Ledger): ReadonlySet<string> {
+  const pinned = new Set<string>();
+  for (const { specification } of jobs) {
+    const { check, run, verify, bundle, inputs } = specification;
+    for (const script of [check, run, verify?.script]) {
+      if (script !== undefined && 'digest' in script.source) pinned.add(script.source.digest);
+    }
+    for (const input of Object.values(inputs)) {
+      if ('blob' in input) pinned.add(input.blob);
+      if ('file' in input) pinned.add(input.file);
+    }
+    if (bundle !== undefined) pinned.add(bundle);
+  }
+  return pinned;
+}

@@ -16,6 +16,7 @@ import { covers, type EndedAttempt, type FinishedAttempt, isUntouched, type Job,
 import { isRebooting, rebootInHello, withdrawReboot } from './reboot.ts';
 import type { AgentState, Identity, Link } from './state.ts';
 import { type Turn, unexecuted } from './turn.ts';
+import { isGivingWay, onOffer } from './upgrade.ts';
 
 type MessageOf<Type extends CoordinatorMessage['type']> = CoordinatorMessage & { readonly type: Type };
 type Joined = Link & { readonly kind: 'joined' };
@@ -53,6 +54,9 @@ export function onMessage(turn: Turn, message: CoordinatorMessage): void {
       return;
     case 'recall':
       onRecall(turn, message);
+      return;
+    case 'upgrade':
+      onOffer(turn, message);
       return;
     default:
       assertNever(message);
@@ -291,7 +295,7 @@ function sendResults(turn: Turn, link: Joined): void {
 function pull(turn: Turn): void {
   const { link, activity, ledger, pullAgainAtMs } = turn.state;
   if (link.kind !== 'joined' || link.pulled || activity.kind !== 'idle' || ledger.jobs.length > 0) return;
-  if (isRebooting(turn.state)) return;
+  if (isRebooting(turn.state) || isGivingWay(turn.state)) return;
   if (ledger.ended.some((one) => !one.acknowledged && one.number > link.sentUpTo)) return;
   const obstacle = withholdsPull(turn);
   if (obstacle === undefined) {

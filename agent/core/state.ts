@@ -36,6 +36,21 @@ export type Link =
       readonly pulled: boolean;
     };
 
+/**
+ * `taking`: another version is fetched and looked at. `taken`: it waits for its trial. `on-trial`: this process is that other version, and nothing
+ * new is begun. `leaving`: the process ends for another program, here or at the end of its trial.
+ */
+export type Upgrade = 'none' | 'taking' | 'taken' | 'on-trial' | 'leaving';
+
+export type Offer = {
+  readonly offer: number;
+  readonly version: string;
+  readonly digest: string;
+  readonly healthyWithinMs: number;
+};
+
+export type FailedUpgrade = { readonly offer: number; readonly digest: string; readonly reason: string };
+
 /** Why the running attempt is being ended before it came to its own end. */
 export type Stop =
   | { readonly kind: 'timed-out' }
@@ -95,6 +110,9 @@ export type AgentState = {
   readonly pullAgainAtMs: number | null;
   /** When the reboot that the ledger tells of may begin without an acknowledgement, or is tried again. */
   readonly rebootAtMs: number;
+  readonly upgrade: Upgrade;
+  /** The last ones, oldest first. */
+  readonly upgradesFailed: readonly FailedUpgrade[];
 };
 
 export type Now = Instant & {
@@ -156,6 +174,8 @@ export type Input =
     }
   | { readonly kind: 'logs-acknowledged'; readonly attempt: string }
   | { readonly kind: 'files-uploaded'; readonly number: number }
+  | { readonly kind: 'upgrade-taken' }
+  | { readonly kind: 'upgrade-failed'; readonly failed: FailedUpgrade }
   | { readonly kind: 'alarm' };
 
 export type Effect =
@@ -179,6 +199,9 @@ export type Effect =
   /** Nobody needs the folder of this attempt and its files any more. */
   | { readonly kind: 'forget'; readonly attempt: string; readonly files: readonly string[] }
   | { readonly kind: 'reboot' }
+  | { readonly kind: 'take-upgrade'; readonly offer: Offer }
+  | { readonly kind: 'leave-for-upgrade' }
+  | { readonly kind: 'prove-health' }
   | { readonly kind: 'hang-up'; readonly reason: string; readonly retryAfterMs: number | null }
   | { readonly kind: 'exit'; readonly reason: string }
   | { readonly kind: 'note'; readonly level: 'info' | 'warn' | 'error'; readonly text: string };

@@ -38,6 +38,8 @@ export class CoreDriver {
         host: { boot, diskless: false, mayReboot: true, ...traits },
         identity: identity ?? { incarnation: 'incarnation', counter: 4, epochs: [] },
         ledger,
+        onTrial: false,
+        upgradesFailed: [],
       },
       this.#now(),
     );

@@ -1,0 +1,224 @@
+/** Another version takes the agent's place without losing a job; one that is no good gives the place back. */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import packageDescription from '../../../package.json' with { type: 'json' };
+import type { AgentProcess } from '../agent-process.ts';
+import { jobOf } from '../coordinator-double.ts';
+import { Host } from '../host.ts';
+import { deadProgram, digestOf, goodProgram, hangingProgram } from './offered-program.ts';
+
+const a1 = 'r1/s/n1#1';
+const { version: installed } = packageDescription;
+const newer = '99.1.0';
+
+type Offered = { offer?: number; version?: string; digest?: string; healthyWithinMs?: number };
+
+/** Stores the program at the coordinator and offers it. */
+function offer({ coordinator }: Host, program: string, more: Offered = {}): void {
+  const digest = digestOf(program);
+  coordinator.blobs.set(more.digest ?? digest, Buffer.from(program));
+  coordinator.send({
+    type: 'upgrade',
+    offer: 1,
+    version: newer,
+    digest,
+    healthyWithinMs: 20_000,
+    ...more,
+  });
+}
+
+/** Until the agent of that version is the one that stays and asks for work. */
+async function settled({ coordinator }: Host, version: string, hellos: number): Promise<void> {
+  await coordinator.until(`hello ${hellos} and a pull after it`, (received) => {
+    const last = received.findLastIndex(({ type }) => type === 'hello');
+    const hello = received[last];
+    if (coordinator.ofType('hello').length < hellos || hello?.type !== 'hello') return false;
+    return hello.version === version && received.slice(last).some(({ type }) => type === 'pull');
+  });
+}
+
+async function failure({ coordinator }: Host): Promise<string> {
+  await coordinator.until(
+    'a hello that tells of the failure, or the message',
+    () =>
+      failuresTold(coordinator.ofType('hello').at(-1)?.upgradesFailed, coordinator.ofType('upgrade-failed')) >
+      0,
+  );
+  const [told] = coordinator.ofType('upgrade-failed');
+  return told?.reason ?? coordinator.ofType('hello').at(-1)?.upgradesFailed?.at(-1)?.reason ?? '';
+}
+
+const failuresTold = (inHello: readonly unknown[] | undefined, alone: readonly unknown[]): number =>
+  (inHello?.length ?? 0) + alone.length;
+
+const programsIn = (host: Host): number => readdirSync(path.join(host.state, 'versions')).length;
+
+t.test(
+  'a job goes on under the new version, which keeps the pid and its place after a restart',
+  async (t) => {
+    const host = await Host.make(t);
+    const { coordinator } = host;
+    const agent = await host.startAndPull();
+    const go = path.join(host.state, 'go');
+    const runs = path.join(host.state, 'runs');
+    coordinator.grant(
+      jobOf(
+        a1,
+        `echo run >> ${runs}; seq 1 5000; while ! [ -e ${go} ]; do sleep 0.02; done; seq 5001 9000; exit 7`,
+      ),
+    );
+    await coordinator.until(
+      'some of the log',
+      () => (coordinator.logs.get(`${a1} stdout`)?.length ?? 0) > 1000,
+    );
+    offer(host, goodProgram(newer));
+    await coordinator.until(
+      'the new version twice',
+      () => versionsSeen(host).join() === `${installed},${newer},${newer}`,
+    );
+    t.equal(coordinator.ofType('hello').at(-1)?.held.at(0)?.attempt, a1);
+    writeFileSync(go, '');
+    t.match(await coordinator.result(a1), { outcome: 'failed', exitCode: 7, final: true });
+    const expected = Array.from({ length: 9_000 }, (_, n) => `${n + 1}\n`).join('');
+    t.equal((await coordinator.log(a1)).toString(), expected);
+    t.equal(readFileSync(runs, 'utf8'), 'run\n');
+    await settled(host, newer, 3);
+    t.match(readFileSync(`/proc/${agent.pid}/cmdline`, 'utf8'), /other-version/, 'under the same pid');
+    t.match(agent.output, new RegExp(`lockstep-agent ${newer} as n1`), 'what it says still goes to stdout');
+    t.notMatch(agent.output, /Warning/);
+
+    await agent.end('SIGKILL');
+    const again = host.start();
+    await settled(host, newer, 4);
+    t.match(again.output, new RegExp(`handing over to agent ${newer}`));
+    t.equal(programsIn(host), 1);
+
+    offer(host, goodProgram('99.2.0'), { offer: 2, version: '99.2.0' });
+    await settled(host, '99.2.0', 6);
+    t.equal(programsIn(host), 2, 'the one before it is still there');
+    await again.end('SIGKILL');
+    host.start();
+    await settled(host, '99.2.0', 7);
+  },
+);
+
+const versionsSeen = ({ coordinator }: Host): string[] =>
+  coordinator.ofType('hello').map(({ version }) => version);
+
+const bad: readonly (readonly [what: string, program: string, more: Offered, reason: RegExp])[] = [
+  ['ends at once', deadProgram(newer), {}, /ended with 3 before it was healthy/],
+  ['hangs', hangingProgram(newer), { healthyWithinMs: 700 }, /not healthy within 700 ms/],
+  ['is another version', goodProgram('98.0.0'), {}, /says that it is version "98\.0\.0"/],
+  [
+    'is not what its digest says',
+    goodProgram(newer),
+    { digest: digestOf('else') },
+    /what was fetched is sha256:/,
+  ],
+  ['is no program', 'half a file', {}, /it is no program/],
+  [
+    'is made for another machine',
+    `\x7fELF${'\0'.repeat(14)}\x08\0`,
+    {},
+    /made for another machine \(ELF machine 8\)/,
+  ],
+  ['is half a program', '#!/nowhere/at/all\n', {}, /cannot be started/],
+];
+for (const [what, program, more, reason] of bad) {
+  t.test(`a version that ${what} is given up, and told with its reason once and for all`, async (t) => {
+    const host = await Host.make(t);
+    const { coordinator } = host;
+    const agent = await host.startAndPull();
+    coordinator.grant(jobOf(a1, 'sleep 1.5; echo done'));
+    await coordinator.until('the start', () => coordinator.ofType('started').length > 0);
+    offer(host, program, more);
+    t.match(await failure(host), reason);
+    t.match(await coordinator.result(a1), { outcome: 'succeeded' });
+    t.equal((await coordinator.log(a1)).toString(), 'done\n');
+    await settled(host, installed, 1);
+    t.equal(coordinator.ofType('hello').at(-1)?.version, installed);
+    t.equal(agent.child.exitCode, null);
+
+    const told = coordinator.ofType('upgrade-failed').length;
+    offer(host, program, more);
+    await coordinator.until('the answer', () => coordinator.ofType('upgrade-failed').length > told);
+    t.notMatch(agent.output, /taking agent .*taking agent/s, 'the same offer is not tried again');
+    offer(host, goodProgram(newer), { offer: 2 });
+    await settled(host, newer, 2);
+  });
+}
+
+t.test('a blob that the coordinator does not have fails the offer', async (t) => {
+  const host = await Host.make(t);
+  await host.startAndPull();
+  host.coordinator.send({
+    type: 'upgrade',
+    offer: 1,
+    version: newer,
+    digest: digestOf('nowhere'),
+    healthyWithinMs: 1_000,
+  });
+  t.match(await failure(host), /HTTP 404/);
+});
+
+t.test('kill -9 in each phase: the host is left with an agent, and the job with one execution', async (t) => {
+  const phases: readonly (readonly [
+    string,
+    (host: Host, agent: AgentProcess) => Promise<unknown>,
+    RegExp,
+  ])[] = [
+    ['while it is fetched', (_, agent) => said(agent, /taking agent/), /^$|ended or the host restarted/],
+    ['when it is to be tried', (host) => until(() => trialIn(host).begun === false), /^$/],
+    ['during its trial', (_, agent) => said(agent, /trying agent/), /ended or the host restarted/],
+    ['when it is kept', (_, agent) => said(agent, /is kept/), /^$/],
+  ];
+  for (const [phase, reached, reason] of phases) {
+    const host = await Host.make(t);
+    const { coordinator } = host;
+    const agent = await host.startAndPull();
+    const runs = path.join(host.state, 'runs');
+    coordinator.grant(jobOf(a1, `echo run >> ${runs}; sleep 2; echo done`));
+    await coordinator.until('the start', () => coordinator.ofType('started').length > 0);
+    offer(host, phase === 'during its trial' ? hangingProgram(newer) : goodProgram(newer));
+    await reached(host, agent);
+    await agent.end('SIGKILL');
+    endLeftOver(host);
+    host.start();
+    // What was not tried yet is offered again, as the coordinator does with each connection.
+    if (phase === 'while it is fetched')
+      await coordinator.hello(2).then(() => offer(host, goodProgram(newer)));
+    t.match(await coordinator.result(a1), { outcome: 'succeeded' }, phase);
+    t.equal(readFileSync(runs, 'utf8'), 'run\n', phase);
+    await settled(host, phase === 'during its trial' ? installed : newer, 2);
+    const failed = coordinator.ofType('hello').at(-1)?.upgradesFailed?.at(-1)?.reason ?? '';
+    t.match(failed, reason, phase);
+  }
+});
+
+async function until(isSo: () => boolean): Promise<void> {
+  for (let waitedMs = 0; !isSo(); waitedMs += 2) {
+    if (waitedMs > 20_000) throw new Error('it never came to be so');
+    await sleep(2);
+  }
+}
+
+const said = (agent: AgentProcess, what: RegExp): Promise<void> => until(() => what.test(agent.output));
+
+function trialIn({ state }: Host): { begun?: boolean } {
+  const file = path.join(state, 'upgrade.json');
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')).document.trial ?? {}) : {};
+}
+
+/** A hanging program whose watcher was killed knows of nobody who would end it. */
+function endLeftOver({ state }: Host): void {
+  for (const pid of readdirSync('/proc').map(Number).filter(Number.isInteger)) {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      if (pid !== process.pid && words.includes(path.join(state, 'versions'))) process.kill(-pid, 'SIGKILL');
+    } catch {
+      // It has ended meanwhile, or leads no group.
+    }
+  }
+}
