@@ -53,6 +53,7 @@ type Condition =
 const reports: ReadonlySet<Command['type']> = new Set<Command['type']>([
   'DisconnectAgent',
   'ReportFacts',
+  'ReportUpgradeFailed',
   'PullJobs',
   'ReportStarted',
   'ReportResult',

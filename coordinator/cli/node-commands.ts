@@ -1,12 +1,14 @@
 /** Declares the commands about nodes, params, services, tokens and the journal. What they do is in commands/. */
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import { act, examples, readDuration, speaksToCoordinator } from './command-line.ts';
+import { limits } from '../../shared/limits.ts';
+import { act, examples, readCount, readDuration, speaksToCoordinator } from './command-line.ts';
 import type { EventsOptions } from './commands/events.ts';
 import type { Administration, NodeOptions, NodesOptions } from './commands/nodes.ts';
 import type { ExplainOptions, ScopeOptions, SetOptions } from './commands/params.ts';
 import type { ServicesOptions } from './commands/services.ts';
 import type { CreateOptions } from './commands/tokens.ts';
+import type { UpgradeOptions } from './commands/upgrade.ts';
 import type { CommonOptions } from './session.ts';
 
 function registerNodes(program: Command): void {
@@ -182,6 +184,35 @@ function registerTokens(program: Command): void {
   );
 }
 
+function registerUpgrade(program: Command): void {
+  const upgrade = program
+    .command('upgrade')
+    .summary('upgrade agents')
+    .description('Give nodes another version of the agent; their jobs go on meanwhile.');
+  const agents = upgrade
+    .command('agents')
+    .description(
+      'Offer a file as the agent. One node takes it first, then a few at a time; when it fails on one, nobody else is asked.',
+    )
+    .requiredOption('--file <path>', 'the program, one file')
+    .requiredOption('--version <version>', 'what it says to --version')
+    .option('--where <selector>', 'only for the nodes that it selects: CEL, or names like n[1-3]')
+    .option('--max <number>', 'nodes at once, after the first one', readCount, limits.upgradesAtOnceDefault)
+    .option(
+      '--within <duration>',
+      'time for it to become healthy, before a node goes back (default: 2m)',
+      readDuration,
+      limits.upgradeTrialDefaultMs,
+    );
+  speaksToCoordinator(agents, ['json']).action(
+    act(async (options: UpgradeOptions) => (await import('./commands/upgrade.ts')).offerAgents(options)),
+  );
+  examples(upgrade, [
+    ['upgrade agents --file lockstep-agent-x64 --version 0.3.0', ''],
+    ['upgrade agents --file lockstep-agent-x64 --version 0.3.0 --where \'labels.site == "lab"\' --max 1', ''],
+  ]);
+}
+
 function registerJournal(program: Command): void {
   const events = program
     .command('events')
@@ -207,5 +238,6 @@ export function registerNodeCommands(program: Command): void {
   registerServices(program);
   program.commandsGroup('Coordinator:');
   registerTokens(program);
+  registerUpgrade(program);
   registerJournal(program);
 }

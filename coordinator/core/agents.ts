@@ -8,6 +8,7 @@ import { endReboots, interruptJob } from './results.ts';
 import { recallFrom } from './segments.ts';
 import { isOpen, type Node } from './state.ts';
 import type { Turn } from './turn.ts';
+import { resumeTaking } from './upgrades.ts';
 
 const nameTakenRetryMs = 30_000;
 
@@ -51,6 +52,7 @@ export function connectAgent(turn: Turn, hello: Hello, token: string): void {
     address: hello.address ?? null,
     diskless: hello.diskless,
     labels: hello.labels,
+    ...(hello.features.length === 0 ? {} : { features: hello.features }),
   });
   const node = turn.state.nodes.get(hello.name);
   if (node === undefined) return;
@@ -62,6 +64,7 @@ export function connectAgent(turn: Turn, hello: Hello, token: string): void {
   endReboots(turn, node, hello.rebooted);
   reconcile(turn, node, hello);
   takeUpDeferred(turn, node);
+  resumeTaking(turn, node, hello.upgradesFailed);
 }
 
 const isSameMachine = (node: Node, hello: Hello): boolean =>

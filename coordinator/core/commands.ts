@@ -6,7 +6,7 @@
 import type { LockstepError } from '../../shared/errors.ts';
 import type { AttemptResult, Hello, JobSpecification } from '../../shared/messages.ts';
 import type { Pipeline } from '../../shared/pipeline/model.ts';
-import type { Actor, Event, NodeAdministration, ParamScope } from './events.ts';
+import type { Actor, AgentOffer, Event, NodeAdministration, ParamScope } from './events.ts';
 
 export type CreateRun = {
   readonly type: 'CreateRun';
@@ -52,6 +52,14 @@ export type Command =
       readonly node: string;
       readonly incarnation: string;
       readonly counter: number;
+      readonly reason: string;
+    }
+  | { readonly type: 'OfferAgent'; readonly program: Omit<AgentOffer, 'offer'>; readonly by: Actor }
+  | {
+      readonly type: 'ReportUpgradeFailed';
+      readonly node: string;
+      readonly offer: number;
+      readonly digest: string;
       readonly reason: string;
     }
   | { readonly type: 'ReportFacts'; readonly node: string; readonly digest: string }
@@ -142,6 +150,7 @@ export type Effect =
       readonly reason: string;
     }
   | { readonly kind: 'cancel'; readonly node: string; readonly attempt: string; readonly reason: string }
+  | { readonly kind: 'upgrade'; readonly node: string; readonly offer: AgentOffer }
   | { readonly kind: 'ack-results'; readonly node: string; readonly upTo: number };
 
 /** A job for the wire in which secret inputs are still references; the gateway puts the values in. */

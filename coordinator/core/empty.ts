@@ -17,8 +17,16 @@ export const emptyState = (): State => ({
   services: new Map(),
   runs: new Map(),
   archive: new Map(),
+  offer: null,
   runsCreated: 0,
   activeRuns: new Map(),
   deadlines: new Deadlines(),
-  agenda: { nodes: new Set(), units: new Map(), runs: new Set(), slots: new Set(), gathering: new Set() },
+  agenda: {
+    nodes: new Set(),
+    units: new Map(),
+    runs: new Set(),
+    slots: new Set(),
+    gathering: new Set(),
+    offer: false,
+  },
 });

@@ -28,6 +28,21 @@ export type NodeAdministration = 'in-service' | 'cordoned' | 'maintenance' | 'qu
 
 export type JobMode = 'normal' | 'verify-first' | 'check-only';
 
+/** Another version of the agent, as an operator offers it. */
+export type AgentOffer = {
+  readonly offer: number;
+  readonly version: string;
+  readonly digest: string;
+  readonly sizeBytes: number;
+  /** In the words of `facts.cpu.architecture`; null when it runs anywhere. */
+  readonly architecture: string | null;
+  /** CEL over name, labels, facts; null for every node. */
+  readonly where: string | null;
+  /** How many nodes may take it at the same time, once one has taken it. */
+  readonly atOnce: number;
+  readonly healthyWithinMs: number;
+};
+
 export type EventBody =
   // The coordinator itself
   | {
@@ -64,6 +79,8 @@ export type EventBody =
       readonly address: string | null;
       readonly diskless: boolean;
       readonly labels: Readonly<Record<string, string>>;
+      /** What its agent can do that older ones cannot; absent when that is nothing. */
+      readonly features?: readonly string[];
     }
   | { readonly type: 'NodeDisconnected'; readonly node: string; readonly reason: string }
   | { readonly type: 'NodeUnreachable'; readonly node: string; readonly since: number }
@@ -83,6 +100,21 @@ export type EventBody =
       readonly reason: string;
     }
   | { readonly type: 'NodeRemoved'; readonly node: string; readonly by: Actor; readonly reason: string }
+  | (AgentOffer & { readonly type: 'AgentOffered'; readonly by: Actor })
+  | {
+      readonly type: 'AgentUpgradeBegan';
+      readonly node: string;
+      readonly offer: number;
+      readonly version: string;
+    }
+  | {
+      readonly type: 'AgentUpgradeFailed';
+      readonly node: string;
+      readonly offer: number;
+      readonly version: string;
+      readonly digest: string;
+      readonly reason: string;
+    }
   // Params and modules
   | {
       readonly type: 'ParamSet';
@@ -344,6 +376,9 @@ const isAudit = {
   NodeLabelled: true,
   NodeAdministered: true,
   NodeRemoved: true,
+  AgentOffered: true,
+  AgentUpgradeBegan: false,
+  AgentUpgradeFailed: false,
   ParamSet: true,
   ParamUnset: true,
   ModulePinned: true,

@@ -2,6 +2,7 @@
 import { assertNever, present } from '../../shared/assert.ts';
 import { limits } from '../../shared/limits.ts';
 import type { Event } from './events.ts';
+import { followOffer } from './evolve-offers.ts';
 import type { Node, State } from './state.ts';
 import { refreshNode } from './transitions.ts';
 
@@ -52,6 +53,11 @@ function watchContact(state: State, node: Node): void {
 }
 
 export function evolveNode(state: State, event: NodeEvent): void {
+  evolve(state, event);
+  followOffer(state, event);
+}
+
+function evolve(state: State, event: NodeEvent): void {
   switch (event.type) {
     case 'NodeJoined':
       joinNode(state, event);
@@ -61,6 +67,7 @@ export function evolveNode(state: State, event: NodeEvent): void {
       node.boot = event.boot;
       node.counter = event.counter;
       node.version = event.version;
+      node.features = event.features ?? [];
       node.address = event.address;
       node.diskless = event.diskless;
       node.agentLabels = event.labels;
@@ -130,6 +137,7 @@ function joinNode(state: State, event: Extract<Event, { type: 'NodeJoined' }>): 
     counter: 0,
     machineId: event.machineId,
     version: '',
+    features: [],
     address: null,
     diskless: false,
     agentLabels: event.labels,

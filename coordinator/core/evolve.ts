@@ -8,6 +8,7 @@ import { deriveRun, isDoneIn } from './derive.ts';
 import type { Event, EventBody, ParamScope, StoredValue } from './events.ts';
 import { endAttempt, evolveJob, resumeJobs } from './evolve-jobs.ts';
 import { beginReign, evolveNode, nodeOf } from './evolve-nodes.ts';
+import { evolveOffer } from './evolve-offers.ts';
 import { layoutRun } from './layout.ts';
 import { electLeader } from './leadership.ts';
 import type { Member, Run, State, UnitState } from './state.ts';
@@ -56,6 +57,11 @@ export function evolve(state: State, event: Event): void {
     case 'NodeAdministered':
     case 'NodeRemoved':
       evolveNode(state, event);
+      return;
+    case 'AgentOffered':
+    case 'AgentUpgradeBegan':
+    case 'AgentUpgradeFailed':
+      evolveOffer(state, event);
       return;
     case 'ParamSet':
       paramsOf(state, event.scope).set(event.name, event.value);

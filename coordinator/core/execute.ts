@@ -17,6 +17,7 @@ import { decideJob, resumeRun } from './resume.ts';
 import { answerApproval, archiveRun, cancelRun } from './runs.ts';
 import type { State } from './state.ts';
 import { decideWith, Turn } from './turn.ts';
+import { offerAgent, reportUpgradeFailed } from './upgrades.ts';
 
 export function execute(state: State, command: Command, at: number, lookup: Lookup): Decision {
   return decideWith(new Turn(state, at, lookup), (turn) => decide(turn, command));
@@ -37,6 +38,12 @@ function decide(turn: Turn, command: Command): void {
       return;
     case 'DisconnectAgent':
       disconnectAgent(turn, command);
+      return;
+    case 'OfferAgent':
+      offerAgent(turn, command);
+      return;
+    case 'ReportUpgradeFailed':
+      reportUpgradeFailed(turn, command.node, command);
       return;
     case 'ReportFacts':
       reportFacts(turn, command.node, command.digest);

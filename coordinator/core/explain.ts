@@ -3,6 +3,7 @@
  * and since when. It follows the gates in the order in which progress.ts tries them.
  */
 import { assertNever } from '../../shared/assert.ts';
+import { lackSentence, lacks } from './agent-versions.ts';
 import { isOver, isSettled } from './derive.ts';
 import { idOf } from './job-names.ts';
 import { slotsOfLeft } from './resume.ts';
@@ -329,6 +330,13 @@ function readyGate(state: State, job: Job): Gate {
   }
   const contact = contactGate(member.node);
   if (contact !== undefined) return contact;
+  const missing = lacks(member.node, job);
+  if (missing.length > 0)
+    return {
+      gate: 'agent-version',
+      sentence: `waits: ${lackSentence(member.node, missing)}`,
+      since: job.since,
+    };
   const [live] = member.node.segment;
   if (live !== undefined) {
     return {

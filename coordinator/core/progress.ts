@@ -6,6 +6,7 @@
 import { present } from '../../shared/assert.ts';
 import { limits } from '../../shared/limits.ts';
 import { formatDuration } from '../../shared/pipeline/duration.ts';
+import { lacks } from './agent-versions.ts';
 import type { Decision, Effect, Lookup } from './commands.ts';
 import { hasLeft } from './derive.ts';
 import { afterFailure } from './failure.ts';
@@ -28,6 +29,7 @@ import {
 } from './state.ts';
 
 import { Turn } from './turn.ts';
+import { considerOffer } from './upgrades.ts';
 import { openWave } from './waves.ts';
 
 export type Progress = Extract<Decision, { ok: true }> & {
@@ -56,7 +58,8 @@ function countGrants(effects: readonly Effect[]): number {
 }
 
 const hasAgenda = ({ agenda }: State): boolean =>
-  agenda.runs.size + agenda.nodes.size + agenda.units.size + agenda.slots.size + agenda.gathering.size > 0;
+  agenda.runs.size + agenda.nodes.size + agenda.units.size + agenda.slots.size + agenda.gathering.size > 0 ||
+  agenda.offer;
 
 function takeFirst<T>(set: Set<T>): T | undefined {
   for (const item of set) {
@@ -86,6 +89,11 @@ function lookAtNext(turn: Turn): boolean {
   }
   for (const [unit, owner] of agenda.units) {
     if (!considerUnit(turn, owner, unit)) agenda.units.delete(unit);
+    return true;
+  }
+  if (agenda.offer) {
+    agenda.offer = false;
+    considerOffer(turn);
     return true;
   }
   if (agenda.gathering.size > 0) {
@@ -240,6 +248,7 @@ function openStep(turn: Turn, job: Job): void {
 function offerJob(turn: Turn, run: Run, member: Member, job: Job): boolean {
   const { unit } = job.step;
   const node = member.node.name;
+  if (lacks(member.node, job).length > 0) return false;
   // Checks change nothing that anybody would have to approve.
   if (unit.approval.kind === 'needed' && !run.checkOnly) {
     turn.emit({
@@ -291,8 +300,10 @@ function considerUnit(turn: Turn, run: Run, unit: UnitState): boolean {
   const member = present(run.members.get(node), `member ${node}`);
   leaveLine(unit.waiting, node);
   if (!isFree(run, member.node)) return true;
-  const index = member.ready.find((ready) => ready >= unit.firstStep && ready <= unit.lastStep);
-  const job = index === undefined ? undefined : run.steps[index]?.jobs.get(node);
+  const job = member.ready
+    .filter((index) => index >= unit.firstStep && index <= unit.lastStep)
+    .map((index) => run.steps[index]?.jobs.get(node))
+    .find((ready) => ready !== undefined && lacks(member.node, ready).length === 0);
   if (job === undefined) return true;
   if (rolling) turn.emit({ type: 'SlotTaken', run: run.id, unit: unit.unit.id, node });
   grant(turn, job);

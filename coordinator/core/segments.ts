@@ -9,6 +9,7 @@
  */
 import { present } from '../../shared/assert.ts';
 import type { Step } from '../../shared/pipeline/model.ts';
+import { lacks } from './agent-versions.ts';
 import { isSettled } from './derive.ts';
 import { evaluateIf } from './inputs.ts';
 import { attemptOf } from './job-names.ts';
@@ -60,7 +61,7 @@ function mayBeGrantedAhead(turn: Turn, job: Job, segment: readonly Job[]): boole
   const { run, step, member } = job;
   const { unit } = step;
   const { node } = member;
-  if (step.step.offline !== 'wait') return false;
+  if (step.step.offline !== 'wait' || lacks(node, job).length > 0) return false;
   // With the state folder of a diskless node goes the evidence of what never began, too.
   if (node.diskless && step.step.rerun === 'never-twice') return false;
   if ((unit.approval.kind === 'needed' || unit.approval.kind === 'requested') && !run.checkOnly) return false;

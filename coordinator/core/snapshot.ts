@@ -15,6 +15,7 @@ import type {
   Job,
   Member,
   Node,
+  OfferState,
   Run,
   State,
   StepState,
@@ -27,11 +28,17 @@ const snapshotFormat = 1;
 const nodesPerShard = 500;
 const jobsPerShard = 2_000;
 
-type NodeDocument = Omit<Node, 'params' | 'queue' | 'deferredRuns' | 'segment' | 'credit'> & {
+type NodeDocument = Omit<Node, 'features' | 'params' | 'queue' | 'deferredRuns' | 'segment' | 'credit'> & {
   readonly params: readonly (readonly [string, StoredValue])[];
+  readonly features?: readonly string[];
   readonly queue: readonly string[];
   /** Absent in snapshots of old. */
   readonly deferredRuns?: readonly string[];
+};
+
+type OfferDocument = Omit<OfferState, 'taking' | 'failed'> & {
+  readonly taking: readonly (readonly [string, number])[];
+  readonly failed: readonly (readonly [string, string])[];
 };
 
 type JobDocument = Omit<Job, 'run' | 'step' | 'member' | 'blockers' | 'admitted'> & {
@@ -91,6 +98,7 @@ type Head = {
   readonly epoch: number;
   readonly version?: string;
   readonly types?: readonly string[];
+  readonly offer?: OfferDocument;
   readonly runsCreated: number;
   readonly tokens: readonly Token[];
   readonly clusterParams: readonly (readonly [string, readonly (readonly [string, StoredValue])[]])[];
@@ -116,6 +124,7 @@ export function* toShards(state: State): Iterable<readonly [string, unknown]> {
     lineage: state.lineage,
     epoch: state.epoch,
     version: state.version,
+    ...(state.offer === null ? {} : { offer: offerDocument(state.offer) }),
     types: [...state.types],
     runsCreated: state.runsCreated,
     tokens: [...state.tokens.values()],
@@ -141,6 +150,12 @@ const nodeDocument = ({ segment: _segment, credit: _credit, ...node }: Node): No
   params: [...node.params],
   queue: node.queue.map((run) => run.id),
   deferredRuns: node.deferredRuns.map((run) => run.id),
+});
+
+const offerDocument = ({ taking, failed, ...offer }: OfferState): OfferDocument => ({
+  ...offer,
+  taking: [...taking],
+  failed: [...failed],
 });
 
 function* runShards(run: Run): Iterable<readonly [string, unknown]> {
@@ -210,6 +225,8 @@ export function fromShards(read: (name: string) => unknown): State {
   state.version = head.version ?? '';
   for (const type of head.types ?? []) if (isKnownType(type)) state.types.add(type);
   state.runsCreated = head.runsCreated;
+  if (head.offer !== undefined)
+    state.offer = { ...head.offer, taking: new Map(head.offer.taking), failed: new Map(head.offer.failed) };
   for (const token of head.tokens) state.tokens.set(token.id, { ...token });
   for (const [cluster, params] of head.clusterParams) state.clusterParams.set(cluster, new Map(params));
   for (const [name, digest] of head.modules) state.modules.set(name, digest);
@@ -221,9 +238,11 @@ export function fromShards(read: (name: string) => unknown): State {
   const queues = new Map<Node, NodeDocument>();
   for (let shard = 0; shard < head.nodeShards; shard += 1) {
     for (const document of read(`nodes-${shard}`) as readonly NodeDocument[]) {
+      const { params, features = [] } = document;
       const node: Node = {
         ...document,
-        params: new Map(document.params),
+        features,
+        params: new Map(params),
         queue: [],
         deferredRuns: [],
         segment: [],
@@ -308,6 +327,7 @@ const removedNode = (name: string): Node => ({
   counter: 0,
   machineId: null,
   version: '',
+  features: [],
   address: null,
   diskless: false,
   agentLabels: {},

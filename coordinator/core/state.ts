@@ -9,7 +9,14 @@
 import type { Outcome } from '../../shared/messages.ts';
 import type { Pipeline, Step, Unit } from '../../shared/pipeline/model.ts';
 import type { Deadlines } from './deadlines.ts';
-import type { EventType, JobMode, LayeredValue, NodeAdministration, StoredValue } from './events.ts';
+import type {
+  AgentOffer,
+  EventType,
+  JobMode,
+  LayeredValue,
+  NodeAdministration,
+  StoredValue,
+} from './events.ts';
 
 export type State = {
   seq: number;
@@ -34,12 +41,25 @@ export type State = {
   readonly runs: Map<string, Run>;
   /** What is left of archived runs. */
   readonly archive: Map<string, ArchivedRun>;
+  /** The last one that an operator made. */
+  offer: OfferState | null;
   runsCreated: number;
   /** Runs that are neither ended nor archived, in order of creation. */
   readonly activeRuns: Map<string, Run>;
   readonly deadlines: Deadlines;
   /** What `progress` has to look at. Not part of the fold: after recovery everything is looked at once. */
   readonly agenda: Agenda;
+};
+
+export type OfferState = AgentOffer & {
+  readonly by: string;
+  readonly at: number;
+  /** Nodes that were told, with since when; they are not heard of yet as one version or the other. */
+  readonly taking: Map<string, number>;
+  /** How many connected with the new version after they were told. */
+  taken: number;
+  /** Node and reason, in order; with the first one the offer stops. */
+  readonly failed: Map<string, string>;
 };
 
 export type Token = {
@@ -59,6 +79,8 @@ export type Node = {
   counter: number;
   machineId: string | null;
   version: string;
+  /** What its agent can do that older ones cannot. */
+  features: readonly string[];
   address: string | null;
   diskless: boolean;
   /** Labels the agent brought; operators' labels win over them. */
@@ -336,6 +358,8 @@ export type Agenda = {
   readonly slots: Set<Job>;
   /** Nodes that changed while some run waits for nodes. */
   readonly gathering: Set<string>;
+  /** Something changed that may let a node take the agent that is offered. */
+  offer: boolean;
 };
 
 export type RunStateName =

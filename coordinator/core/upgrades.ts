@@ -3,66 +3,25 @@
  * then a few at a time; after a failure nobody else is asked. Whether a node took it shows in the version with which
  * it connects. Which agents can do what is in agent-versions.ts.
  */
+import { assertNever } from '../../shared/assert.ts';
 import { evaluateSelector } from '../../shared/expressions/evaluate.ts';
-import { limits } from '../../shared/limits.ts';
 import type { Hello } from '../../shared/messages.ts';
 import { hasFeature } from './agent-versions.ts';
 import type { Command, Lookup } from './commands.ts';
-import type { AgentOffer, Event } from './events.ts';
+import type { Explanation } from './explain.ts';
 import { compareNames } from './order.ts';
-import type { Node, State } from './state.ts';
-import { Rejection, type Turn } from './turn.ts';
+import type { Node, OfferState, State } from './state.ts';
+import type { Turn } from './turn.ts';
 
-export type OfferState = AgentOffer & {
-  readonly by: string;
-  readonly at: number;
-  /** Nodes that were told and are not heard of yet as one version or the other. */
-  readonly taking: Set<string>;
-  /** Nodes that connected with the new version after they were told. */
-  taken: number;
-  /** Node and reason, in order; with the first one the offer stops. */
-  readonly failed: Map<string, string>;
-};
-
-/** What a node has to do with the offer that stands. */
+/** What a node that does not run the version that is offered has to do with it. */
 export type Place =
-  | { readonly kind: 'taking' | 'taken' | 'not-meant' | 'incapable' | 'away' }
+  | { readonly kind: 'taking' | 'incapable' | 'away' }
   | { readonly kind: 'failed'; readonly reason: string }
   | { readonly kind: 'waits'; readonly for: string };
 
 export function offerAgent(turn: Turn, command: Extract<Command, { type: 'OfferAgent' }>): void {
   const { by, program } = command;
   turn.emit({ type: 'AgentOffered', offer: (turn.state.offer?.offer ?? 0) + 1, ...program, by });
-}
-
-export function evolveOffer(
-  state: State,
-  event: Extract<Event, { type: 'AgentOffered' | 'AgentUpgradeBegan' | 'AgentUpgradeFailed' }>,
-): void {
-  switch (event.type) {
-    case 'AgentOffered': {
-      const { type: _type, seq: _seq, ...offer } = event;
-      state.offer = { ...offer, taking: new Set(), taken: 0, failed: new Map() };
-      break;
-    }
-    case 'AgentUpgradeBegan':
-      state.offer?.taking.add(event.node);
-      break;
-    case 'AgentUpgradeFailed':
-      state.offer?.taking.delete(event.node);
-      state.offer?.failed.set(event.node, event.reason);
-      break;
-  }
-  state.agenda.offer = true;
-}
-
-/** A node has connected: part of the fold of that event. */
-export function settleTaking(state: State, node: Node): void {
-  const { offer } = state;
-  if (offer === null) return;
-  state.agenda.offer = true;
-  if (node.version !== offer.version || !offer.taking.delete(node.name)) return;
-  offer.taken += 1;
 }
 
 /** What an agent says of offers when it connects: failures that it could not tell, and the offer again. */
@@ -75,17 +34,19 @@ export function resumeTaking(turn: Turn, node: Node, failed: Hello['upgradesFail
 export function reportUpgradeFailed(
   turn: Turn,
   name: string,
-  failure: { readonly offer: number; readonly digest: string; readonly reason: string },
+  { offer: number, digest, reason }: NonNullable<Hello['upgradesFailed']>[number],
 ): void {
   const { offer } = turn.state;
   if (offer === null || !turn.state.nodes.has(name)) return;
-  const isThis = failure.offer === offer.offer && failure.digest === offer.digest;
-  if (isThis && offer.failed.get(name) === undefined) {
-    turn.emit({ type: 'AgentUpgradeFailed', node: name, ...failure, version: offer.version });
+  const isThis = number === offer.offer && digest === offer.digest;
+  if (isThis) {
+    if (offer.failed.has(name)) return;
+    const { version } = offer;
+    turn.emit({ type: 'AgentUpgradeFailed', node: name, offer: number, version, digest, reason });
     return;
   }
   // It was at an earlier offer until now, and did not listen.
-  if (!isThis && offer.taking.has(name)) turn.effect({ kind: 'upgrade', node: name, offer });
+  if (offer.taking.has(name)) turn.effect({ kind: 'upgrade', node: name, offer });
 }
 
 const atOnce = (offer: OfferState): number => (offer.taken === 0 ? 1 : offer.atOnce);
@@ -102,15 +63,49 @@ export function considerOffer(turn: Turn): void {
   }
 }
 
-/** Undefined without an offer. */
+/** What `why` says of it; undefined when the node has nothing to do with an offer. */
+export function explainPlace(state: State, node: Node, lookup: Lookup): Explanation | undefined {
+  const place = placeOf(state, node, lookup);
+  const { offer } = state;
+  if (place === undefined || offer === null) return undefined;
+  const since = offer.taking.get(node.name) ?? offer.at;
+  const sentence = `${node.name} runs agent ${node.version} and ${sentenceOf(place, offer)}`;
+  return {
+    job: null,
+    run: null,
+    node: node.name,
+    state: node.contact,
+    gate: 'agent-version',
+    sentence,
+    since,
+  };
+}
+
+function sentenceOf(place: Place, { version }: OfferState): string {
+  switch (place.kind) {
+    case 'taking':
+      return `takes ${version} now; it goes on with its job meanwhile`;
+    case 'failed':
+      return `stays with it: ${version} failed there (${place.reason}); offer it anew with lockstep upgrade agents`;
+    case 'incapable':
+      return `cannot take ${version} by itself: install it there`;
+    case 'away':
+      return `is offered ${version} when it is back`;
+    case 'waits':
+      return `waits for its turn to take ${version}: ${place.for}`;
+    default:
+      return assertNever(place);
+  }
+}
+
+/** Undefined when there is no offer, or the node has it, or it is not meant for the node. */
 export function placeOf(state: State, node: Node, lookup: Lookup): Place | undefined {
   const { offer } = state;
   if (offer === null) return undefined;
   if (offer.taking.has(node.name)) return { kind: 'taking' };
   const reason = offer.failed.get(node.name);
   if (reason !== undefined) return { kind: 'failed', reason };
-  if (node.version === offer.version) return { kind: 'taken' };
-  if (!isMeant(offer, node, lookup)) return { kind: 'not-meant' };
+  if (node.version === offer.version || !isMeant(offer, node, lookup)) return undefined;
   if (!hasFeature(node, 'upgrade')) return { kind: 'incapable' };
   if (node.contact !== 'connected') return { kind: 'away' };
   return { kind: 'waits', for: obstacle(offer) };
@@ -137,12 +132,6 @@ function obstacle(offer: OfferState): string {
   if (failed !== undefined)
     return `nobody else is asked since it failed on ${failed[0]} (${failed[1]}); offer it anew with lockstep upgrade agents`;
   const first = offer.taken === 0 ? ', which goes first,' : '';
-  const [holder = 'nobody'] = offer.taking;
+  const [holder = 'nobody'] = offer.taking.keys();
   return `${holder}${first} takes it now, and ${atOnce(offer)} at once may`;
-}
-
-/** Of what is asked by an operator; shapes were checked. */
-export function checkOffer(program: Omit<AgentOffer, 'offer'>): void {
-  if (program.atOnce < 1 || program.atOnce > limits.upgradesAtOnceMax)
-    throw new Rejection('invalid', `at once 1 to ${limits.upgradesAtOnceMax} nodes may take an upgrade`);
 }

@@ -7,6 +7,7 @@ import { selectPlace } from '../../shared/pipeline/places.ts';
 import type { Lookup } from '../core/commands.ts';
 import { explainNode } from '../core/explain.ts';
 import type { Node } from '../core/state.ts';
+import { explainPlace } from '../core/upgrades.ts';
 import type { ApiPorts } from './ports.ts';
 import * as resources from './resources.ts';
 import {
@@ -21,7 +22,7 @@ import {
   readState,
 } from './routing.ts';
 import { viewExplanation } from './views/explanation.ts';
-import { nodesByName, viewNode } from './views/node.ts';
+import { nodesByName, viewNode, viewOffer } from './views/node.ts';
 import { viewEffectiveParams } from './views/param.ts';
 
 const listNodes = createRoute({
@@ -66,6 +67,13 @@ const getNodeParams = createRoute({
   responses: answers(200, resources.effectiveParams, 'What the node gets, and from which layer'),
 });
 
+const offerAgent = createRoute({
+  method: 'post',
+  path: '/api/agents/offers',
+  request: jsonBody(resources.agentOffer),
+  responses: answers(201, resources.agentOffered, 'The offer, which nodes take one after the other'),
+});
+
 const explain = createRoute({
   method: 'get',
   path: '/api/nodes/{name}/why',
@@ -74,7 +82,7 @@ const explain = createRoute({
 });
 
 export function addNodes(api: Router, ports: ApiPorts): void {
-  const { sequencer, lookup } = ports;
+  const { sequencer, lookup, blobs } = ports;
 
   api.openapi(listNodes, async (context) => {
     const query = context.req.valid('query');
@@ -86,7 +94,7 @@ export function addNodes(api: Router, ports: ApiPorts): void {
         (node, name) => node.name > name,
         (node) => node.name,
       );
-      return { items: items.map((node) => viewNode(node, lookup, query.facts)), next };
+      return { items: items.map((node) => viewNode(state, node, lookup, query.facts)), next };
     });
     return context.json(page, 200);
   });
@@ -94,7 +102,7 @@ export function addNodes(api: Router, ports: ApiPorts): void {
   api.openapi(getNode, async (context) => {
     const { name } = context.req.valid('param');
     return context.json(
-      await readState(context, ports, (state) => viewNode(findNode(state, name), lookup, true)),
+      await readState(context, ports, (state) => viewNode(state, findNode(state, name), lookup, true)),
       200,
     );
   });
@@ -110,7 +118,7 @@ export function addNodes(api: Router, ports: ApiPorts): void {
     }
     await sequencer.submit({ type: 'LabelNode', node: name, set, unset, by: context.get('by') });
     return context.json(
-      await readState(context, ports, (state) => viewNode(findNode(state, name), lookup, true)),
+      await readState(context, ports, (state) => viewNode(state, findNode(state, name), lookup, true)),
       200,
     );
   });
@@ -121,7 +129,7 @@ export function addNodes(api: Router, ports: ApiPorts): void {
     const by = context.get('by');
     await sequencer.submit({ type: 'AdministerNode', node: name, administration, by, reason });
     return context.json(
-      await readState(context, ports, (state) => viewNode(findNode(state, name), lookup, true)),
+      await readState(context, ports, (state) => viewNode(state, findNode(state, name), lookup, true)),
       200,
     );
   });
@@ -146,11 +154,25 @@ export function addNodes(api: Router, ports: ApiPorts): void {
     return context.json(params, 200);
   });
 
+  api.openapi(offerAgent, async (context) => {
+    const program = context.req.valid('json');
+    if (program.where !== null) selectorOf(program.where, lookup);
+    // From here on the digest is named by the offer that stands, and kept.
+    if (!(await blobs.has(program.digest)))
+      throw new LockstepError('not-found', `${program.digest} is not stored here: send the file first`);
+    await sequencer.submit({ type: 'OfferAgent', program, by: context.get('by') });
+    const offered = await readState(context, ports, (state) => viewOffer(state, lookup));
+    return context.json(offered, 201);
+  });
+
   api.openapi(explain, async (context) => {
     const { name } = context.req.valid('param');
-    const items = await readState(context, ports, (state) =>
-      explainNode(state, findNode(state, name)).map(viewExplanation),
-    );
+    const items = await readState(context, ports, (state) => {
+      const node = findNode(state, name);
+      const upgrade = explainPlace(state, node, lookup);
+      const explanations = explainNode(state, node);
+      return (upgrade === undefined ? explanations : [...explanations, upgrade]).map(viewExplanation);
+    });
     return context.json({ items }, 200);
   });
 }

@@ -21,6 +21,7 @@
  *   DELETE /api/nodes/:name                reasonGiven (query) → 204
  *   GET    /api/nodes/:name/params         nodeParamsQuery → effectiveParams
  *   GET    /api/nodes/:name/why            explanations
+ *   POST   /api/agents/offers              agentOffer → 201 agentOffered; the file by its digest was put before
  *   POST   /api/runs                       submission → 201 run with `warnings`; 422 with every diagnostic
  *   POST   /api/plans                      submission → plan; runs nothing
  *   GET    /api/runs                       runsQuery → runPage

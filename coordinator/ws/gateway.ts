@@ -111,6 +111,11 @@ export class Gateway {
         case 'cancel':
           this.#send(effect.node, { type: 'cancel', attempt: effect.attempt, reason: effect.reason });
           break;
+        case 'upgrade': {
+          const { offer, version, digest, healthyWithinMs } = effect.offer;
+          this.#send(effect.node, { type: 'upgrade', offer, version, digest, healthyWithinMs });
+          break;
+        }
         case 'ack-results':
           this.#send(effect.node, { type: 'ack-results', upTo: effect.upTo });
           break;
@@ -238,6 +243,10 @@ export class Gateway {
         return true;
       case 'accepted':
         return true;
+      case 'upgrade-failed': {
+        const { offer, digest, reason } = message;
+        return post({ type: 'ReportUpgradeFailed', node, offer, digest, reason });
+      }
       case 'started': {
         const { attempt, at } = message;
         if (!this.#isOwn(connection, node, attempt)) return true;

@@ -101,6 +101,7 @@ export class SimulatedAgent {
         this.#send({ type: 'pong' });
         break;
       case 'pong':
+      case 'upgrade':
       case 'ack-log':
       case 'recall':
         break;

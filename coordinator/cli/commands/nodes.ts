@@ -82,6 +82,14 @@ function describeNode(node: Node, now: number): Line[] {
     ['job', node.job ?? ''],
     ['runs', node.runs.join(', ')],
     ['agent', `${node.version}, incarnation ${node.incarnation}${node.diskless ? ', diskless' : ''}`],
+    ...(node.upgrade === null
+      ? []
+      : [
+          [
+            'upgrade',
+            `${node.upgrade.version} ${node.upgrade.state}${node.upgrade.reason === null ? '' : `: ${node.upgrade.reason}`}`,
+          ] as [string, Cell],
+        ]),
     ['machine id', node.machineId ?? ''],
     ['joined', formatDate(Date.parse(node.joinedAt))],
     ...describeFacts(node.facts),

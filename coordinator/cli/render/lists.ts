@@ -81,6 +81,19 @@ function memoryOf(facts: unknown): string {
   return typeof bytes === 'number' ? formatBytes(bytes) : '';
 }
 
+/** Its version, and what becomes of another one that it is to take. */
+function agentText({ version, upgrade }: Node): string {
+  if (upgrade === null) return version;
+  const how = {
+    taking: 'takes',
+    waits: 'waits for',
+    away: 'waits for',
+    failed: 'failed:',
+    incapable: 'cannot take',
+  };
+  return `${version} (${how[upgrade.state]} ${upgrade.version})`;
+}
+
 const systemOf = (facts: unknown): string => String(factOf(facts, ['os', 'name']) ?? '');
 
 export function listNodes(nodes: readonly Node[], now: number, isWide: boolean): Line[] {
@@ -90,6 +103,7 @@ export function listNodes(nodes: readonly Node[], now: number, isWide: boolean):
     { head: 'PLATFORM' },
     { head: 'CONTACT' },
     { head: 'JOB' },
+    { head: 'AGENT' },
     ...(isWide
       ? [
           { head: 'CLUSTER' },
@@ -97,7 +111,6 @@ export function listNodes(nodes: readonly Node[], now: number, isWide: boolean):
           { head: 'CPUS', align: 'right' } as const,
           { head: 'MEMORY', align: 'right' } as const,
           { head: 'SYSTEM' },
-          { head: 'AGENT' },
         ]
       : []),
     { head: 'LABELS' },
@@ -110,6 +123,7 @@ export function listNodes(nodes: readonly Node[], now: number, isWide: boolean):
       node.platform ?? '',
       contactText(node, now),
       node.job ?? '',
+      agentText(node),
       ...(isWide
         ? [
             node.cluster,
@@ -117,7 +131,6 @@ export function listNodes(nodes: readonly Node[], now: number, isWide: boolean):
             String(factOf(node.facts, ['cpu', 'threads']) ?? ''),
             memoryOf(node.facts),
             systemOf(node.facts),
-            node.version,
           ]
         : []),
       formatLabels(node.labels),

@@ -1,5 +1,6 @@
 /** Nodes as operators see and change them. */
 import * as z from 'zod';
+import { digestPattern } from '../../../shared/ids.ts';
 import { limits } from '../../../shared/limits.ts';
 import { flag, json, labelKey, labelValue, pageOf, paging, text, time } from './primitives.ts';
 
@@ -30,6 +31,16 @@ export const node = z
     address: z.string().nullable(),
     machineId: z.string().nullable(),
     version: z.string(),
+    /** What its agent can do that older ones cannot. */
+    features: z.array(z.string()),
+    /** The version that it is to take, and how far that is; null when there is none. */
+    upgrade: z
+      .object({
+        version: z.string(),
+        state: z.enum(['waits', 'taking', 'failed', 'away', 'incapable']),
+        reason: z.string().nullable(),
+      })
+      .nullable(),
     incarnation: z.string(),
     boot: z.string(),
     diskless: z.boolean(),
@@ -58,3 +69,27 @@ export const administrationChange = z.object({
   administration: z.enum(['in-service', 'cordoned', 'maintenance', 'quarantined', 'retired']),
   reason: text.default(''),
 });
+
+/** A program that is stored by its digest, for the agents that it is meant for. */
+export const agentOffer = z.object({
+  /** What the program says to `--version`. */
+  version: z.string().regex(/^[0-9A-Za-z][0-9A-Za-z.+-]{0,63}$/),
+  digest: z.string().regex(digestPattern),
+  sizeBytes: z.int().positive().max(limits.blobBytesMax),
+  /** In the words of `facts.cpu.architecture`. */
+  architecture: text.nullable().default(null),
+  /** CEL over name, labels, facts. */
+  where: z.string().max(limits.expressionLengthMax).nullable().default(null),
+  atOnce: z.int().min(1).max(limits.upgradesAtOnceMax).default(limits.upgradesAtOnceDefault),
+  healthyWithinMs: z.int().positive().max(limits.upgradeTrialMaxMs).default(limits.upgradeTrialDefaultMs),
+});
+
+export const agentOffered = z
+  .object({
+    offer: z.int(),
+    version: z.string(),
+    digest: z.string(),
+    /** Those that are to take it, by name. */
+    nodes: z.array(z.string()),
+  })
+  .meta({ id: 'AgentOffer' });
