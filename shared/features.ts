@@ -4,6 +4,7 @@
  * (coordinator/core/agent-versions.ts). What every agent of protocol 1 can do has no name here.
  */
 export const features = {
+  reboot: { since: '0.2.0', what: 'reboot its host for a job' },
   upgrade: { since: '0.2.0', what: 'take an upgrade by itself' },
 } as const satisfies Record<string, { readonly since: string; readonly what: string }>;
 

@@ -8,7 +8,9 @@ import type { Job, Node } from './state.ts';
 type Needs = (job: Job) => boolean;
 
 /** Which jobs cannot do without. */
-const neededBy: Readonly<Partial<Record<Feature, Needs>>> = {};
+const neededBy: Readonly<Partial<Record<Feature, Needs>>> = {
+  reboot: ({ step: { step } }) => step.reboot !== undefined || step.rebootTimeoutMs !== undefined,
+};
 
 export const hasFeature = (node: Node, feature: Feature): boolean => node.features.includes(feature);
 

@@ -5,6 +5,7 @@
  */
 import type { Outcome } from '../../shared/messages.ts';
 import type { Pipeline } from '../../shared/pipeline/model.ts';
+import type { AgentOffer } from './offer.ts';
 
 /** A value as the journal holds it: itself, the digest of its JSON text, or a reference into the secret store. */
 export type StoredValue =
@@ -27,21 +28,6 @@ export type RolePlan = { readonly nodes: readonly string[]; readonly leader: str
 export type NodeAdministration = 'in-service' | 'cordoned' | 'maintenance' | 'quarantined' | 'retired';
 
 export type JobMode = 'normal' | 'verify-first' | 'check-only';
-
-/** Another version of the agent, as an operator offers it. */
-export type AgentOffer = {
-  readonly offer: number;
-  readonly version: string;
-  readonly digest: string;
-  readonly sizeBytes: number;
-  /** In the words of `facts.cpu.architecture`; null when it runs anywhere. */
-  readonly architecture: string | null;
-  /** CEL over name, labels, facts; null for every node. */
-  readonly where: string | null;
-  /** How many nodes may take it at the same time, once one has taken it. */
-  readonly atOnce: number;
-  readonly healthyWithinMs: number;
-};
 
 export type EventBody =
   // The coordinator itself
@@ -362,60 +348,3 @@ export type ParamScope = { readonly cluster: string } | { readonly node: string 
 export type Event = EventBody & { readonly seq: number; readonly at: number };
 
 export type EventType = EventBody['type'];
-
-/** Every type, and whether it is kept longer than the rest: what an operator did or allowed. */
-const isAudit = {
-  ReignBegan: true,
-  TokenCreated: true,
-  TokenRevoked: true,
-  NodeJoined: true,
-  NodeConnected: false,
-  NodeDisconnected: false,
-  NodeUnreachable: false,
-  FactsReported: false,
-  NodeLabelled: true,
-  NodeAdministered: true,
-  NodeRemoved: true,
-  AgentOffered: true,
-  AgentUpgradeBegan: false,
-  AgentUpgradeFailed: false,
-  ParamSet: true,
-  ParamUnset: true,
-  ModulePinned: true,
-  RunCreated: true,
-  RunPlanned: false,
-  RunStarted: false,
-  ApprovalRequested: false,
-  ApprovalGiven: true,
-  ApprovalRejected: true,
-  LeaderElected: true,
-  WaveOpened: false,
-  SlotTaken: false,
-  SlotReleased: false,
-  RunFailing: false,
-  RunHeld: false,
-  RunResumed: true,
-  RunCancelRequested: true,
-  RunEnded: true,
-  RunArchived: false,
-  NodeLeft: false,
-  StepOpened: false,
-  JobGranted: false,
-  JobStarted: false,
-  AttemptEnded: false,
-  StaleResultReported: false,
-  JobRequeued: false,
-  JobSkipped: false,
-  JobFailed: false,
-  JobHeld: false,
-  JobUnknown: false,
-  JobFound: false,
-  JobDecided: true,
-  ServiceProvided: false,
-} as const satisfies Record<EventType, boolean>;
-
-/** Whether this version knows the type; one that it does not know was written by a newer version. */
-export const isKnownType = (type: string): type is EventType => Object.hasOwn(isAudit, type);
-
-export const isAuditEvent = ({ type }: { readonly type: string }): boolean =>
-  isKnownType(type) && isAudit[type];

@@ -7,15 +7,16 @@
 import { assert, present } from '../../shared/assert.ts';
 import { deriveRun } from './derive.ts';
 import { emptyState } from './empty.ts';
-import { isKnownType, type StoredValue } from './events.ts';
+import { isKnownType } from './event-types.ts';
+import type { StoredValue } from './events.ts';
 import { layoutRun, newJob } from './layout.ts';
+import type { OfferState } from './offer.ts';
 import type {
   ArchivedRun,
   Endpoint,
   Job,
   Member,
   Node,
-  OfferState,
   Run,
   State,
   StepState,

@@ -9,14 +9,8 @@
 import type { Outcome } from '../../shared/messages.ts';
 import type { Pipeline, Step, Unit } from '../../shared/pipeline/model.ts';
 import type { Deadlines } from './deadlines.ts';
-import type {
-  AgentOffer,
-  EventType,
-  JobMode,
-  LayeredValue,
-  NodeAdministration,
-  StoredValue,
-} from './events.ts';
+import type { EventType, JobMode, LayeredValue, NodeAdministration, StoredValue } from './events.ts';
+import type { OfferState } from './offer.ts';
 
 export type State = {
   seq: number;
@@ -49,17 +43,6 @@ export type State = {
   readonly deadlines: Deadlines;
   /** What `progress` has to look at. Not part of the fold: after recovery everything is looked at once. */
   readonly agenda: Agenda;
-};
-
-export type OfferState = AgentOffer & {
-  readonly by: string;
-  readonly at: number;
-  /** Nodes that were told, with since when; they are not heard of yet as one version or the other. */
-  readonly taking: Map<string, number>;
-  /** How many connected with the new version after they were told. */
-  taken: number;
-  /** Node and reason, in order; with the first one the offer stops. */
-  readonly failed: Map<string, string>;
 };
 
 export type Token = {

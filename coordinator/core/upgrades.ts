@@ -9,8 +9,9 @@ import type { Hello } from '../../shared/messages.ts';
 import { hasFeature } from './agent-versions.ts';
 import type { Command, Lookup } from './commands.ts';
 import type { Explanation } from './explain.ts';
+import type { OfferState } from './offer.ts';
 import { compareNames } from './order.ts';
-import type { Node, OfferState, State } from './state.ts';
+import type { Node, State } from './state.ts';
 import type { Turn } from './turn.ts';
 
 /** What a node that does not run the version that is offered has to do with it. */

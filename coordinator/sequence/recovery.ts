@@ -5,7 +5,8 @@
 import { assert } from '../../shared/assert.ts';
 import { LockstepError } from '../../shared/errors.ts';
 import { emptyState, evolve } from '../core/engine.ts';
-import { type Event, isKnownType } from '../core/events.ts';
+import { isKnownType } from '../core/event-types.ts';
+import type { Event } from '../core/events.ts';
 import { fromShards, refusalOf } from '../core/snapshot.ts';
 import type { State } from '../core/state.ts';
 import type { Journal } from '../journal/port.ts';

@@ -5,7 +5,7 @@
 import { LockstepError, messageOf } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
 import type { Retention } from '../config.ts';
-import { isAuditEvent } from '../core/events.ts';
+import { isAuditEvent } from '../core/event-types.ts';
 import type { Run, State } from '../core/state.ts';
 import { archiveSegments, retainJournal } from '../journal/archive.ts';
 import { listPlain } from '../journal/segment-folder.ts';

@@ -279,6 +279,9 @@ export class Scenario {
       case 'connect':
         for (const node of args) world.connect(node);
         return [];
+      case 'connect-old':
+        for (const node of args) world.connect(node, {}, { version: '0.1.0', features: [] });
+        return [];
       case 'connect-rebooting':
         world.connect(first, {}, { rebooting: second });
         return [];

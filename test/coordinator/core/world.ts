@@ -9,6 +9,7 @@ import type { Event } from '../../../coordinator/core/events.ts';
 import { execute } from '../../../coordinator/core/execute.ts';
 import { progress } from '../../../coordinator/core/progress.ts';
 import type { State } from '../../../coordinator/core/state.ts';
+import { allFeatures } from '../../../shared/features.ts';
 import { attemptIdOf, parseAttemptId } from '../../../shared/ids.ts';
 import type { AttemptResult, Hello, Outcome } from '../../../shared/messages.ts';
 import type { Pipeline } from '../../../shared/pipeline/model.ts';
@@ -115,7 +116,7 @@ export class World {
         boot: this.bootOf(node),
         counter,
         diskless: false,
-        features: [],
+        features: [...allFeatures],
         address: `10.0.0.${this.counters.size}`,
         held: [
           ...(this.held.get(node) ?? []).map(({ attempt, state }) => ({ attempt, state })),
