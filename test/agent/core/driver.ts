@@ -29,7 +29,13 @@ export class CoreDriver {
   #disk: Ledger;
   readonly #traits: Traits;
 
-  constructor(ledger: Ledger = emptyLedger, boot = 'boot-1', identity?: Identity, traits: Traits = {}) {
+  constructor(
+    ledger: Ledger = emptyLedger,
+    boot = 'boot-1',
+    identity?: Identity,
+    traits: Traits = {},
+    onTrial = false,
+  ) {
     this.#disk = ledger;
     this.#traits = traits;
     const turned = beginAgent(
@@ -38,7 +44,7 @@ export class CoreDriver {
         host: { boot, diskless: false, mayReboot: true, ...traits },
         identity: identity ?? { incarnation: 'incarnation', counter: 4, epochs: [] },
         ledger,
-        onTrial: false,
+        onTrial,
         upgradesFailed: [],
       },
       this.#now(),
@@ -50,6 +56,11 @@ export class CoreDriver {
   /** A new process on the same disk. */
   restarted(boot = 'boot-1'): CoreDriver {
     return new CoreDriver(this.#disk, boot, this.state.identity, this.#traits);
+  }
+
+  /** A process of another version on the same disk, on trial. */
+  onTrial(): CoreDriver {
+    return new CoreDriver(this.#disk, 'boot-1', this.state.identity, this.#traits, true);
   }
 
   input(input: Input): string[] {

@@ -1,57 +1,13 @@
-/** Another version takes the agent's place without losing a job; one that is no good gives the place back. */
+/** Another version takes the agent's place without losing a job, and whoever is killed meanwhile leaves one there. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import packageDescription from '../../../package.json' with { type: 'json' };
 import type { AgentProcess } from '../agent-process.ts';
 import { jobOf } from '../coordinator-double.ts';
 import { Host } from '../host.ts';
-import { deadProgram, digestOf, goodProgram, hangingProgram } from './offered-program.ts';
-
-const a1 = 'r1/s/n1#1';
-const { version: installed } = packageDescription;
-const newer = '99.1.0';
-
-type Offered = { offer?: number; version?: string; digest?: string; healthyWithinMs?: number };
-
-/** Stores the program at the coordinator and offers it. */
-function offer({ coordinator }: Host, program: string, more: Offered = {}): void {
-  const digest = digestOf(program);
-  coordinator.blobs.set(more.digest ?? digest, Buffer.from(program));
-  coordinator.send({
-    type: 'upgrade',
-    offer: 1,
-    version: newer,
-    digest,
-    healthyWithinMs: 20_000,
-    ...more,
-  });
-}
-
-/** Until the agent of that version is the one that stays and asks for work. */
-async function settled({ coordinator }: Host, version: string, hellos: number): Promise<void> {
-  await coordinator.until(`hello ${hellos} and a pull after it`, (received) => {
-    const last = received.findLastIndex(({ type }) => type === 'hello');
-    const hello = received[last];
-    if (coordinator.ofType('hello').length < hellos || hello?.type !== 'hello') return false;
-    return hello.version === version && received.slice(last).some(({ type }) => type === 'pull');
-  });
-}
-
-async function failure({ coordinator }: Host): Promise<string> {
-  await coordinator.until(
-    'a hello that tells of the failure, or the message',
-    () =>
-      failuresTold(coordinator.ofType('hello').at(-1)?.upgradesFailed, coordinator.ofType('upgrade-failed')) >
-      0,
-  );
-  const [told] = coordinator.ofType('upgrade-failed');
-  return told?.reason ?? coordinator.ofType('hello').at(-1)?.upgradesFailed?.at(-1)?.reason ?? '';
-}
-
-const failuresTold = (inHello: readonly unknown[] | undefined, alone: readonly unknown[]): number =>
-  (inHello?.length ?? 0) + alone.length;
+import { goodProgram, hangingProgram } from './offered-program.ts';
+import { a1, installed, newer, offer, settled } from './offering.ts';
 
 const programsIn = (host: Host): number => readdirSync(path.join(host.state, 'versions')).length;
 
@@ -106,62 +62,6 @@ t.test(
 
 const versionsSeen = ({ coordinator }: Host): string[] =>
   coordinator.ofType('hello').map(({ version }) => version);
-
-const bad: readonly (readonly [what: string, program: string, more: Offered, reason: RegExp])[] = [
-  ['ends at once', deadProgram(newer), {}, /ended with 3 before it was healthy/],
-  ['hangs', hangingProgram(newer), { healthyWithinMs: 700 }, /not healthy within 700 ms/],
-  ['is another version', goodProgram('98.0.0'), {}, /says that it is version "98\.0\.0"/],
-  [
-    'is not what its digest says',
-    goodProgram(newer),
-    { digest: digestOf('else') },
-    /what was fetched is sha256:/,
-  ],
-  ['is no program', 'half a file', {}, /it is no program/],
-  [
-    'is made for another machine',
-    `\x7fELF${'\0'.repeat(14)}\x08\0`,
-    {},
-    /made for another machine \(ELF machine 8\)/,
-  ],
-  ['is half a program', '#!/nowhere/at/all\n', {}, /cannot be started/],
-];
-for (const [what, program, more, reason] of bad) {
-  t.test(`a version that ${what} is given up, and told with its reason once and for all`, async (t) => {
-    const host = await Host.make(t);
-    const { coordinator } = host;
-    const agent = await host.startAndPull();
-    coordinator.grant(jobOf(a1, 'sleep 1.5; echo done'));
-    await coordinator.until('the start', () => coordinator.ofType('started').length > 0);
-    offer(host, program, more);
-    t.match(await failure(host), reason);
-    t.match(await coordinator.result(a1), { outcome: 'succeeded' });
-    t.equal((await coordinator.log(a1)).toString(), 'done\n');
-    await settled(host, installed, 1);
-    t.equal(coordinator.ofType('hello').at(-1)?.version, installed);
-    t.equal(agent.child.exitCode, null);
-
-    const told = coordinator.ofType('upgrade-failed').length;
-    offer(host, program, more);
-    await coordinator.until('the answer', () => coordinator.ofType('upgrade-failed').length > told);
-    t.notMatch(agent.output, /taking agent .*taking agent/s, 'the same offer is not tried again');
-    offer(host, goodProgram(newer), { offer: 2 });
-    await settled(host, newer, 2);
-  });
-}
-
-t.test('a blob that the coordinator does not have fails the offer', async (t) => {
-  const host = await Host.make(t);
-  await host.startAndPull();
-  host.coordinator.send({
-    type: 'upgrade',
-    offer: 1,
-    version: newer,
-    digest: digestOf('nowhere'),
-    healthyWithinMs: 1_000,
-  });
-  t.match(await failure(host), /HTTP 404/);
-});
 
 t.test('kill -9 in each phase: the host is left with an agent, and the job with one execution', async (t) => {
   const phases: readonly (readonly [
