@@ -105,6 +105,8 @@ async function giveUp(
   reason: string,
 ): Promise<void> {
   parts.log.error(`agent ${trial.version} is not used: ${reason}`);
+  const { kept } = store.document;
+  await pruneVersions(parts.stateFolder, kept === null ? [] : [kept.digest]);
   await store.fail({ offer: trial.offer, digest: trial.digest, reason });
 }
 

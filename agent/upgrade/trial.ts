@@ -36,16 +36,23 @@ export async function tryProgram(
     env: { ...environment, [trialVariable]: '1' },
     detached: true,
   });
-  const exited = once(child, 'exit').then(
-    ([status, killer]): string => `it ended with ${status ?? killer} before it was healthy`,
-    (error: unknown) => `it cannot be started: ${messageOf(error)}`,
-  );
+  const ended = async (event: 'exit' | 'close'): Promise<string> => {
+    try {
+      const [status, killer] = await once(child, event);
+      return `it ended with ${status ?? killer} before it was healthy`;
+    } catch (error) {
+      return `it cannot be started: ${messageOf(error)}`;
+    }
+  };
+  const exited = ended('exit');
+  // Comes when the pipe is read to its end, so that a last word is not overlooked.
+  const closed = ended('close');
   const over = new AbortController();
   try {
     const { signal: done } = over;
     const end = await Promise.race([
       heard(child.stdio[pipeDescriptor]).then((): TrialEnd => ({ kind: 'healthy' })),
-      exited.then((reason): TrialEnd => ({ kind: 'unhealthy', reason })),
+      closed.then((reason): TrialEnd => ({ kind: 'unhealthy', reason })),
       sleep(healthyWithinMs, undefined, { signal: done }).then(
         (): TrialEnd => ({ kind: 'unhealthy', reason: `it was not healthy within ${healthyWithinMs} ms` }),
       ),

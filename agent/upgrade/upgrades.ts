@@ -22,12 +22,13 @@ export class Upgrades {
   async take({ offer, version, digest, healthyWithinMs }: Offer, signal: AbortSignal): Promise<void> {
     const { stateFolder, store, fetch, tell } = this.#parts;
     try {
-      const { kept } = store.document;
-      await pruneVersions(stateFolder, kept === null ? [digest] : [digest, kept.digest]);
+      await pruneVersions(stateFolder, [digest, ...keptDigests(store)]);
       await takeProgram(stateFolder, { digest, version }, (wanted, file) => fetch(wanted, file, signal));
     } catch (error) {
       if (signal.aborted) return;
       const failed = { offer, digest, reason: messageOf(error).slice(0, reasonLengthMax) };
+      // First: what it took may be the space that the document needs.
+      await pruneVersions(stateFolder, keptDigests(store));
       await store.fail(failed);
       tell({ kind: 'upgrade-failed', failed });
       return;
@@ -36,5 +37,8 @@ export class Upgrades {
     tell({ kind: 'upgrade-taken' });
   }
 }
+
+const keptDigests = ({ document: { kept } }: UpgradeStore): readonly string[] =>
+  kept === null ? [] : [kept.digest];
 
 const reasonLengthMax = 1_000;

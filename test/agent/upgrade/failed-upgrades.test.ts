@@ -1,4 +1,6 @@
 /** A version that is no good gives the agent's place back, whatever is wrong with it, and the reason is told. */
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
 import t from 'tap';
 import { jobOf } from '../coordinator-double.ts';
 import { Host } from '../host.ts';
@@ -38,6 +40,7 @@ for (const [what, program, more, reason] of bad) {
     await settled(host, installed, 1);
     t.equal(coordinator.ofType('hello').at(-1)?.version, installed);
     t.equal(agent.child.exitCode, null);
+    t.same(readdirSync(path.join(host.state, 'versions')), [], 'nothing of it is left on the disk');
 
     const told = coordinator.ofType('upgrade-failed').length;
     offer(host, program, more);
