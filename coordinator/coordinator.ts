@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { canonicalJson } from '../shared/canonical-json.ts';
 import { limits } from '../shared/limits.ts';
 import type { CoordinatorConfig } from './config.ts';
+import { originOf } from './core/restoration.ts';
 import type { Token } from './core/state.ts';
 import { createApi } from './http/api.ts';
 import type { Admission, ApiPorts } from './http/ports.ts';
@@ -96,6 +97,7 @@ async function open(options: CoordinatorOptions, closing: (closer: Closer) => vo
   const gateway = new Gateway({
     admit: (authorization) => onlyToJoin(admit(authorization)),
     reign: () => ({ lineage: state.lineage, epoch: state.epoch }),
+    origin: () => originOf(state),
     post: (command, settle) => sequencer.post(command, settle),
     congested: () => sequencer.congested,
     reportFacts: (node, facts) => {

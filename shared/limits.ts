@@ -49,6 +49,8 @@ export const limits = {
   deferUntilDefaultMs: 3 * dayMs,
   deferUntilMaxMs: 90 * dayMs,
   retryAttemptsMax: 100,
+  /** Attempts of a job in one lineage; those after a restore count on from the next multiple. */
+  attemptsPerLineageMax: 1_000,
   retryBackoffDefaultMs: 5_000,
   untilEveryDefaultMs: 2_000,
   verifyTimeoutDefaultMs: 60_000,
@@ -198,6 +200,8 @@ export const limits = {
   agentCacheBytesMax: 1 * GiB,
   agentLedgerBytesMax: 1 * MiB,
   agentLineagesMax: 16,
+  /** Finished attempts that a node tells of to a coordinator whose data was restored. */
+  agentRememberedMax: 3_000,
   agentLabelsMax: 64,
   retryBackoffMaxMs: 5 * 60_000,
   outputTextBytesMax: 512 * KiB,
@@ -234,6 +238,10 @@ export const limits = {
 assert(limits.upgradeTrialDefaultMs <= limits.upgradeTrialMaxMs, 'the default trial is within its bound');
 assert(limits.upgradesAtOnceDefault <= limits.upgradesAtOnceMax, 'the default number is within its bound');
 assert(limits.jobTimeoutDefaultMs <= limits.jobTimeoutMaxMs, 'the default timeout is within its bound');
+assert(
+  2 * limits.retryAttemptsMax <= limits.attemptsPerLineageMax,
+  'a grant with all its retries fits in a lineage',
+);
 assert(limits.outputValueBytesMax <= limits.outputsBytesMax, 'one output fits among all outputs');
 assert(limits.outputsBytesMax < limits.messageBytesMax, 'outputs fit in a message');
 assert(limits.segmentBytesMax < limits.messageBytesMax, 'a segment fits in a message');

@@ -6,39 +6,25 @@
  *
  *   coordinator                                  agent
  *     challenge{protocol, lineage, epoch}  →
- *                                          ←  hello{who, what it still holds}
+ *                                          ←  hello{who, what it still holds} | fenced{a newer reign was seen}
  *     welcome | rejected                   →
  *                                          ←  facts, pull{credit}
  *     grant{segment}                       →
  *                                          ←  accepted, started, log…, result
  *     ack{results | logs}                  →
-<<<<<<< HEAD
- *     cancel{attempt} | recall{attempts}   →
-=======
- *     cancel{attempt}                      →
- *     upgrade{version, digest}             →       (only to an agent with the feature `upgrade`)
- *                                          ←  upgrade-failed{offer, reason}
->>>>>>> 16a9858 (Let an agent take another version of itself without losing a job, and go back when that one is no good)
- *     pong                                 ←→  ping (either may ask; a peer unheard for two intervals is gone)
- *
- * Credit counts jobs, is absolute (not added up), and starts at zero on each connection; a pull is used up by
- * the next grant, which holds at most so many jobs. A grant that is not named in `hello` is sent again to the same incarnation with the same attempt id. A result is sent
- * until it is acknowledged; the agent numbers results in its outbox and the coordinator acknowledges up to
- * a number, only after the fsync that covers them.
- *
-<<<<<<< HEAD
- * Protocol versions: 1 (first). Since then, without a new number because old agents do without: grants of
- * several jobs to those that pull more than one, `grant.expiresMs`, `recall`.
-=======
  * `upgrade` offers another version of the agent: a program by digest, fetched like any blob. It is tried in the
  * agent's place; success shows in the `version` of a later `hello`, a failure is told at once when there is a
  * link, and in each `hello` again. The same offer comes with each connection until one or the other is known.
  *
+ * After a restore from a backup the challenge names the history that goes on (`origin`). The agent then tells
+ * in `hello.remembered` what it finished for the part of that history that is lost. It refuses a coordinator
+ * whose lineage or epoch is older than one that it has seen, and says so (`fenced`) before it hangs up.
+ *
  * What an agent can do beyond its protocol version is in `features` (see features.ts).
  *
- * Protocol versions: 1 (first). Added to 1, for agents that say so in `features`: upgrade, upgrade-failed,
- * hello.upgradesFailed.
->>>>>>> 16a9858 (Let an agent take another version of itself without losing a job, and go back when that one is no good)
+ * Protocol versions: 1 (first). Since then, without a new number because old agents do without: grants of
+ * several jobs to those that pull more than one, `grant.expiresMs`, `recall`; `origin`, `remembered`, `fenced`;
+ * and for agents that say so in `features`: `upgrade`, `upgrade-failed`, `hello.upgradesFailed`.
  */
 import * as z from 'zod';
 import { attemptIdPattern, digestPattern, identifierPattern, nodeNamePattern } from './ids.ts';
@@ -147,6 +133,29 @@ const failedUpgrade = z.object({ offer: z.int().positive(), digest, reason: shor
 
 const streamName = z.enum(['stdout', 'stderr']);
 
+const lineageName = shortText;
+
+/** What an agent finished and nobody waits for any more. */
+const remembered = z.object({
+  attempts: z
+    .array(z.object({ attempt: attemptId, outcome: z.enum(outcomes).nullable() }))
+    .max(limits.agentRememberedMax),
+  /** The first attempt of those it remembers at all, when earlier ones were forgotten; else null. */
+  oldest: attemptId.nullable(),
+});
+
+/** Where a lineage comes from that began with a restore. */
+const origin = z.object({
+  /** Lineages that it continues, the first of all at the beginning. */
+  ancestors: z.array(lineageName).min(1),
+  /** Among lineages with the same first ancestor the one that began last counts. */
+  begunAt: wallMs,
+  /** Runs that had not ended in the backup. */
+  runs: z.array(z.string()),
+  /** Runs from this number on are not in the backup. */
+  runsFrom: z.int().positive(),
+});
+
 const agentMessage = {
   hello: z.object({
     type: z.literal('hello'),
@@ -173,8 +182,20 @@ const agentMessage = {
     held: z
       .array(z.object({ attempt: attemptId, state: z.enum(['accepted', 'running', 'ended']) }))
       .max(10_000),
+<<<<<<< HEAD
     /** Offers that this agent tried and that failed, the last ones. */
     upgradesFailed: z.array(failedUpgrade).max(64).optional(),
+=======
+    /** Only when the challenge has an origin; an agent without it is too old to tell. */
+    remembered: remembered.optional(),
+  }),
+  /** Instead of hello: a reign was seen here that this coordinator's must give way to. */
+  fenced: z.object({
+    type: z.literal('fenced'),
+    name: z.string().regex(nodeNamePattern),
+    lineage: lineageName,
+    epoch: count,
+>>>>>>> d7c1736 (Begin another lineage after a restore: runs are held, nodes tell what is lost, old coordinators give way)
   }),
   facts: z.object({ type: z.literal('facts'), digest, facts: z.json() }),
   pull: z.object({ type: z.literal('pull'), credit: count }),
@@ -200,9 +221,11 @@ const coordinatorMessage = {
     type: z.literal('challenge'),
     protocol: z.int().positive(),
     protocolMin: z.int().positive(),
-    lineage: shortText,
+    lineage: lineageName,
     epoch: count,
     nonce: shortText,
+    /** Only for a lineage that began with a restore. */
+    origin: origin.optional(),
   }),
   welcome: z.object({
     type: z.literal('welcome'),
@@ -250,6 +273,7 @@ const coordinatorMessage = {
 type MessagesOf<Schemas extends Record<string, z.ZodType>> = z.infer<Schemas[keyof Schemas]>;
 export type AgentMessage = MessagesOf<typeof agentMessage>;
 export type CoordinatorMessage = MessagesOf<typeof coordinatorMessage>;
+export type Origin = z.infer<typeof origin>;
 export type Hello = z.infer<typeof agentMessage.hello>;
 export type JobSpecification = z.infer<typeof jobSpecification>;
 export type Script = z.infer<typeof script>;

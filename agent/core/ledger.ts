@@ -238,16 +238,33 @@ export type Known =
   | { readonly kind: 'superseded'; readonly by: string }
   | { readonly kind: 'new' };
 
-/** What the ledger knows of an attempt that somebody grants or cancels. */
-export function lookUp(ledger: Ledger, attempt: string): Known {
+/**
+ * What the ledger knows of an attempt that somebody grants, with its retries, or cancels. Of a grant that was
+ * finished the last attempt tells what came of it.
+ */
+export function lookUp(ledger: Ledger, attempt: string, attemptsMax: number): Known {
   const job = ledger.jobs.find((held) => covers(held, attempt));
   if (job !== undefined) return { kind: 'held', job };
   const ended = ledger.ended.find(({ result }) => result.attempt === attempt);
   if (ended !== undefined) return { kind: 'ended', ended };
-  const finished = ledger.finished.find((one) => one.attempt === attempt);
+  const finished = finishedWithin(ledger, attempt, attemptsMax);
   if (finished !== undefined) return { kind: 'finished', finished };
   const later = laterAttempt(ledger, attempt);
   return later === undefined ? { kind: 'new' } : { kind: 'superseded', by: later };
+}
+
+function finishedWithin(
+  { finished }: Ledger,
+  attempt: string,
+  attemptsMax: number,
+): FinishedAttempt | undefined {
+  const first = numberOf(attempt);
+  const prefix = `${first.job}#`;
+  return finished.findLast((one) => {
+    if (!one.attempt.startsWith(prefix)) return false;
+    const number = Number(one.attempt.slice(prefix.length));
+    return number >= first.attempt && number < first.attempt + attemptsMax;
+  });
 }
 
 function laterAttempt({ ended, finished }: Ledger, attempt: string): string | undefined {

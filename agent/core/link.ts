@@ -14,7 +14,8 @@ import {
 import { cancelJob } from './attempt.ts';
 import { covers, type EndedAttempt, type FinishedAttempt, isUntouched, type Job, lookUp } from './ledger.ts';
 import { isRebooting, rebootInHello, withdrawReboot } from './reboot.ts';
-import type { AgentState, Identity, Link } from './state.ts';
+import { epochSeen, newerReign, rememberedFor, withReign } from './reign.ts';
+import type { AgentState, Link } from './state.ts';
 import { type Turn, unexecuted } from './turn.ts';
 import { isGivingWay, onOffer } from './upgrade.ts';
 
@@ -72,7 +73,8 @@ function hangUp(turn: Turn, reason: string, retryAfterMs: number): void {
   turn.emit({ kind: 'hang-up', reason, retryAfterMs });
 }
 
-function onChallenge(turn: Turn, { protocol, protocolMin, lineage, epoch }: MessageOf<'challenge'>): void {
+function onChallenge(turn: Turn, challenge: MessageOf<'challenge'>): void {
+  const { protocol, protocolMin, lineage, epoch } = challenge;
   if (protocolVersion < protocolMin || protocolVersion > protocol) {
     const range = protocolMin === protocol ? `${protocol}` : `${protocolMin} to ${protocol}`;
     hangUp(
@@ -82,29 +84,24 @@ function onChallenge(turn: Turn, { protocol, protocolMin, lineage, epoch }: Mess
     );
     return;
   }
-  const { identity } = turn.state;
-  const seen = epochSeen(identity, lineage);
-  if (epoch < seen) {
+  const { identity, ledger, node } = turn.state;
+  const newer = newerReign(identity, challenge);
+  if (newer !== undefined) {
+    say(turn, { type: 'fenced', name: node.name, lineage: newer.lineage, epoch: newer.epoch });
+    const seen = `epoch ${newer.epoch}${newer.lineage === lineage ? '' : ` of lineage ${newer.lineage}`}`;
     hangUp(
       turn,
-      `the coordinator reigns in epoch ${epoch} of lineage ${lineage}, but epoch ${seen} was seen here: it is an old copy; stop it, or start it from the newest data`,
+      `the coordinator reigns in epoch ${epoch} of lineage ${lineage}, but ${seen} was seen here: it is an old copy; stop it, or start it from the newest data`,
       limits.reconnectDelayMaxMs,
     );
     return;
   }
   const counter = identity.counter + 1;
-  turn.state = { ...turn.state, identity: { ...withEpoch(identity, lineage, epoch), counter } };
-  turn.relink({ kind: 'greeting', lineage, epoch });
-  const held = heldAttempts(turn.state);
-  turn.emit({ kind: 'greet', counter, held, ...rebootInHello(turn.state) });
-}
-
-const epochSeen = (identity: Identity, lineage: string): number =>
-  identity.epochs.find((seen) => seen.lineage === lineage)?.epoch ?? 0;
-
-function withEpoch(identity: Identity, lineage: string, epoch: number): Identity {
-  const others = identity.epochs.filter((seen) => seen.lineage !== lineage);
-  return { ...identity, epochs: [...others, { lineage, epoch }].slice(-limits.agentLineagesMax) };
+  const remembered = rememberedFor(identity, ledger, challenge);
+  turn.state = { ...turn.state, identity: { ...withReign(identity, challenge), counter } };
+  turn.relink({ kind: 'greeting', lineage, epoch, ancestors: challenge.origin?.ancestors ?? [] });
+  const told = { held: heldAttempts(turn.state), ...(remembered === undefined ? {} : { remembered }) };
+  turn.emit({ kind: 'greet', counter, ...told, ...rebootInHello(turn.state) });
 }
 
 function heldAttempts({ ledger }: AgentState): Hello['held'] {
@@ -119,8 +116,8 @@ function heldAttempts({ ledger }: AgentState): Hello['held'] {
 }
 
 function onWelcome(turn: Turn, link: Link & { kind: 'greeting' }, welcome: MessageOf<'welcome'>): void {
-  const { lineage, epoch } = link;
-  turn.relink({ kind: 'joined', lineage, epoch, sentUpTo: 0, uploading: null, pulled: false });
+  const { lineage, epoch, ancestors } = link;
+  turn.relink({ kind: 'joined', lineage, epoch, ancestors, sentUpTo: 0, uploading: null, pulled: false });
   turn.note('info', `joined as node ${welcome.node} (lineage ${lineage}, epoch ${epoch})`);
   if (welcome.factsWanted) turn.emit({ kind: 'send-facts' });
   turn.emit({ kind: 'resume-logs' });
@@ -154,12 +151,17 @@ function onGrant(turn: Turn, link: Joined, grant: MessageOf<'grant'>): void {
     );
     return;
   }
-  if (epoch > seen) turn.state = { ...turn.state, identity: withEpoch(turn.state.identity, lineage, epoch) };
+  if (epoch > seen) {
+    const epochs = turn.state.identity.epochs.map((one) =>
+      one.lineage === lineage ? { ...one, epoch } : one,
+    );
+    turn.state = { ...turn.state, identity: { ...turn.state.identity, epochs } };
+  }
   turn.relink({ ...link, pulled: false });
   const fresh: JobSpecification[] = [];
   for (const job of jobs) {
     if (fresh.some((other) => other.attempt === job.attempt)) continue;
-    if (isNew(turn, lineage, job.attempt)) fresh.push(job);
+    if (isNew(turn, link, job.attempt, job.attemptsMax)) fresh.push(job);
   }
   if (fresh.length === 0) return;
   const expiresAtMs = expiresMs === undefined ? null : turn.now.monotonicMs + expiresMs;
@@ -170,8 +172,9 @@ function onGrant(turn: Turn, link: Joined, grant: MessageOf<'grant'>): void {
 const say = (turn: Turn, message: AgentMessage): void => turn.emit({ kind: 'send', message });
 
 /** Whether an attempt may come to life. One that is known is answered with what became of it. */
-function isNew(turn: Turn, lineage: string, attempt: string): boolean {
-  const known = lookUp(turn.state.ledger, attempt);
+function isNew(turn: Turn, link: Joined, attempt: string, attemptsMax: number): boolean {
+  const { lineage } = link;
+  const known = lookUp(turn.state.ledger, attempt, attemptsMax);
   switch (known.kind) {
     case 'new':
       return true;
@@ -182,7 +185,7 @@ function isNew(turn: Turn, lineage: string, attempt: string): boolean {
       repeatResult(turn, known.ended);
       return false;
     case 'finished':
-      turn.conclude(lineage, rememberedResult(turn, lineage, known.finished));
+      turn.conclude(lineage, rememberedResult(turn, link, known.finished));
       return false;
     case 'superseded':
       turn.conclude(
@@ -207,10 +210,15 @@ function repeatResult(turn: Turn, { acknowledged, number, result }: EndedAttempt
 
 /**
  * Another lineage may use the name for other work: its result must not pass for that work's, and executing
- * it could be doing the same thing twice. So neither: somebody has to look.
+ * it could be doing the same thing twice. So neither: somebody has to look. A lineage that continues the other
+ * one means the same by the name: it names only what both have in common.
  */
-function rememberedResult(turn: Turn, lineage: string, { attempt, result, ...finished }: FinishedAttempt) {
-  if (finished.lineage !== lineage) {
+function rememberedResult(
+  turn: Turn,
+  { lineage, ancestors }: Joined,
+  { attempt, result, ...finished }: FinishedAttempt,
+) {
+  if (finished.lineage !== lineage && !ancestors.includes(finished.lineage)) {
     const reason = `an attempt of this name was executed here for lineage ${finished.lineage}`;
     return unexecuted(attempt, 'interrupted', reason, turn.now);
   }
@@ -223,7 +231,7 @@ function rememberedResult(turn: Turn, lineage: string, { attempt, result, ...fin
   );
 }
 
-function onCancel(turn: Turn, { lineage }: Joined, { attempt, reason }: MessageOf<'cancel'>): void {
+function onCancel(turn: Turn, link: Joined, { attempt, reason }: MessageOf<'cancel'>): void {
   if (withdrawReboot(turn, attempt)) return;
   const job = turn.state.ledger.jobs.find((held) => covers(held, attempt));
   if (job !== undefined) {
@@ -231,8 +239,8 @@ function onCancel(turn: Turn, { lineage }: Joined, { attempt, reason }: MessageO
     return;
   }
   // Remembered as concluded, so that a grant which arrives late is not executed.
-  if (isNew(turn, lineage, attempt)) {
-    turn.conclude(lineage, unexecuted(attempt, 'cancelled', reason, turn.now));
+  if (isNew(turn, link, attempt, 1)) {
+    turn.conclude(link.lineage, unexecuted(attempt, 'cancelled', reason, turn.now));
   }
 }
 

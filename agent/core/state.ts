@@ -18,16 +18,31 @@ export type Identity = {
   readonly incarnation: string;
   readonly counter: number;
   /** The highest epoch seen of each lineage, the lineage seen last at the end. */
-  readonly epochs: readonly { readonly lineage: string; readonly epoch: number }[];
+  readonly epochs: readonly SeenReign[];
+};
+
+export type SeenReign = {
+  readonly lineage: string;
+  readonly epoch: number;
+  /** Both absent for a lineage that did not begin with a restore: it is its own root, and older than all others. */
+  readonly root?: string | undefined;
+  readonly begunAt?: number | undefined;
 };
 
 export type Link =
   | { readonly kind: 'down' }
-  | { readonly kind: 'greeting'; readonly lineage: string; readonly epoch: number }
+  | {
+      readonly kind: 'greeting';
+      readonly lineage: string;
+      readonly epoch: number;
+      /** Lineages that this one continues: what was done for them counts. */
+      readonly ancestors: readonly string[];
+    }
   | {
       readonly kind: 'joined';
       readonly lineage: string;
       readonly epoch: number;
+      readonly ancestors: readonly string[];
       /** Results up to this number were sent on this connection. */
       readonly sentUpTo: number;
       /** The result whose files are being uploaded; it and those after it wait. */
@@ -180,7 +195,10 @@ export type Input =
 
 export type Effect =
   | { readonly kind: 'send'; readonly message: AgentMessage }
-  | ({ readonly kind: 'greet'; readonly counter: number } & Pick<Hello, 'held' | 'rebooting' | 'rebooted'>)
+  | ({ readonly kind: 'greet'; readonly counter: number } & Pick<
+      Hello,
+      'held' | 'remembered' | 'rebooting' | 'rebooted'
+    >)
   | { readonly kind: 'send-facts' }
   | { readonly kind: 'resume-logs' }
   | { readonly kind: 'prepare'; readonly job: Job }

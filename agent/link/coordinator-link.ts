@@ -122,7 +122,11 @@ export class CoordinatorLink {
   hangUp(reason: string, retryAfterMs: number): void {
     if (this.#socket === undefined) return;
     this.#notBeforeMs = retryAfterMs;
-    this.#socket.terminate();
+    // What was said last should arrive; a peer that is gone would only be waited for.
+    if (this.#outgoing.length > 0) {
+      this.#flush();
+      this.#socket.close(1000);
+    } else this.#socket.terminate();
     this.#down(reason);
   }
 

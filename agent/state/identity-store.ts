@@ -12,7 +12,14 @@ import type { Identity } from '../core/state.ts';
 const identitySchema = z.object({
   incarnation: z.string().min(8).max(64),
   counter: z.int().nonnegative(),
-  epochs: z.array(z.object({ lineage: z.string(), epoch: z.int().nonnegative() })),
+  epochs: z.array(
+    z.object({
+      lineage: z.string(),
+      epoch: z.int().nonnegative(),
+      root: z.string().optional(),
+      begunAt: z.int().optional(),
+    }),
+  ),
 });
 
 export class IdentityStore {

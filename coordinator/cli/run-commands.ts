@@ -205,6 +205,7 @@ function registerDeciding(program: Command): void {
     .argument('<run|job>', 'like r17, or r17/configure/n3')
     .option('--retry-failed', 'run again what failed')
     .option('--accept-failed', 'go on without what failed')
+    .option('--as-reported', 'after a restore: believe the nodes about jobs that they have ended')
     .option('--elect <node>', 'give a role another leader')
     .option('--role <role>', 'the role that --elect is about, when several have a leader')
     .addOption(
@@ -220,6 +221,7 @@ function registerDeciding(program: Command): void {
     ['resume r17', 'go on as it is'],
     ['resume r17 --retry-failed', ''],
     ['resume r17 --elect n2 --role member', ''],
+    ['resume r17 --as-reported', 'after a restore'],
     ['resume r17/migrate/n3 --as succeeded --reason "looked: done"', ''],
   ]);
 }

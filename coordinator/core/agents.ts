@@ -4,6 +4,7 @@ import type { Hello } from '../../shared/messages.ts';
 import type { Command } from './commands.ts';
 import { grantedJobOf } from './inputs.ts';
 import { attemptOf, idOf, markFound, markStarted, namesOf } from './job-names.ts';
+import { isGranted, isUndecided, takeAccount } from './restoration.ts';
 import { endReboots, interruptJob } from './results.ts';
 import { recallFrom } from './segments.ts';
 import { isOpen, type Node } from './state.ts';
@@ -14,6 +15,8 @@ const nameTakenRetryMs = 30_000;
 
 export function connectAgent(turn: Turn, hello: Hello, token: string): void {
   const known = turn.state.nodes.get(hello.name);
+  const hasTold = known?.lineage === turn.state.lineage;
+  let lostItsState = false;
   if (known === undefined) {
     join(turn, hello, token);
   } else if (known.administration === 'retired') {
@@ -28,6 +31,7 @@ export function connectAgent(turn: Turn, hello: Hello, token: string): void {
       refuse(turn, `another host is node ${hello.name}: give this one its own --name`, nameTakenRetryMs);
       return;
     }
+    lostItsState = known.lineage !== turn.state.lineage;
     join(turn, hello, token);
     // What waits for a reboot has told all there is to tell.
     for (const job of known.segment.filter(({ reboot }) => reboot === null))
@@ -61,6 +65,7 @@ export function connectAgent(turn: Turn, hello: Hello, token: string): void {
     node: node.name,
     factsWanted: node.factsDigest === null || node.factsDigest !== hello.factsDigest,
   });
+  if (!hasTold) takeAccount(turn, node, hello, lostItsState);
   endReboots(turn, node, hello.rebooted);
   reconcile(turn, node, hello);
   takeUpDeferred(turn, node);
@@ -108,16 +113,17 @@ function reconcile(turn: Turn, node: Node, { held, rebooting }: Hello): void {
     const name = parseAttemptId(attempt);
     const job = node.segment.find((live) => idOf(live) === name?.job);
     if (job === undefined) {
-      if (state === 'ended') continue;
+      if (state === 'ended' || isUndecided(turn.state, attempt)) continue;
       turn.effect({ kind: 'cancel', node: node.name, attempt, reason: 'it was superseded or decided' });
-    } else if (name !== undefined && name.attempt >= job.attempt) {
+    } else if (name !== undefined && isGranted(job, name.attempt)) {
       missing.delete(job);
       if (state === 'running') markStarted(turn, job, name.attempt);
     }
   }
   const segment = [...node.segment];
   // The run has gone on without that reboot: it would hit whatever the node does next.
-  if (rebooting !== undefined && !segment.some((job) => attemptOf(job) === rebooting)) {
+  const isOurs = segment.some((job) => attemptOf(job) === rebooting);
+  if (rebooting !== undefined && !isOurs && !isUndecided(turn.state, rebooting)) {
     turn.effect({ kind: 'cancel', node: node.name, attempt: rebooting, reason: 'the run has gone on' });
   }
   for (const job of segment) markFound(turn, job);

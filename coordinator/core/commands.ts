@@ -28,6 +28,8 @@ export type ResumeHow =
   | { readonly kind: 'continue' }
   | { readonly kind: 'retry-failed' }
   | { readonly kind: 'accept-failed' }
+  /** Also decides held jobs by what their nodes told after a restore. */
+  | { readonly kind: 'as-reported' }
   /** `role` may be left out when only one role has a leader. */
   | { readonly kind: 'elect'; readonly node: string; readonly role: string | null };
 
@@ -37,6 +39,12 @@ export type Command =
       readonly lineage: string;
       readonly epoch: number;
       readonly version: string;
+    }
+  | {
+      readonly type: 'ReportNewerReign';
+      readonly node: string;
+      readonly lineage: string;
+      readonly epoch: number;
     }
   | {
       readonly type: 'CreateToken';

@@ -9,6 +9,7 @@ import type { LayeredValue, StoredValue } from './events.ts';
 import { longScriptsOf } from './inputs.ts';
 import { faultOfParam } from './params.ts';
 import { canWait, faultsOfSelection, faultsOfSize, isGathered, planRun } from './planning.ts';
+import { describeFence } from './restoration.ts';
 import { selectRoles } from './selection.ts';
 import type { State } from './state.ts';
 import { Rejection, Turn } from './turn.ts';
@@ -24,6 +25,7 @@ type Resolved = {
 
 export function createRun(turn: Turn, command: CreateRun): void {
   const { state } = turn;
+  if (state.fence !== null) throw new Rejection('conflict', describeFence(state.fence));
   const { pipeline, cluster } = command;
   requireThat(
     state.activeRuns.size < limits.runsQueuedMax,

@@ -9,6 +9,8 @@ export const emptyState = (): State => ({
   epoch: 0,
   version: '',
   types: new Set(),
+  restoration: null,
+  fence: null,
   tokens: new Map(),
   nodes: new Map(),
   clusterParams: new Map(),

@@ -4,6 +4,7 @@ import type { EventType } from './events.ts';
 /** Every type, and whether it is kept longer than the rest: what an operator did or allowed. */
 const isAudit = {
   ReignBegan: true,
+  ReignFenced: true,
   TokenCreated: true,
   TokenRevoked: true,
   NodeJoined: true,
@@ -53,6 +54,7 @@ const isAudit = {
   JobUnknown: false,
   JobFound: false,
   JobDecided: true,
+  AttemptDisclosed: true,
   ServiceProvided: false,
 } as const satisfies Record<EventType, boolean>;
 

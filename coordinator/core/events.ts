@@ -36,6 +36,15 @@ export type EventBody =
       readonly lineage: string;
       readonly epoch: number;
       readonly version: string;
+      /** After a restore: the lineage that goes on as another one, and the last event that both have. */
+      readonly continues?: { readonly lineage: string; readonly seq: number; readonly at: number };
+    }
+  /** A node has seen a reign that this one must give way to: nothing more is granted here. */
+  | {
+      readonly type: 'ReignFenced';
+      readonly node: string;
+      readonly lineage: string;
+      readonly epoch: number;
     }
   // Nodes
   | {
@@ -183,11 +192,13 @@ export type EventBody =
       readonly run: string;
       readonly needs: 'decision' | 'contact';
       readonly reason: string;
+      /** Because the data was restored: the lineage that began then. */
+      readonly restored?: string;
     }
   | {
       readonly type: 'RunResumed';
       readonly run: string;
-      readonly how: 'continue' | 'retry-failed' | 'accept-failed' | 'elect';
+      readonly how: 'continue' | 'retry-failed' | 'accept-failed' | 'elect' | 'as-reported';
       readonly by: Actor;
       readonly reason: string;
     }
@@ -269,6 +280,20 @@ export type EventBody =
       readonly attempt: string;
       readonly outcome: Outcome;
       readonly reason: string | null;
+    }
+  /**
+   * A node tells of an attempt that this history does not know: it was granted in the part that a restore lost.
+   * Never applied; its job, if there is one and it is open, is held for a decision.
+   */
+  | {
+      readonly type: 'AttemptDisclosed';
+      readonly run: string;
+      readonly step: string;
+      readonly node: string;
+      readonly attempt: number;
+      readonly state: 'accepted' | 'running' | 'ended';
+      /** Null while it is not known (any more). */
+      readonly outcome: Outcome | null;
     }
   | {
       readonly type: 'JobRequeued';

@@ -123,6 +123,7 @@ function failJob(state: State, job: Job, reason: string | null): void {
 }
 
 function decideJob(state: State, job: Job, event: Extract<Event, { type: 'JobDecided' }>): void {
+  job.disclosed = null;
   const reason = `${event.as} as decided by ${event.by}${event.reason === '' ? '' : `: ${event.reason}`}`;
   if (event.as === 'succeeded') finishJob(state, job, 'succeeded', reason);
   else if (event.as === 'failed') failJob(state, job, reason);
@@ -191,11 +192,7 @@ function awaitReboot(state: State, job: Job, boot: string): void {
 }
 
 /** What an operator's decision does to the jobs of a run that was held. */
-export function resumeJobs(
-  state: State,
-  run: Run,
-  how: 'continue' | 'retry-failed' | 'accept-failed' | 'elect',
-): void {
+export function resumeJobs(state: State, run: Run, how: Extract<Event, { type: 'RunResumed' }>['how']): void {
   if (how !== 'retry-failed' && how !== 'accept-failed') return;
   for (const step of run.steps) {
     for (const job of step.jobs.values()) {

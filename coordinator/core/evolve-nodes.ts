@@ -72,6 +72,7 @@ function evolve(state: State, event: NodeEvent): void {
       node.diskless = event.diskless;
       node.agentLabels = event.labels;
       node.labels = { ...event.labels, ...node.operatorLabels };
+      node.lineage = state.lineage;
       node.contact = 'connected';
       node.contactSince = event.at;
       node.credit = 0;
@@ -150,6 +151,7 @@ function joinNode(state: State, event: Extract<Event, { type: 'NodeJoined' }>): 
     contact: 'disconnected',
     contactSince: event.at,
     joinedAt: event.at,
+    lineage: '',
     credit: 0,
     queue: [],
     deferredRuns: [],

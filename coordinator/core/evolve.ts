@@ -9,6 +9,7 @@ import type { Event, EventBody, ParamScope, StoredValue } from './events.ts';
 import { endAttempt, evolveJob, resumeJobs } from './evolve-jobs.ts';
 import { beginReign, evolveNode, nodeOf } from './evolve-nodes.ts';
 import { evolveOffer } from './evolve-offers.ts';
+import { beginLineage, discloseAttempt } from './evolve-restoration.ts';
 import { layoutRun } from './layout.ts';
 import { electLeader } from './leadership.ts';
 import type { Member, Run, State, UnitState } from './state.ts';
@@ -33,7 +34,11 @@ export function evolve(state: State, event: Event): void {
   switch (event.type) {
     case 'ReignBegan':
       state.version = event.version;
+      if (event.continues !== undefined) beginLineage(state, event.continues, event.at);
       beginReign(state, event.lineage, event.epoch);
+      return;
+    case 'ReignFenced':
+      state.fence = { node: event.node, lineage: event.lineage, epoch: event.epoch, at: event.at };
       return;
     case 'TokenCreated':
       state.tokens.set(event.token, {
@@ -99,6 +104,9 @@ export function evolve(state: State, event: Event): void {
       return;
     case 'StaleResultReported':
       return;
+    case 'AttemptDisclosed':
+      discloseAttempt(state, event);
+      return;
     default:
       evolveRun(state, event);
   }
@@ -115,7 +123,10 @@ type RunEvent = Extract<EventBody, { run: string }> & Event;
 
 function evolveRun(
   state: State,
-  event: Exclude<RunEvent, { type: 'StepOpened' | 'AttemptEnded' | 'ServiceProvided' | `Job${string}` }>,
+  event: Exclude<
+    RunEvent,
+    { type: 'StepOpened' | 'AttemptEnded' | 'AttemptDisclosed' | 'ServiceProvided' | `Job${string}` }
+  >,
 ): void {
   switch (event.type) {
     case 'RunCreated':
@@ -205,12 +216,15 @@ function evolveRun(
       state.agenda.runs.add(run);
       return;
     }
-    case 'RunHeld':
-      runOf(state, event.run).hold = { needs: event.needs, reason: event.reason, at: event.at };
+    case 'RunHeld': {
+      const { needs, reason, at, restored } = event;
+      runOf(state, event.run).hold = { needs, reason, at, ...(restored === undefined ? {} : { restored }) };
       return;
+    }
     case 'RunResumed': {
       const run = runOf(state, event.run);
       resumeJobs(state, run, event.how);
+      if (run.hold?.restored !== undefined) watchGathering(state, run);
       run.hold = null;
       run.failing = null;
       wakeRun(state, run);
@@ -292,9 +306,15 @@ function createRun(state: State, event: Extract<Event, { type: 'RunCreated' }>):
   state.runs.set(run.id, run);
   state.activeRuns.set(run.id, run);
   state.agenda.runs.add(run);
+  watchGathering(state, run);
+}
+
+/** A role waits from now on, also when a restore has kept the run from looking. */
+function watchGathering(state: State, run: Run): void {
+  if (run.planned) return;
   for (const role of Object.values(run.pipeline.roles)) {
     if (role.waitForMs === undefined) continue;
-    state.deadlines.add({ at: event.at + role.waitForMs, kind: 'gather', run: run.id });
+    state.deadlines.add({ at: run.createdAt + role.waitForMs, kind: 'gather', run: run.id });
   }
 }
 

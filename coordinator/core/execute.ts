@@ -11,7 +11,7 @@ import {
 import { connectAgent, disconnectAgent, pullJobs, reportFacts } from './agents.ts';
 import type { Command, Decision, Lookup } from './commands.ts';
 import { createRun } from './create-run.ts';
-import { lookAtEverything } from './derive.ts';
+import { beginReign, yieldTo } from './restoration.ts';
 import { reportResult, reportStarted } from './results.ts';
 import { decideJob, resumeRun } from './resume.ts';
 import { answerApproval, archiveRun, cancelRun } from './runs.ts';
@@ -26,8 +26,10 @@ export function execute(state: State, command: Command, at: number, lookup: Look
 function decide(turn: Turn, command: Command): void {
   switch (command.type) {
     case 'BeginReign':
-      turn.emit({ ...command, type: 'ReignBegan' });
-      lookAtEverything(turn.state);
+      beginReign(turn, command);
+      return;
+    case 'ReportNewerReign':
+      yieldTo(turn, command);
       return;
     case 'CreateToken':
     case 'RevokeToken':

@@ -6,9 +6,10 @@ import { assertNever } from '../../shared/assert.ts';
 import { lackSentence, lacks } from './agent-versions.ts';
 import { isOver, isSettled } from './derive.ts';
 import { idOf } from './job-names.ts';
+import { describeFence, silentNodes } from './restoration.ts';
 import { slotsOfLeft } from './resume.ts';
 import { hasDomainRoom } from './slots.ts';
-import type { Job, Node, Run, State, StepState, UnitState } from './state.ts';
+import type { Fence, Job, Node, Run, State, StepState, UnitState } from './state.ts';
 import { runStateOf } from './state.ts';
 
 export type Explanation = {
@@ -95,6 +96,8 @@ function explainJob(state: State, job: Job): Explanation {
 
 function gateOf(state: State, job: Job): Gate {
   const { node } = job.member;
+  if (state.fence !== null && (job.state === 'waiting' || job.state === 'ready'))
+    return fenceGate(state.fence);
   switch (job.state) {
     case 'waiting':
       return waitingGate(job);
@@ -141,6 +144,12 @@ function gateOf(state: State, job: Job): Gate {
       return assertNever(job.state);
   }
 }
+
+const fenceGate = (fence: Fence): Gate => ({
+  gate: 'fence',
+  sentence: `waits: ${describeFence(fence)}`,
+  since: fence.at,
+});
 
 function grantedGate(job: Job): Gate {
   const { segment, name } = job.member.node;
@@ -194,6 +203,15 @@ function runGate(run: Run): Gate | undefined {
       since: run.cancel.at,
     };
   }
+  if (run.hold?.restored !== undefined) {
+    const silent = silentNodes(run, run.hold.restored);
+    const told = silent.length === 0 ? 'all its nodes have told' : `${list(silent)} have not told yet`;
+    return {
+      gate: 'hold',
+      sentence: `run ${run.id} is held: ${run.hold.reason} (${told}); look at what is held in it, then say lockstep resume ${run.id}${resumeOption(run)}${anyReported(run) ? ' --as-reported' : ''}`,
+      since: run.hold.at,
+    };
+  }
   if (run.hold !== null) {
     const next =
       run.hold.needs === 'contact'
@@ -218,6 +236,10 @@ function runGate(run: Run): Gate | undefined {
   }
   return undefined;
 }
+
+const anyReported = (run: Run): boolean =>
+  run.jobsHeld > 0 &&
+  run.steps.some((step) => [...step.jobs.values()].some((job) => (job.disclosed?.outcome ?? null) !== null));
 
 function resumeOption(run: Run): string {
   if (run.failing !== null) return ' --retry-failed|--accept-failed';
@@ -329,7 +351,11 @@ function readyGate(state: State, job: Job): Gate {
     };
   }
   const contact = contactGate(member.node);
-  if (contact !== undefined) return contact;
+  if (contact !== undefined) {
+    const isSilent = state.restoration !== null && member.node.lineage !== state.lineage;
+    const more = isSilent ? ', and has not told what it did since the backup that was restored' : '';
+    return { ...contact, sentence: contact.sentence + more };
+  }
   const missing = lacks(member.node, job);
   if (missing.length > 0)
     return {

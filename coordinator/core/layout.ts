@@ -131,6 +131,7 @@ export function newJob(run: Run, step: StepState, member: Member, at: number): J
     reason: null,
     durationMs: null,
     outputs: null,
+    disclosed: null,
     blockers: 0,
     admitted: false,
   };

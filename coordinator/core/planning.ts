@@ -140,7 +140,7 @@ function tryToPlan(turn: Turn, run: Run): void {
 /** The time for which a role waits is over. */
 export function giveUpGathering(turn: Turn, runId: string): void {
   const run = turn.state.runs.get(runId);
-  if (run === undefined || run.planned || run.end !== null) return;
+  if (run === undefined || run.planned || run.end !== null || run.hold?.restored !== undefined) return;
   const selection = selectRoles(turn.state, run.pipeline, run.cluster, run.limit, turn.lookup);
   const late = [...selection.roles.values()].filter((role) => {
     const waitForMs = role.role.waitForMs;

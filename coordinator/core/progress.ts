@@ -13,6 +13,7 @@ import { afterFailure } from './failure.ts';
 import { evaluateIf, grantedJobOf, prepareGrant } from './inputs.ts';
 import { attemptOf, namesOf } from './job-names.ts';
 import { gatherRuns, giveUpGathering } from './planning.ts';
+import { isSpent, nextAttempt } from './restoration.ts';
 import { giveUpReboot } from './results.ts';
 import { considerRun } from './run-progress.ts';
 import { nextInSegment } from './segments.ts';
@@ -43,13 +44,14 @@ const looksPerGrant = 16;
 export function progress(state: State, at: number, lookup: Lookup, grantsMax: number): Progress {
   const turn = new Turn(state, at, lookup);
   takeDeadlines(turn);
-  let looks = grantsMax * looksPerGrant;
+  // Whoever has been replaced decides nothing more by itself; what nodes report is still recorded.
+  let looks = state.fence === null ? grantsMax * looksPerGrant : 0;
   const grants = (): number => countGrants(turn.effects);
   while (looks > 0 && grants() < grantsMax && turn.bytes < limits.turnBytesAim && lookAtNext(turn))
     looks -= 1;
   const decision = turn.decision();
   if (!decision.ok) throw new Error('progress is never rejected');
-  return { ...decision, more: hasAgenda(state) };
+  return { ...decision, more: state.fence === null && hasAgenda(state) };
 }
 
 function countGrants(effects: readonly Effect[]): number {
@@ -196,7 +198,7 @@ function considerNode(turn: Turn, node: Node): void {
 
 /** What needs no contact with the node: conditions that do not hold, absent nodes that may be skipped, retired ones. */
 function settleWithoutNode(turn: Turn, run: Run, member: Member): void {
-  if (run.cancel !== null || run.failing !== null) return;
+  if (run.cancel !== null || run.failing !== null || run.hold?.restored !== undefined) return;
   for (const index of [...member.ready]) {
     const job = run.steps[index]?.jobs.get(member.node.name);
     if (job === undefined || job.state !== 'ready') continue;
@@ -345,10 +347,12 @@ function prepare(
   job: Job,
 ): ({ readonly ok: true } & PreparedGrant) | { readonly ok: false; readonly reason: string } {
   openStep(turn, job);
-  const attempt = job.attempt + 1;
+  const attempt = nextAttempt(turn.state, job);
+  const attemptsMax = job.mode === 'normal' ? job.step.step.retry.attempts : 1;
+  if (isSpent(turn.state, job, attemptsMax))
+    return { ok: false, reason: `attempt ${job.attempt} was the last that there may be: begin a new run` };
   const prepared = prepareGrant(turn, job, attempt);
   if (!prepared.ok) return prepared;
-  const attemptsMax = job.mode === 'normal' ? job.step.step.retry.attempts : 1;
   const { grant, bytes } = prepared;
   return { ok: true, grant: { attempt, attemptsMax, mode: job.mode, ...grant }, bytes };
 }

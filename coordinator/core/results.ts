@@ -12,8 +12,8 @@ import type { StoredValue } from './events.ts';
 import { findJob } from './evolve-jobs.ts';
 import { afterFailure } from './failure.ts';
 import { attemptOf, markStarted, namesOf } from './job-names.ts';
-import type { Grant, Job, Node } from './state.ts';
-import { isLive } from './state.ts';
+import { attemptInLineage, endDisclosed, isGranted } from './restoration.ts';
+import { type Grant, isLive, type Job, type Node } from './state.ts';
 import type { Turn } from './turn.ts';
 
 function findLive(turn: Turn, node: string, attemptId: string): { job: Job | undefined; attempt: number } {
@@ -24,14 +24,14 @@ function findLive(turn: Turn, node: string, attemptId: string): { job: Job | und
 
 export function reportStarted(turn: Turn, node: string, attemptId: string, nodeAt: number): void {
   const { job, attempt } = findLive(turn, node, attemptId);
-  if (job === undefined || !isLive(job.state) || attempt < job.attempt) return;
+  if (job === undefined || !isGranted(job, attempt)) return;
   markStarted(turn, job, attempt, nodeAt);
 }
 
 export function reportResult(turn: Turn, node: string, number: number, result: AttemptResult): void {
   const { job, attempt } = findLive(turn, node, result.attempt);
   const applied = job !== undefined && attempt <= job.endedAttempt;
-  if (job !== undefined && !applied && isLive(job.state) && attempt >= job.attempt) {
+  if (job !== undefined && !applied && isGranted(job, attempt)) {
     applyResult(turn, job, attempt, result);
   } else if (!applied) {
     turn.emit({
@@ -41,6 +41,7 @@ export function reportResult(turn: Turn, node: string, number: number, result: A
       outcome: result.outcome,
       reason: result.reason,
     });
+    if (job !== undefined) endDisclosed(turn, job, attempt, result.outcome);
   }
   turn.effect({ kind: 'ack-results', node, upTo: number });
 }
@@ -138,7 +139,10 @@ function afterInterruption(turn: Turn, job: Job, outcome: 'interrupted' | 'not-s
   if (job.state !== 'held') return;
   const { step } = job.step;
   const names = namesOf(job);
-  if (job.attempt >= Math.min(limits.retryAttemptsMax, step.retry.attempts + interruptedAttemptsMax)) {
+  if (
+    attemptInLineage(job.attempt) >=
+    Math.min(limits.retryAttemptsMax, step.retry.attempts + interruptedAttemptsMax)
+  ) {
     turn.emit({
       type: 'JobHeld',
       ...names,

@@ -27,6 +27,9 @@ export function resumeRun(turn: Turn, command: ResumeRun): void {
     case 'accept-failed':
       resumeFailed(turn, run, command, how.kind);
       return;
+    case 'as-reported':
+      resumeAsReported(turn, run, command);
+      return;
     case 'elect':
       elect(turn, run, command, how.node, how.role);
       return;
@@ -68,6 +71,39 @@ function continueRun(turn: Turn, run: Run, command: ResumeRun): void {
     `role ${leaderless.join(', ')} of run ${run.id} has no leader: resume it with --elect NODE`,
   );
   resumed(turn, run, command);
+}
+
+/** After a restore: what nodes say that they ended counts as they say. What they cannot tell stays held. */
+function resumeAsReported(turn: Turn, run: Run, command: ResumeRun): void {
+  const mayContinue = run.hold?.restored !== undefined && run.failing === null;
+  let decided = 0;
+  for (const job of run.steps.flatMap((step) => [...step.jobs.values()])) {
+    const as = asReported(job);
+    // In order of steps: what comes before a job is decided first.
+    if (as === undefined || job.state !== 'held' || unsettledNeed(job) !== undefined) continue;
+    const reason = `attempt ${job.disclosed?.attempt ?? 0} ${as}, says its node`;
+    turn.emit({ type: 'JobDecided', ...namesOf(job), as, by: command.by, reason });
+    if (as === 'failed') afterFailure(turn, job);
+    decided += 1;
+  }
+  requireThat(
+    decided > 0 || mayContinue,
+    'conflict',
+    `no held job of run ${run.id} whose turn it is has an end that its node reported after a restore`,
+  );
+  if (mayContinue && run.failing === null && leaderlessRoles(run).length === 0) resumed(turn, run, command);
+}
+
+function asReported({ disclosed }: Job): 'succeeded' | 'failed' | undefined {
+  switch (disclosed?.outcome) {
+    case 'succeeded':
+      return 'succeeded';
+    case 'failed':
+    case 'timed-out':
+      return 'failed';
+    default:
+      return undefined;
+  }
 }
 
 const leaderlessRoles = (run: Run): readonly string[] =>
@@ -159,7 +195,8 @@ function elect(turn: Turn, run: Run, command: ResumeRun, node: string, named: st
   );
   const { by, reason } = command;
   turn.emit({ type: 'LeaderElected', run: run.id, cluster: run.cluster, role: role.name, node, by, reason });
-  if (run.hold !== null && leaderlessRoles(run).length === 0 && overBudgetUnit(run) === undefined) {
+  const mayGoOn = run.hold !== null && run.hold.restored === undefined;
+  if (mayGoOn && leaderlessRoles(run).length === 0 && overBudgetUnit(run) === undefined) {
     resumed(turn, run, command);
   }
 }
@@ -219,7 +256,7 @@ export function decideJob(turn: Turn, command: Extract<Command, { type: 'DecideJ
     afterFailure(turn, job);
     return;
   }
-  if (run.failing !== null && overBudgetUnit(run) === undefined) {
+  if (run.failing !== null && run.hold?.restored === undefined && overBudgetUnit(run) === undefined) {
     turn.emit({ type: 'RunResumed', run: run.id, how: 'continue', by, reason });
   }
 }

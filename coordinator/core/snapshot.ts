@@ -29,7 +29,11 @@ const snapshotFormat = 1;
 const nodesPerShard = 500;
 const jobsPerShard = 2_000;
 
-type NodeDocument = Omit<Node, 'features' | 'params' | 'queue' | 'deferredRuns' | 'segment' | 'credit'> & {
+type NodeDocument = Omit<
+  Node,
+  'features' | 'params' | 'queue' | 'deferredRuns' | 'segment' | 'credit' | 'lineage'
+> & {
+  readonly lineage?: string;
   readonly params: readonly (readonly [string, StoredValue])[];
   readonly features?: readonly string[];
   readonly queue: readonly string[];
@@ -100,6 +104,9 @@ type Head = {
   readonly version?: string;
   readonly types?: readonly string[];
   readonly offer?: OfferDocument;
+  /** Absent in snapshots of versions that could not restore. */
+  readonly restoration?: State['restoration'];
+  readonly fence?: State['fence'];
   readonly runsCreated: number;
   readonly tokens: readonly Token[];
   readonly clusterParams: readonly (readonly [string, readonly (readonly [string, StoredValue])[]])[];
@@ -127,6 +134,8 @@ export function* toShards(state: State): Iterable<readonly [string, unknown]> {
     version: state.version,
     ...(state.offer === null ? {} : { offer: offerDocument(state.offer) }),
     types: [...state.types],
+    restoration: state.restoration,
+    fence: state.fence,
     runsCreated: state.runsCreated,
     tokens: [...state.tokens.values()],
     clusterParams: [...state.clusterParams].map(([cluster, params]) => [cluster, [...params]]),
@@ -225,6 +234,8 @@ export function fromShards(read: (name: string) => unknown): State {
   state.epoch = head.epoch;
   state.version = head.version ?? '';
   for (const type of head.types ?? []) if (isKnownType(type)) state.types.add(type);
+  state.restoration = head.restoration ?? null;
+  state.fence = head.fence ?? null;
   state.runsCreated = head.runsCreated;
   if (head.offer !== undefined)
     state.offer = { ...head.offer, taking: new Map(head.offer.taking), failed: new Map(head.offer.failed) };
@@ -243,6 +254,7 @@ export function fromShards(read: (name: string) => unknown): State {
       const node: Node = {
         ...document,
         features,
+        lineage: document.lineage ?? head.lineage,
         params: new Map(params),
         queue: [],
         deferredRuns: [],
@@ -341,6 +353,7 @@ const removedNode = (name: string): Node => ({
   contact: 'unreachable',
   contactSince: 0,
   joinedAt: 0,
+  lineage: '',
   credit: 0,
   queue: [],
   deferredRuns: [],

@@ -22,6 +22,10 @@ export type State = {
   version: string;
   /** Types of event that were ever folded into this state: whoever does not know one of them cannot go on from it. */
   readonly types: Set<EventType>;
+  /** Null for a lineage that did not begin with a restore. */
+  restoration: Restoration | null;
+  /** A newer reign was seen by a node: nothing is granted here any more. */
+  fence: Fence | null;
   readonly tokens: Map<string, Token>;
   readonly nodes: Map<string, Node>;
   readonly clusterParams: Map<string, Map<string, StoredValue>>;
@@ -43,6 +47,29 @@ export type State = {
   readonly deadlines: Deadlines;
   /** What `progress` has to look at. Not part of the fold: after recovery everything is looked at once. */
   readonly agenda: Agenda;
+};
+
+/** The restore that the lineage began with. */
+export type Restoration = {
+  /** Lineages that this one continues, the first of all at the beginning. */
+  readonly ancestors: readonly string[];
+  /** The last seq that was in the backup. */
+  readonly seq: number;
+  /** Time of the last event of the backup, ms since 1970. */
+  readonly takenAt: number;
+  /** Grows from restore to restore within one history, ms since 1970. */
+  readonly begunAt: number;
+  /** Attempts are numbered from here on, beyond all that the lost part of the history can have used. */
+  readonly attemptsFrom: number;
+  /** Runs from this number on are not in the backup. */
+  readonly runsFrom: number;
+};
+
+export type Fence = {
+  readonly node: string;
+  readonly lineage: string;
+  readonly epoch: number;
+  readonly at: number;
 };
 
 export type Token = {
@@ -79,6 +106,8 @@ export type Node = {
   /** When contact last changed, ms since 1970. */
   contactSince: number;
   readonly joinedAt: number;
+  /** In which it connected last; before the first time, none. A node tells once in each what it did in others. */
+  lineage: string;
   /** Jobs that the agent asked for and has not been granted. Dies with the connection; never journaled. */
   credit: number;
   /** Runs that want this node, in order; the first one has it. */
@@ -123,7 +152,13 @@ export type Run = {
   startedAt: number | null;
   end: RunEnd | null;
   cancel: { readonly by: string; readonly reason: string; readonly at: number } | null;
-  hold: { readonly needs: 'decision' | 'contact'; readonly reason: string; readonly at: number } | null;
+  hold: {
+    readonly needs: 'decision' | 'contact';
+    readonly reason: string;
+    readonly at: number;
+    /** Until an operator has seen what the nodes did that this lineage does not know. */
+    readonly restored?: string;
+  } | null;
   /** A unit had more failures than allowed: nothing more is granted. */
   failing: {
     readonly unit: string;
@@ -309,12 +344,20 @@ export type Job = {
   reason: string | null;
   durationMs: number | null;
   outputs: Readonly<Record<string, StoredValue>> | null;
+  /** What its node told of it after a restore, until that is decided. */
+  disclosed: Disclosure | null;
 
   // Derived
   /** Needed jobs of the same node that are not finished. */
   blockers: number;
   /** `if` was evaluated and holds. Not part of the fold. */
   admitted: boolean;
+};
+
+export type Disclosure = {
+  readonly attempt: number;
+  readonly state: 'accepted' | 'running' | 'ended';
+  readonly outcome: Outcome | null;
 };
 
 export type ArchivedRun = {

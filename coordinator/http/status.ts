@@ -2,6 +2,8 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { LockstepError } from '../../shared/errors.ts';
 import { pipelineJsonSchema } from '../../shared/pipeline/editor-schema.ts';
+import { describeFence } from '../core/restoration.ts';
+import type { Fence } from '../core/state.ts';
 import type { ApiPorts } from './ports.ts';
 import * as resources from './resources.ts';
 import { createRoute, type Router } from './routing.ts';
@@ -23,22 +25,20 @@ export function addStatus(api: Router, ports: ApiPorts): void {
 
   api.openapi(health, async (context) => {
     const { stalled } = ports.sequencer;
-    const { lineage, epoch, seq } = await ports.sequencer.read(({ lineage, epoch, seq }) => ({
+    const { fence, ...place } = await ports.sequencer.read(({ lineage, epoch, seq, fence }) => ({
       lineage,
       epoch,
       seq,
+      fence,
     }));
     const body = {
-      status: stalled === null ? ('ok' as const) : ('disk-full' as const),
-      detail: stalled === null ? null : `${stalled.message}; nothing is granted or accepted until then`,
+      ...conditionOf(stalled, fence),
       version: ports.version,
-      lineage,
-      epoch,
-      seq,
+      ...place,
       agents: ports.agents(),
       uptimeMs: ports.now() - startedAt,
     };
-    return stalled === null ? context.json(body, 200) : context.json(body, 503);
+    return body.status === 'ok' ? context.json(body, 200) : context.json(body, 503);
   });
 
   api.get('/metrics', async (context) => {
@@ -64,6 +64,16 @@ export function addStatus(api: Router, ports: ApiPorts): void {
   );
 
   api.get('/schema/pipeline.json', (context) => context.json(pipelineJsonSchema()));
+}
+
+function conditionOf(stalled: LockstepError | null, fence: Fence | null) {
+  if (stalled !== null)
+    return {
+      status: 'disk-full' as const,
+      detail: `${stalled.message}; nothing is granted or accepted until then`,
+    };
+  if (fence !== null) return { status: 'replaced' as const, detail: describeFence(fence) };
+  return { status: 'ok' as const, detail: null };
 }
 
 const isLoopback = (address: string | undefined): boolean =>

@@ -15,6 +15,7 @@ import {
   type AgentMessage,
   type CoordinatorMessage,
   type Hello,
+  type Origin,
   parseAgentFrame,
   protocolVersion,
 } from '../../shared/messages.ts';
@@ -30,6 +31,8 @@ import { type Admission, openDoor } from './upgrade.ts';
 export type GatewayPorts = {
   readonly admit: (authorization: string | undefined) => Admission;
   readonly reign: () => { readonly lineage: string; readonly epoch: number };
+  /** Where the lineage comes from, if it began with a restore. */
+  readonly origin: () => Origin | undefined;
   /** False: the queue is full, and the command is not in it. */
   readonly post: (command: Command, settle?: (settled: Settled) => void) => boolean;
   /** True: stop reading from agents until `roomAgain`. */
@@ -44,6 +47,8 @@ export type GatewayPorts = {
   readonly now: () => number;
   readonly warn: Complain;
 };
+
+type Fenced = AgentMessage & { readonly type: 'fenced' };
 
 /** Of the websocket protocol's range for applications; the agent only logs them. */
 const closeCodes = { goingAway: 1001, violation: 1008, replaced: 4001, refused: 4003 };
@@ -177,11 +182,13 @@ export class Gateway {
       this.#complain('an agent broke the websocket protocol', { peer, reason: error.message }),
     );
     socket.on('close', (code) => this.#forget(connection, code));
+    const origin = this.#ports.origin();
     connection.enqueue({
       type: 'challenge',
       protocol: protocolVersion,
       protocolMin: protocolVersionMin,
       ...this.#ports.reign(),
+      ...(origin === undefined ? {} : { origin }),
       nonce: randomBytes(16).toString('base64url'),
     });
     connection.flush();
@@ -218,6 +225,10 @@ export class Gateway {
       else this.#refuse(connection, 'a second hello');
       return;
     }
+    if (message.type === 'fenced') {
+      this.#yieldTo(connection, message);
+      return;
+    }
     if (phase.kind !== 'joined') {
       this.#refuse(connection, `${message.type} before the welcome`);
       return;
@@ -226,11 +237,18 @@ export class Gateway {
       connection.abandon('more was reported than can be queued; what is not acknowledged is sent again');
   }
 
+  /** The agent has seen a reign that this one must give way to; if the queue is full, it says so again. */
+  #yieldTo(connection: AgentConnection, { name: node, lineage, epoch }: Fenced): void {
+    this.#complain('an agent has seen a newer reign, nothing more is granted here', { node, lineage, epoch });
+    this.#ports.post({ type: 'ReportNewerReign', node, lineage, epoch });
+    connection.close(closeCodes.refused, 'this coordinator gives way to the one that you have seen');
+  }
+
   /** False when the queue was full. */
   #report(
     connection: AgentConnection,
     node: string,
-    message: Exclude<AgentMessage, { type: 'hello' | 'ping' | 'pong' }>,
+    message: Exclude<AgentMessage, { type: 'hello' | 'fenced' | 'ping' | 'pong' }>,
   ): boolean {
     const { post } = this.#ports;
     switch (message.type) {

@@ -129,6 +129,10 @@ function formatEvent(event: Event): string | undefined {
       return `ended ${event.step} ${event.node}#${event.attempt} ${event.outcome}${event.final ? '' : ', retrying'}${event.reboot === undefined ? '' : ', rebooting'}`;
     case 'StaleResultReported':
       return `stale ${event.attempt} ${event.outcome}`;
+    case 'AttemptDisclosed':
+      return `disclosed ${event.step} ${event.node}#${event.attempt} ${event.outcome ?? event.state}`;
+    case 'ReignFenced':
+      return `fenced: ${event.node} has seen epoch ${event.epoch} of ${event.lineage}`;
     case 'JobRequeued':
       return `requeued ${event.step} ${event.node}: ${event.reason}`;
     case 'JobSkipped':
@@ -164,6 +168,7 @@ function formatEvent(event: Event): string | undefined {
 export class Scenario {
   readonly world = new World();
   #seen = 0;
+  #backup = 0;
 
   perform(block: Block): string[] {
     const [name = '', ...args] = block.command.split(/\s+/);
@@ -276,6 +281,20 @@ export class Scenario {
       case 'start':
         world.start(first);
         return [];
+      case 'backup':
+        this.#backup = world.events.length;
+        return [];
+      case 'restore':
+        this.#seen = this.#backup;
+        world.restore(this.#backup, first);
+        return [];
+      case 'silence':
+        world.mute.add(first);
+        return [];
+      case 'fence':
+        return answer(
+          world.command({ type: 'ReportNewerReign', node: first, lineage: second, epoch: Number(rest[0]) }),
+        );
       case 'connect':
         for (const node of args) world.connect(node);
         return [];
@@ -369,7 +388,10 @@ export class Scenario {
           second === 'elect'
             ? ({ kind: 'elect', node: rest[0] ?? '', role: rest[1] ?? null } as const)
             : ({
-                kind: second === 'retry-failed' || second === 'accept-failed' ? second : 'continue',
+                kind:
+                  second === 'retry-failed' || second === 'accept-failed' || second === 'as-reported'
+                    ? second
+                    : 'continue',
               } as const);
         return answer(world.command({ type: 'ResumeRun', run: first, how, by, reason: '' }));
       }

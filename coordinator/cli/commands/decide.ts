@@ -11,6 +11,7 @@ export type ReasonOptions = CommonOptions & { readonly reason?: string };
 export type ResumeOptions = ReasonOptions & {
   readonly retryFailed?: boolean;
   readonly acceptFailed?: boolean;
+  readonly asReported?: boolean;
   readonly elect?: string;
   readonly role?: string;
   readonly as?: 'succeeded' | 'failed' | 'again';
@@ -40,17 +41,21 @@ export const cancel = (run: string, options: ReasonOptions): Promise<number> =>
   decide(`/api/runs/${segment(run)}/cancel`, { reason: options.reason ?? '' }, options);
 
 type ResumeHow =
-  | { readonly kind: 'continue' | 'retry-failed' | 'accept-failed' }
+  | { readonly kind: 'continue' | 'retry-failed' | 'accept-failed' | 'as-reported' }
   | { readonly kind: 'elect'; readonly node: string; readonly role: string | null };
 
 export function resumeHow(options: ResumeOptions): ResumeHow {
   const chosen: ResumeHow[] = [];
   if (options.retryFailed) chosen.push({ kind: 'retry-failed' });
   if (options.acceptFailed) chosen.push({ kind: 'accept-failed' });
+  if (options.asReported) chosen.push({ kind: 'as-reported' });
   if (options.elect !== undefined)
     chosen.push({ kind: 'elect', node: options.elect, role: options.role ?? null });
   if (chosen.length > 1)
-    throw new LockstepError('usage', 'choose one of --retry-failed, --accept-failed and --elect');
+    throw new LockstepError(
+      'usage',
+      'choose one of --retry-failed, --accept-failed, --as-reported and --elect',
+    );
   if (options.role !== undefined && options.elect === undefined)
     throw new LockstepError('usage', '--role says which role --elect gives a new leader: add --elect NODE');
   return chosen[0] ?? { kind: 'continue' };

@@ -49,6 +49,7 @@ const shown = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('JobRebooted'), ...job, planned: z.boolean().nullable() }),
   z.object({ type: z.literal('JobDeferred'), ...job, until: z.number() }),
+  z.object({ type: z.literal('AttemptDisclosed'), ...job, attempt: z.int() }),
   z.object({ type: z.literal('JobRequeued'), ...job, ...reason }),
   z.object({ type: z.literal('JobSkipped'), ...job, ...reason }),
   z.object({ type: z.literal('JobFailed'), ...job, ...reason }),
@@ -120,6 +121,8 @@ function describe(event: Shown): string {
       return `${event.step} ${event.node} is back from its reboot${event.planned === false ? ', which came by itself' : ''}`;
     case 'JobDeferred':
       return `${event.step} ${event.node} deferred until ${new Date(event.until).toISOString()}: the node is away`;
+    case 'AttemptDisclosed':
+      return `${event.step} ${event.node} held: its node tells of attempt ${event.attempt}, which lies after the backup`;
     case 'JobRequeued':
       return `${event.step} ${event.node} goes again${because(event.reason)}`;
     case 'JobSkipped':

@@ -21,7 +21,7 @@ export const digests = z.object({ digests: z.array(digest).max(limits.bundleFile
 
 export const health = z
   .object({
-    status: z.enum(['ok', 'disk-full']),
+    status: z.enum(['ok', 'disk-full', 'replaced']),
     /** What is wrong and what to do, when something is. */
     detail: z.string().nullable(),
     version: z.string(),

@@ -154,6 +154,7 @@ export const resumption = z.object({
       z.object({ kind: z.literal('continue') }),
       z.object({ kind: z.literal('retry-failed') }),
       z.object({ kind: z.literal('accept-failed') }),
+      z.object({ kind: z.literal('as-reported') }),
       z.object({ kind: z.literal('elect'), node: name, role: z.string().max(64).nullable().default(null) }),
     ])
     .default({ kind: 'continue' }),

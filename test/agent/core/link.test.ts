@@ -82,7 +82,7 @@ t.test('orders of an older epoch are refused', async (t) => {
   t.equal(core.state.ledger.jobs.length, 0);
   t.match(
     core.message({ type: 'challenge', protocol: 1, protocolMin: 1, lineage: 'L', epoch: 6, nonce: '' }),
-    [/hang-up: .*epoch 6 of lineage L, but epoch 7 was seen here: it is an old copy/],
+    ['fenced', /hang-up: .*epoch 6 of lineage L, but epoch 7 was seen here: it is an old copy/],
     'a reign that is over is not joined',
   );
   const restarted = core.restarted();

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { Command, Decision, Effect, GrantedJob, Lookup } from '../../../coordinator/core/commands.ts';
 import { emptyState } from '../../../coordinator/core/empty.ts';
 import type { Event } from '../../../coordinator/core/events.ts';
+import { evolve } from '../../../coordinator/core/evolve.ts';
 import { execute } from '../../../coordinator/core/execute.ts';
 import { progress } from '../../../coordinator/core/progress.ts';
 import type { State } from '../../../coordinator/core/state.ts';
@@ -18,13 +19,17 @@ import type { Pipeline } from '../../../shared/pipeline/model.ts';
 export type Held = { attempt: string; state: 'accepted' | 'running'; job: GrantedJob; segment: string };
 
 export class World {
-  readonly state: State = emptyState();
+  state: State = emptyState();
   readonly events: Event[] = [];
   readonly facts = new Map<string, object>();
   readonly texts = new Map<string, string>();
   readonly secrets = new Map<string, string>();
   /** What each agent was granted and has not ended. */
   readonly held = new Map<string, Held[]>();
+  /** What each agent ended, and for which lineage. */
+  readonly finished = new Map<string, { attempt: string; outcome: Outcome; lineage: string }[]>();
+  /** Agents of an older version, which tell nothing of it. */
+  readonly mute = new Set<string>();
   readonly counters = new Map<string, number>();
   readonly incarnations = new Map<string, string>();
   readonly boots = new Map<string, string>();
@@ -49,6 +54,14 @@ export class World {
 
   constructor() {
     this.command({ type: 'BeginReign', lineage: 'test', epoch: 1, version: '0' });
+  }
+
+  /** The coordinator goes on from what the journal was at a seq, as after a restore; agents know what they know. */
+  restore(seq: number, lineage: string): void {
+    this.state = emptyState();
+    this.events.length = seq;
+    for (const event of this.events) evolve(this.state, event);
+    this.command({ type: 'BeginReign', lineage, epoch: this.state.epoch + 1, version: '0' });
   }
 
   /** Executes one command and everything that follows; an error's message comes back, or undefined. */
@@ -122,6 +135,7 @@ export class World {
           ...(this.held.get(node) ?? []).map(({ attempt, state }) => ({ attempt, state })),
           ...(this.silent.get(node) ?? []).map((attempt) => ({ attempt, state: 'ended' as const })),
         ],
+        ...this.#remembered(node),
         ...more,
       },
     });
@@ -130,6 +144,14 @@ export class World {
 
   bootOf(node: string): string {
     return this.boots.get(node) ?? 'boot-1';
+  }
+
+  #remembered(node: string): Pick<Hello, 'remembered'> {
+    if (this.state.restoration === null || this.mute.has(node)) return {};
+    const attempts = (this.finished.get(node) ?? [])
+      .filter(({ lineage }) => lineage !== this.state.lineage)
+      .map(({ attempt, outcome }) => ({ attempt, outcome }));
+    return { remembered: { attempts, oldest: null } };
   }
 
   /** Asks for a job, as an agent does when it has none. */
@@ -190,6 +212,8 @@ export class World {
   }
 
   report(node: string, attempt: string, outcome: Outcome, more: Partial<AttemptResult> = {}): void {
+    const { lineage } = this.state;
+    this.finished.set(node, [...(this.finished.get(node) ?? []), { attempt, outcome, lineage }]);
     const number = (this.results.get(node) ?? 0) + 1;
     this.results.set(node, number);
     this.command({ type: 'ReportResult', node, number, result: resultOf(attempt, outcome, this.at, more) });

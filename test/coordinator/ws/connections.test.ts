@@ -26,6 +26,7 @@ class Stage {
   constructor() {
     this.gateway = new Gateway({
       admit: () => ({ ok: true, token: 'join-1' }),
+      origin: () => undefined,
       reign: () => ({ lineage: 'l', epoch: 1 }),
       post: (command, settle) => {
         if (this.full) return false;
