@@ -135,6 +135,18 @@ async function open(options: CoordinatorOptions, closing: (closer: Closer) => vo
   await sequencer.submit({ type: 'BeginReign', lineage: journal.lineage, epoch: state.epoch + 1, version });
 
   const recentNames = new RecentNames();
+  const upkeep = new Upkeep({
+    dataFolder: config.dataFolder,
+    retention: config.retention,
+    disk,
+    sequencer,
+    clock,
+    recentNames,
+    retainLogs: (policy) => logs.retain(policy),
+    describeRun: (run) => viewRun(run, contents, true),
+    log,
+  });
+  closing(() => upkeep.close());
   const ending = new AbortController();
   const ports: ApiPorts = {
     version,
@@ -155,6 +167,7 @@ async function open(options: CoordinatorOptions, closing: (closer: Closer) => vo
       },
     },
     logs,
+    upkeep,
     metrics,
     admit,
     createToken,
@@ -180,19 +193,6 @@ async function open(options: CoordinatorOptions, closing: (closer: Closer) => vo
     now: clock.now(),
     submit: (command) => sequencer.submit(command),
   });
-  const upkeep = new Upkeep({
-    dataFolder: config.dataFolder,
-    retention: config.retention,
-    disk,
-    sequencer,
-    clock,
-    recentNames,
-    retainLogs: (policy) => logs.retain(policy),
-    describeRun: (run) => viewRun(run, contents, true),
-    log,
-  });
-
-  closing(() => upkeep.close());
   return urlOf(config.host, listener.port);
 }
 

@@ -6,12 +6,14 @@ import { Command } from 'commander';
 import packageDescription from '../package.json' with { type: 'json' };
 import { registerCommands } from './cli/program.ts';
 import type { CoordinatorFlags } from './config.ts';
+import { registerDataCommands } from './data-commands.ts';
 
 const { version, description } = packageDescription;
 
 const program = new Command('lockstep').description(description).version(version, '-V, --version');
 // First: commands take the program's settings over when they are made.
 registerCommands(program);
+registerDataCommands(program, version);
 
 program
   .command('coordinator')

@@ -169,6 +169,12 @@ export const limits = {
   secretReferenceLengthMax: 512,
   secretsBytesMax: 128 * MiB,
   secretsSlackBytes: 1 * MiB,
+  backupBlockBytes: 64 * KiB,
+  backupCopiesAtOnceMax: 8,
+  /** For so long nothing is archived or deleted after whoever copies the data has last said that he is there. */
+  upkeepPauseMs: 60_000,
+  upkeepPauseRenewMs: 15_000,
+  upkeepPausesMax: 16,
   logSegmentBytesMax: 16 * MiB,
   logSegmentSpanMs: 1 * dayMs,
   logRecordBytesMax: 64 * KiB,
@@ -306,6 +312,7 @@ assert(limits.journalEventBytesMax < limits.streamEventBytesMax, 'an event of th
 assert(limits.journalSegmentBytesMax < limits.journalKeptBytesMax, 'more than one segment is kept');
 assert(limits.journalKeptMs <= limits.auditKeptMs, 'audit events outlive the rest');
 assert(limits.blobBytesMax >= limits.outputFileBytesMax, 'an output file can be stored');
+assert(limits.upkeepPauseRenewMs * 2 < limits.upkeepPauseMs, 'a pause is renewed before it ends');
 assert(limits.logChunkBytesMax <= limits.logRecordBytesMax, 'a chunk fits in one record');
 assert(limits.logRecordBytesMax < limits.logPendingBytesMax, 'more than one record can wait for the disk');
 assert(limits.secretValueBytesMax < limits.secretsBytesMax, 'more than one secret can be kept');

@@ -205,7 +205,7 @@ function runGate(run: Run): Gate | undefined {
   }
   if (run.hold?.restored !== undefined) {
     const silent = silentNodes(run, run.hold.restored);
-    const told = silent.length === 0 ? 'all its nodes have told' : `${list(silent)} have not told yet`;
+    const told = silent.length === 0 ? 'all its nodes have told' : `not yet told: ${list(silent)}`;
     return {
       gate: 'hold',
       sentence: `run ${run.id} is held: ${run.hold.reason} (${told}); look at what is held in it, then say lockstep resume ${run.id}${resumeOption(run)}${anyReported(run) ? ' --as-reported' : ''}`,

@@ -13,6 +13,7 @@ import { type ApiContext, createRouter, etagOf, type Router } from './routing.ts
 import { addRuns } from './runs.ts';
 import { addStatus } from './status.ts';
 import { addTokens } from './tokens.ts';
+import { addUpkeep } from './upkeep.ts';
 
 export function createApi(ports: ApiPorts, onBug: (error: unknown) => void): Router {
   const api = createRouter();
@@ -62,6 +63,7 @@ export function createApi(ports: ApiPorts, onBug: (error: unknown) => void): Rou
   addEvents(api, ports);
   addParams(api, ports);
   addTokens(api, ports);
+  addUpkeep(api, ports);
   addBlobs(api, ports);
   api.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
   return api;

@@ -26,6 +26,7 @@ export type EventsPort = {
   readonly last: { readonly seq: number };
   read(range: { readonly from: number }): AsyncIterable<readonly Event[]>;
   oldest(): Promise<number>;
+  hashAt(seq: number): Promise<string>;
   beyond(seq: number, signal: AbortSignal): Promise<void>;
 };
 
@@ -64,6 +65,13 @@ export type LogsPort = {
   subscribe(listener: (attempts: readonly string[]) => void): () => void;
 };
 
+/** See sequence/upkeep.ts. */
+export type UpkeepPort = {
+  pause(id: string): Promise<void>;
+  renewPause(id: string): void;
+  endPause(id: string): void;
+};
+
 export type ApiPorts = {
   readonly version: string;
   readonly now: () => number;
@@ -72,6 +80,7 @@ export type ApiPorts = {
   readonly events: EventsPort;
   readonly blobs: BlobsPort;
   readonly logs: LogsPort;
+  readonly upkeep: UpkeepPort;
   readonly metrics: { readonly contentType: string; readonly render: (state: State) => Promise<string> };
   /** Whose token this `Authorization` header carries. */
   readonly admit: (authorization: string | undefined) => Admission;

@@ -43,6 +43,9 @@
  *   POST   /api/tokens                     tokenRequest → 201 tokenCreated, the only time the secret is shown
  *   GET    /api/tokens                     tokenList
  *   DELETE /api/tokens/:id                 204
+ *   POST   /api/upkeep/pauses             201 upkeepPause: for a minute nothing of the data is archived or deleted
+ *   PUT    /api/upkeep/pauses/:id         204: for another minute; 404 when it had ended
+ *   DELETE /api/upkeep/pauses/:id         204; 404 when it had ended
  *   POST   /blobs/missing                  digests → digests that the coordinator does not have
  *   PUT    /blobs/:digest                  bytes → 204 (200 when it was there); also with a join token
  *   GET    /blobs/:digest                  bytes; `Range` understood; also with a join token

@@ -6,6 +6,7 @@ export type DataPlaces = {
   readonly snapshots: string;
   readonly blobs: string;
   readonly logs: string;
+  readonly secrets: string;
   readonly operator: string;
 };
 
@@ -14,5 +15,6 @@ export const dataPlaces = (dataFolder: string): DataPlaces => ({
   snapshots: path.join(dataFolder, 'snapshots'),
   blobs: path.join(dataFolder, 'blobs'),
   logs: path.join(dataFolder, 'logs'),
+  secrets: path.join(dataFolder, 'secrets.jsonl'),
   operator: path.join(dataFolder, 'operator.json'),
 });

@@ -20,15 +20,14 @@ export type Recovered = {
   readonly passedOver: readonly string[];
 };
 
+/** What recovery needs of a journal: also that of one which is only read. */
+export type JournalPart = Pick<Journal<Event>, 'last' | 'read' | 'hashAt' | 'oldest'>;
+
 /**
  * The state at a seq, or at the end of the journal. Throws `damaged` when the snapshot is of another history, and
  * `version` when a newer version has left what this one does not understand.
  */
-export async function recoverState(
-  journal: Journal<Event>,
-  snapshots: string,
-  to?: number,
-): Promise<Recovered> {
+export async function recoverState(journal: JournalPart, snapshots: string, to?: number): Promise<Recovered> {
   const { snapshot, passedOver } = await findSnapshot(snapshots);
   if (snapshot !== undefined) await checkHistory(journal, snapshot, snapshots);
   const state = snapshot === undefined ? emptyState() : stateOf(snapshot);
@@ -75,7 +74,7 @@ export function fold(state: State, event: Event): void {
   evolve(state, event);
 }
 
-async function checkHistory(journal: Journal<Event>, snapshot: Snapshot, folder: string): Promise<void> {
+async function checkHistory(journal: JournalPart, snapshot: Snapshot, folder: string): Promise<void> {
   const { seq, hash } = snapshot;
   // The hash covers every header on the way, and so the lineages that the journal has had.
   const isOurs = seq <= journal.last.seq && hash === (await journal.hashAt(seq));

@@ -18,6 +18,7 @@ import { addFromEvent, addFromText, type NamedDigests } from './named-digests.ts
 import type { RecentNames } from './recent-names.ts';
 import { runSnapshotProcess } from './snapshot-process.ts';
 import type { SnapshotReport } from './snapshot-writer.ts';
+import { UpkeepPauses } from './upkeep-pauses.ts';
 
 export type UpkeepParts = {
   readonly dataFolder: string;
@@ -41,6 +42,7 @@ export class Upkeep {
   #runsForgotten = 0;
   #logsRetainedAt = 0;
   #blobsCollectedAt: number;
+  readonly #pauses = new UpkeepPauses();
 
   constructor(parts: UpkeepParts) {
     this.#parts = parts;
@@ -55,8 +57,23 @@ export class Upkeep {
     await this.#running;
   }
 
+  /** Resolves when nothing is under way any more, and nothing will be before the pause has ended. */
+  async pause(id: string): Promise<void> {
+    this.#pauses.begin(id);
+    await this.#running;
+  }
+
+  renewPause(id: string): void {
+    this.#pauses.renew(id);
+  }
+
+  endPause(id: string): void {
+    this.#pauses.end(id);
+  }
+
   /** Does now what is due. What is under way is not begun again. */
   once(): Promise<void> {
+    if (this.#pauses.any) return Promise.resolve();
     this.#running ??= this.#all().finally(() => {
       this.#running = null;
     });
@@ -73,7 +90,7 @@ export class Upkeep {
   }
 
   async #attempt(what: string, work: () => Promise<void>): Promise<void> {
-    if (this.#stop.signal.aborted) return;
+    if (this.#stop.signal.aborted || this.#pauses.any) return;
     try {
       await work();
     } catch (error) {

@@ -184,6 +184,17 @@ export class SecretStore {
   }
 }
 
+/** What a store holds, without changing it. Throws like opening it. */
+export async function readSecrets({
+  dataFolder,
+  keyFile,
+}: SecretStoreOptions): Promise<ReadonlyMap<string, string>> {
+  const file = path.join(dataFolder, fileName);
+  const bytes = await readIfThere(file);
+  if (bytes === undefined) return new Map();
+  return loadSecrets(bytes, await loadKey(keyFile, dataFolder, false), { file, keyFile }).values;
+}
+
 type Loaded = { readonly values: Map<string, string>; readonly bytesKept: number; readonly ending: string };
 type Names = { readonly file: string; readonly keyFile: string };
 

@@ -97,8 +97,8 @@ export class LocalCluster {
     return cluster;
   }
 
-  async startCoordinator(listen = '127.0.0.1:0'): Promise<void> {
-    const argv = [lockstep, 'coordinator', '--data', this.data, '--listen', listen];
+  async startCoordinator(listen = '127.0.0.1:0', data = this.data): Promise<void> {
+    const argv = [lockstep, 'coordinator', '--data', data, '--key', `${this.data}.key`, '--listen', listen];
     this.#coordinator = start(argv, process.env);
     await this.#coordinator.printed(/listening on http:/);
   }

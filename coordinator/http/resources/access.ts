@@ -33,5 +33,15 @@ export const health = z
   })
   .meta({ id: 'Health' });
 
+/** The durable end of the journal when everything stood still; what has come after it may be in the files too. */
+export const upkeepPause = z.object({
+  id: z.string(),
+  version: z.string(),
+  lineage: z.string(),
+  epoch: count,
+  seq: count,
+  hash: z.string(),
+});
+
 /** What `<data>/operator.json` holds, mode 0600, for the command line on the coordinator's own machine. */
 export const operatorFile = z.object({ url: z.string(), token: z.string() });

@@ -1,0 +1,92 @@
+/**
+ * A data folder that stays as it is while it is read: locked, when no coordinator runs; else the coordinator is
+ * asked to leave everything where it is (upkeep pauses) and says up to which seq its journal is durable. Files
+ * are read where they are, not sent: whoever may take a backup is its user on its machine in any case, blobs
+ * and sealed segments never change, and of what only grows a beginning is as good as the whole.
+ */
+
+import { errnoOf } from '../../shared/disk/durable-file.ts';
+import type { FolderLock } from '../../shared/disk/folder-lock.ts';
+import { lockFolder } from '../../shared/disk/folder-lock.ts';
+import { LockstepError } from '../../shared/errors.ts';
+import { limits } from '../../shared/limits.ts';
+import { CoordinatorClient } from '../cli/client.ts';
+import { findCoordinator } from '../cli/connection.ts';
+import type { Event } from '../core/events.ts';
+import { upkeepPause } from '../http/resources.ts';
+import { JournalReader } from '../journal/journal-reader.ts';
+import { dataPlaces } from '../sequence/data-places.ts';
+import { parseStoredEvent } from '../sequence/recovery.ts';
+
+export type DataSource = {
+  readonly journal: JournalReader<Event>;
+  /** To ask the coordinator that runs; null when none does. */
+  readonly client: CoordinatorClient | null;
+  /** Throws when the folder may have changed meanwhile. */
+  release(): Promise<void>;
+};
+
+/** Throws `usage` for a folder without data, `damaged` for a journal that cannot be read. */
+export async function holdData(dataFolder: string): Promise<DataSource> {
+  const lock = await tryToLock(dataFolder);
+  return lock === undefined ? askToHold(dataFolder) : readLocked(dataFolder, lock);
+}
+
+/** Undefined when somebody else has the lock. */
+export async function tryToLock(dataFolder: string): Promise<FolderLock | undefined> {
+  try {
+    return await lockFolder(dataFolder);
+  } catch (error) {
+    if (error instanceof LockstepError && error.code === 'locked') return undefined;
+    if (errnoOf(error) === 'ENOENT')
+      throw new LockstepError('usage', `${dataFolder} does not exist: name a data folder with --data`);
+    if (errnoOf(error) === 'EACCES')
+      throw new LockstepError(
+        'usage',
+        `${dataFolder} belongs to another user: work as the one who runs the coordinator`,
+      );
+    throw error;
+  }
+}
+
+async function readLocked(dataFolder: string, lock: FolderLock): Promise<DataSource> {
+  try {
+    const journal = await JournalReader.open(dataPlaces(dataFolder).journal, parseStoredEvent);
+    if (journal === undefined)
+      throw new LockstepError('usage', `${dataFolder} has no journal: it is no data folder of a coordinator`);
+    return { journal, client: null, release: () => lock.release() };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+async function askToHold(dataFolder: string): Promise<DataSource> {
+  const client = new CoordinatorClient(findCoordinator({ data: dataFolder }, {}));
+  try {
+    const pause = await client.send('POST', '/api/upkeep/pauses', {}, upkeepPause);
+    const path = `/api/upkeep/pauses/${pause.id}`;
+    let broken: unknown;
+    const renewing = setInterval(() => {
+      client.order('PUT', path).catch((error: unknown) => {
+        broken ??= error;
+      });
+    }, limits.upkeepPauseRenewMs);
+    return {
+      journal: JournalReader.upTo(dataPlaces(dataFolder).journal, parseStoredEvent, pause),
+      client,
+      async release() {
+        clearInterval(renewing);
+        try {
+          if (broken !== undefined) throw broken;
+          await client.order('DELETE', path);
+        } finally {
+          await client.close();
+        }
+      },
+    };
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
