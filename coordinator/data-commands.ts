@@ -5,7 +5,7 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import { act, examples } from './cli/command-line.ts';
+import { act, examples, readCount } from './cli/command-line.ts';
 import { defaultDataFolder } from './cli/connection.ts';
 import { Terminal } from './cli/terminal.ts';
 
@@ -34,6 +34,7 @@ export function registerDataCommands(program: Command, version: string): void {
   program.commandsGroup('The data of the coordinator:');
   registerBackup(program, version);
   registerRestore(program);
+  registerDoctor(program);
 }
 
 function registerBackup(program: Command, version: string): void {
@@ -81,5 +82,29 @@ function registerRestore(program: Command): void {
   examples(restore, [
     ['restore /mnt/safe/monday --data /var/lib/lockstep', ''],
     ['restore /mnt/safe/monday --data /var/lib/lockstep --replace', 'over what is there'],
+  ]);
+}
+
+type DoctorFlags = DataOptions & { readonly cut?: number };
+
+function registerDoctor(program: Command): void {
+  const doctor = worksOnData(
+    program
+      .command('doctor')
+      .summary('look for what is wrong with the data')
+      .description(
+        'Check journal, snapshots, blobs, secrets, disk, clock, file modes and links; say what is wrong, where, and what to do. Nothing is changed, and the coordinator may run. Ends with 1 when there is something to mend.',
+      )
+      .option('--cut <seq>', 'give up the journal from this damaged event on, as after a restore', readCount),
+  ).action(
+    act(async (flags: DoctorFlags) => {
+      const { doctor } = await import('./doctor/commands.ts');
+      return doctor({ ...placesOf(flags), ...flags }, new Terminal());
+    }),
+  );
+  examples(doctor, [
+    ['doctor', 'also while the coordinator runs'],
+    ['doctor --data /var/lib/lockstep -o json', ''],
+    ['doctor --cut 4711', 'when there is no backup: lose seq 4711 and all after it'],
   ]);
 }

@@ -169,6 +169,13 @@ export const limits = {
   secretReferenceLengthMax: 512,
   secretsBytesMax: 128 * MiB,
   secretsSlackBytes: 1 * MiB,
+  /** Below these the doctor complains. */
+  dataFreeBytesMin: 512 * MiB,
+  fsyncSlowMs: 100,
+  clockAheadMs: 5_000,
+  linksLostPerHourMax: 5,
+  /** Fsyncs by which the doctor measures a disk. */
+  fsyncProbes: 100,
   backupBlockBytes: 64 * KiB,
   backupCopiesAtOnceMax: 8,
   /** For so long nothing is archived or deleted after whoever copies the data has last said that he is there. */

@@ -16,7 +16,7 @@ import { auditFolder, listSegments } from '../journal/segment-folder.ts';
 import { dataPlaces } from '../sequence/data-places.ts';
 import { parseStoredEvent, recoverState } from '../sequence/recovery.ts';
 import { afterLines, type Copied, type Copy, copyAll } from './copying.ts';
-import { type DataSource, holdData } from './data-source.ts';
+import { type HeldData, holdData, openJournal } from './data-source.ts';
 import { dataOf, keyOf, type Manifest, writeManifest } from './manifest.ts';
 
 export type BackupOptions = {
@@ -44,14 +44,14 @@ export async function takeBackup(options: BackupOptions): Promise<BackupReport> 
   const { dataFolder, to } = options;
   await refuseExisting(to);
   const unfinished = `${to}.unfinished-${randomBytes(4).toString('hex')}`;
-  const source = await holdData(dataFolder);
+  const held = await holdData(dataFolder);
   try {
     let report: BackupReport;
     try {
       await makeFolder(unfinished);
-      report = await copyInto(unfinished, source, options);
+      report = await copyInto(unfinished, held, options);
     } finally {
-      await source.release();
+      await held.release();
     }
     await rename(unfinished, to);
     await syncFolder(path.dirname(path.resolve(to)));
@@ -71,9 +71,9 @@ async function refuseExisting(to: string): Promise<void> {
     );
 }
 
-async function copyInto(backup: string, source: DataSource, options: BackupOptions): Promise<BackupReport> {
+async function copyInto(backup: string, held: HeldData, options: BackupOptions): Promise<BackupReport> {
   const { dataFolder, version, withLogs, keyFile, to } = options;
-  const { last, lineage } = source.journal;
+  const { last, lineage } = await openJournal(dataFolder, held);
   const takenAt = new Date().toISOString();
   const copies = await listCopies(dataFolder, dataOf(backup), last.seq, withLogs);
   if (keyFile !== null) copies.push({ from: keyFile, to: keyOf(backup) });

@@ -5,6 +5,7 @@
  * and sealed segments never change, and of what only grows a beginning is as good as the whole.
  */
 
+import type * as z from 'zod';
 import { errnoOf } from '../../shared/disk/durable-file.ts';
 import type { FolderLock } from '../../shared/disk/folder-lock.ts';
 import { lockFolder } from '../../shared/disk/folder-lock.ts';
@@ -18,18 +19,31 @@ import { JournalReader } from '../journal/journal-reader.ts';
 import { dataPlaces } from '../sequence/data-places.ts';
 import { parseStoredEvent } from '../sequence/recovery.ts';
 
-export type DataSource = {
-  readonly journal: JournalReader<Event>;
-  /** To ask the coordinator that runs; null when none does. */
+export type HeldData = {
+  /** What is durable of the journal of a coordinator that runs; null when none does. */
+  readonly durable: UpkeepPause | null;
+  /** To ask that coordinator. */
   readonly client: CoordinatorClient | null;
   /** Throws when the folder may have changed meanwhile. */
   release(): Promise<void>;
 };
 
-/** Throws `usage` for a folder without data, `damaged` for a journal that cannot be read. */
-export async function holdData(dataFolder: string): Promise<DataSource> {
+type UpkeepPause = z.infer<typeof upkeepPause>;
+
+/** Throws `usage` for a folder without data, `unreachable` when whoever has the folder does not answer. */
+export async function holdData(dataFolder: string): Promise<HeldData> {
   const lock = await tryToLock(dataFolder);
-  return lock === undefined ? askToHold(dataFolder) : readLocked(dataFolder, lock);
+  if (lock === undefined) return askToHold(dataFolder);
+  return { durable: null, client: null, release: () => lock.release() };
+}
+
+/** The journal as far as it counts. Throws `damaged` when it cannot be read, `usage` when there is none. */
+export async function openJournal(dataFolder: string, { durable }: HeldData): Promise<JournalReader<Event>> {
+  const { journal: folder } = dataPlaces(dataFolder);
+  if (durable !== null) return JournalReader.upTo(folder, parseStoredEvent, durable);
+  const journal = await JournalReader.open(folder, parseStoredEvent);
+  if (journal !== undefined) return journal;
+  throw new LockstepError('usage', `${dataFolder} has no journal: it is no data folder of a coordinator`);
 }
 
 /** Undefined when somebody else has the lock. */
@@ -49,19 +63,7 @@ export async function tryToLock(dataFolder: string): Promise<FolderLock | undefi
   }
 }
 
-async function readLocked(dataFolder: string, lock: FolderLock): Promise<DataSource> {
-  try {
-    const journal = await JournalReader.open(dataPlaces(dataFolder).journal, parseStoredEvent);
-    if (journal === undefined)
-      throw new LockstepError('usage', `${dataFolder} has no journal: it is no data folder of a coordinator`);
-    return { journal, client: null, release: () => lock.release() };
-  } catch (error) {
-    await lock.release();
-    throw error;
-  }
-}
-
-async function askToHold(dataFolder: string): Promise<DataSource> {
+async function askToHold(dataFolder: string): Promise<HeldData> {
   const client = new CoordinatorClient(findCoordinator({ data: dataFolder }, {}));
   try {
     const pause = await client.send('POST', '/api/upkeep/pauses', {}, upkeepPause);
@@ -73,7 +75,7 @@ async function askToHold(dataFolder: string): Promise<DataSource> {
       });
     }, limits.upkeepPauseRenewMs);
     return {
-      journal: JournalReader.upTo(dataPlaces(dataFolder).journal, parseStoredEvent, pause),
+      durable: pause,
       client,
       async release() {
         clearInterval(renewing);

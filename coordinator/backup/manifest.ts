@@ -41,7 +41,6 @@ const manifestSchema = z.object({
 });
 
 export type Manifest = z.infer<typeof manifestSchema>;
-export type FileEntry = z.infer<typeof fileEntry>;
 
 export const dataOf = (backup: string): string => path.join(backup, 'data');
 export const keyOf = (backup: string): string => path.join(backup, 'key');

@@ -63,7 +63,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
 }
 
 /** Throws `damaged` with file and byte. */
-export async function verifyBackup(
+async function verifyBackup(
   backup: string,
   manifest: Manifest,
   onVerified: (done: number) => void,

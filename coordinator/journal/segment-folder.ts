@@ -83,13 +83,29 @@ export async function listSegments(folder: string): Promise<readonly Segment[]> 
   return [...archived, ...plain].sort((a, b) => a.first - b.first);
 }
 
-/** `offset` counts bytes from 0 in the segment's text, also when the file is compressed. */
-export function damagedAt(segment: Segment, offset: number, seq: number, why: string): LockstepError {
+/** The first place of a segment that is not as it was written. */
+export class DamagedSegment extends LockstepError {
+  readonly segment: Segment;
+  /** From 0 in the segment's text, also when the file is compressed. */
+  readonly offset: number;
+  readonly seq: number;
+  readonly why: string;
+
+  constructor(message: string, place: { segment: Segment; offset: number; seq: number; why: string }) {
+    super('damaged', message);
+    this.segment = place.segment;
+    this.offset = place.offset;
+    this.seq = place.seq;
+    this.why = place.why;
+  }
+}
+
+export function damagedAt(segment: Segment, offset: number, seq: number, why: string): DamagedSegment {
   const where = segment.kind === 'archived' ? `byte ${offset} of its uncompressed text` : `byte ${offset}`;
-  return new LockstepError(
-    'damaged',
+  return new DamagedSegment(
     `${segment.file} is damaged at ${where}, where seq ${seq} should be: ${why}; nothing was changed; ` +
       'run `lockstep doctor` to see what can be saved',
+    { segment, offset, seq, why },
   );
 }
 

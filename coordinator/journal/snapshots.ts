@@ -116,6 +116,24 @@ export async function readSnapshot(
   );
 }
 
+export type Examined =
+  | { readonly kind: 'whole'; readonly snapshot: Snapshot }
+  | { readonly kind: 'damaged'; readonly seq: number; readonly place: string; readonly why: string };
+
+/** Every snapshot, the oldest first; those that an interrupted writer left do not count. */
+export async function* examineSnapshots(folder: string): AsyncGenerator<Examined> {
+  for (const seq of (await listSeqs(folder)).toReversed()) {
+    const place = placeOf(folder, seq);
+    try {
+      const manifest = await readManifest(place);
+      if (manifest !== undefined) yield { kind: 'whole', snapshot: await readShards(place, manifest) };
+    } catch (error) {
+      if (!(error instanceof LockstepError) || error.code !== 'damaged') throw error;
+      yield { kind: 'damaged', seq, place, why: messageOf(error) };
+    }
+  }
+}
+
 /**
  * The seq of the oldest snapshot that is kept, from which on the journal must be kept too, so that the state
  * can be restored when the newest is damaged; undefined without snapshots.

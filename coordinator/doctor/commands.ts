@@ -1,0 +1,53 @@
+/** `lockstep doctor`: what it says of what it found, to people and to programs. */
+import { afterwards } from '../backup/commands.ts';
+import { exitCodes } from '../cli/outcome.ts';
+import { span } from '../cli/render/line.ts';
+import type { Terminal } from '../cli/terminal.ts';
+import { cutJournal } from './cut.ts';
+import { type Checked, examine } from './examine.ts';
+import type { Finding } from './finding.ts';
+
+type DoctorOptions = {
+  readonly dataFolder: string;
+  readonly keyFile: string;
+  readonly output?: 'json';
+  readonly cut?: number;
+};
+
+export async function doctor(options: DoctorOptions, terminal: Terminal): Promise<number> {
+  const { dataFolder, keyFile, output, cut } = options;
+  if (cut !== undefined) {
+    const report = await cutJournal(dataFolder, keyFile, cut);
+    if (output !== undefined) terminal.printJson(report);
+    else {
+      terminal.write(`the journal in ${dataFolder} ends at seq ${report.seq} now\n`);
+      terminal.note(`what was cut is in ${report.movedAside}`);
+      terminal.note(afterwards(report.runsHeld, dataFolder));
+    }
+    return exitCodes.done;
+  }
+  const examination = await examine(options, (checked) => {
+    if (output === undefined) show(terminal, checked);
+  });
+  if (output !== undefined) terminal.printJson(examination);
+  return examination.checks.some(({ findings }) => findings.length > 0) ? exitCodes.failed : exitCodes.done;
+}
+
+function show(terminal: Terminal, { check, findings, notes }: Checked): void {
+  const told = notes.length === 0 ? '' : `: ${notes.join('; ')}`;
+  terminal.printWhole([
+    [
+      span(findings.length === 0 ? 'ok    ' : 'mend  ', findings.length === 0 ? 'good' : 'bad'),
+      span(check + told),
+    ],
+    ...findings.flatMap((one) => [
+      [span(`      ${placeOf(one)}${one.what}`)],
+      [span(`        → ${one.remedy}`)],
+    ]),
+  ]);
+}
+
+function placeOf({ file, byte }: Finding): string {
+  if (file === null) return '';
+  return byte === null ? `${file}: ` : `${file}, byte ${byte}: `;
+}

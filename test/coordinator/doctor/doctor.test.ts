@@ -1,0 +1,315 @@
+/** The doctor finds each kind of damage with its place, says nothing about healthy data, and cuts when it is told. */
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import t from 'tap';
+import * as z from 'zod';
+import type { Event } from '../../../coordinator/core/events.ts';
+import { FileJournal } from '../../../coordinator/journal/file-journal.ts';
+import { openDisk } from '../../../coordinator/sequence/disk.ts';
+import { parseStoredEvent } from '../../../coordinator/sequence/recovery.ts';
+import { type Ended, start } from '../cli/command.ts';
+import { TestCoordinator } from '../coordinator-in-process.ts';
+
+const lockstep = (...words: string[]): Promise<Ended> => start(words, {}).ended;
+
+const examination = z.object({
+  running: z.boolean(),
+  checks: z.array(
+    z.object({
+      check: z.string(),
+      notes: z.array(z.string()),
+      findings: z.array(
+        z.object({
+          what: z.string(),
+          file: z.string().nullable(),
+          byte: z.int().nullable(),
+          seq: z.int().nullable(),
+          remedy: z.string(),
+        }),
+      ),
+    }),
+  ),
+});
+type Examination = z.infer<typeof examination>;
+
+async function examine(data: string, exitCode: number): Promise<Examination> {
+  const { stdout, stderr, exitCode: ended } = await lockstep('doctor', '--data', data, '-o', 'json');
+  t.equal(ended, exitCode, stderr);
+  return examination.parse(JSON.parse(stdout));
+}
+
+/** By check. */
+const findingsOf = ({ checks }: Examination) =>
+  checks.flatMap(({ check, findings }) => findings.map((one) => ({ check, ...one })));
+
+/** Data with two segments, a snapshot, blobs and a secret; a new copy of it for each caller. */
+let furnished: Promise<string> | undefined;
+const folders: string[] = [];
+t.teardown(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+async function furnish(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'lockstep-doctor-'));
+  folders.push(folder);
+  const coordinator = await TestCoordinator.start(t);
+  const set = (name: string, value: unknown, secret: boolean) =>
+    coordinator.ask('PUT', '/api/params', { cluster: 'default', name, value, secret });
+  await set('word', 'hush', true);
+  await set('long', 'x'.repeat(100_000), false);
+  await coordinator.stop();
+  const place = { dataFolder: coordinator.data, keyFile: `${coordinator.data}.key` };
+  const disk = await openDisk(place, pino({ level: 'silent' }));
+  await disk.journal.seal();
+  await disk.close();
+  const { exitCode, stderr } = await lockstep('snapshot', '--data', coordinator.data);
+  t.equal(exitCode, 0, stderr);
+  await coordinator.start();
+  await set('more', 1, false);
+  await coordinator.stop();
+  execFileSync('cp', ['-a', coordinator.data, `${coordinator.data}.key`, folder]);
+  return folder;
+}
+
+async function dataOf(): Promise<string> {
+  furnished ??= furnish();
+  const folder = mkdtempSync(join(tmpdir(), 'lockstep-doctor-'));
+  folders.push(folder);
+  execFileSync('cp', ['-a', `${await furnished}/.`, folder]);
+  return join(folder, 'data');
+}
+
+function flip(file: string, byte: number): void {
+  const bytes = readFileSync(file);
+  bytes[byte] = (bytes[byte] ?? 0) ^ 1;
+  writeFileSync(file, bytes);
+}
+
+const only = (folder: string, pattern: RegExp): string => {
+  const [name, ...more] = readdirSync(folder).filter((one) => pattern.test(one));
+  if (name === undefined || more.length > 0) throw new Error(`not one ${pattern} in ${folder}`);
+  return join(folder, name);
+};
+
+/** The blob of the long param. */
+function longBlob(data: string): string {
+  for (const prefix of readdirSync(join(data, 'blobs')))
+    for (const name of readdirSync(join(data, 'blobs', prefix))) {
+      const file = join(data, 'blobs', prefix, name);
+      if (statSync(file).size > 100_000) return file;
+    }
+  throw new Error('no long blob');
+}
+
+const byteOfSeq = (file: string, seq: number): number => readFileSync(file).indexOf(`{"seq":${seq},`);
+
+t.test('healthy data', async (t) => {
+  const data = await dataOf();
+  const healthy = await examine(data, 0);
+  t.same(findingsOf(healthy), []);
+  t.match(Object.fromEntries(healthy.checks.map(({ check, notes }) => [check, notes.join()])), {
+    journal: /events up to seq/,
+    snapshots: '1 snapshots',
+    blobs: /blobs/,
+    secrets: '1 secrets',
+    disk: /fsync/,
+  });
+  const text = await lockstep('doctor', '--data', data);
+  t.match(text.stdout, /^ok {4}journal: /m);
+});
+
+t.test('a crash that tore the last batch is told, and is nothing to mend', async (t) => {
+  const data = await dataOf();
+  const newest = join(
+    data,
+    'journal',
+    readdirSync(join(data, 'journal'))
+      .filter((name) => name.endsWith('l'))
+      .at(-1) ?? '',
+  );
+  appendFileSync(newest, '{"seq":99,"at"');
+  const told = await examine(data, 0);
+  t.match(told.checks[0]?.notes, [/torn the last batch in .* at byte \d+/, /events/]);
+});
+
+t.test('a coordinator that runs is examined, too', async (t) => {
+  const coordinator = await TestCoordinator.start(t);
+  const { running, checks } = await examine(coordinator.data, 0);
+  t.equal(running, true);
+  t.match(checks.find(({ check }) => check === 'links')?.notes, ['0 agents are connected']);
+});
+
+t.test('each kind of damage is found where it is', async (t) => {
+  const sealed = (data: string): string => join(data, 'journal', '00000000000000000001.jsonl');
+  const cases: Record<string, { harm: (data: string) => object }> = {
+    'a flipped bit in the journal': {
+      harm: (data) => {
+        const file = sealed(data);
+        const byte = byteOfSeq(file, 3);
+        flip(file, byte + 30);
+        return { check: 'journal', file, byte, seq: 3, what: /wrong hash/, remedy: /doctor --cut 3/ };
+      },
+    },
+    'a segment that is gone': {
+      harm: (data) => {
+        unlinkSync(sealed(data));
+        return {
+          check: 'snapshots',
+          what: /the journal begins at seq \d+, and no snapshot has what was before/,
+        };
+      },
+    },
+    'a flipped bit in a snapshot': {
+      harm: (data) => {
+        const place = only(join(data, 'snapshots'), /^\d{20}$/);
+        flip(join(place, 'shard-head.json'), 200);
+        return { check: 'snapshots', file: place, what: /shard-head/, remedy: /remove this folder/ };
+      },
+    },
+    'a flipped bit in a blob': {
+      harm: (data) => {
+        const file = longBlob(data);
+        flip(file, 500);
+        return { check: 'blobs', file, what: /another digest/ };
+      },
+    },
+    'a blob that is gone': {
+      harm: (data) => {
+        const file = longBlob(data);
+        unlinkSync(file);
+        return { check: 'blobs', file, what: /named and is not there/ };
+      },
+    },
+    'a flipped bit in the secrets': {
+      harm: (data) => {
+        const file = join(data, 'secrets.jsonl');
+        const byte = readFileSync(file).indexOf('\n') + 1;
+        flip(file, byte + 90);
+        return { check: 'secrets', file, byte };
+      },
+    },
+    'another key': {
+      harm: (data) => {
+        writeFileSync(`${data}.key`, Buffer.alloc(32, 7));
+        return { check: 'secrets', file: `${data}.key`, what: /not the one that they were encrypted with/ };
+      },
+    },
+    'a key that others may read': {
+      harm: (data) => {
+        chmodSync(`${data}.key`, 0o644);
+        return { check: 'secrets', file: `${data}.key`, what: /others may read it/ };
+      },
+    },
+    'secrets that are gone': {
+      harm: (data) => {
+        const file = join(data, 'secrets.jsonl');
+        writeFileSync(file, readFileSync(file, 'utf8').split('\n').slice(0, 1).concat('').join('\n'));
+        return { check: 'secrets', file, what: /is named and is not there/ };
+      },
+    },
+    'files that others may read': {
+      harm: (data) => {
+        chmodSync(sealed(data), 0o640);
+        return { check: 'modes', file: sealed(data), what: /mode 0640/, remedy: /chmod/ };
+      },
+    },
+  };
+  for (const [name, { harm }] of Object.entries(cases)) {
+    const data = await dataOf();
+    const expected = harm(data);
+    const found = findingsOf(await examine(data, 1));
+    t.match(found, [expected], name);
+  }
+});
+
+t.test('a snapshot that is not what the events come to', async (t) => {
+  const data = await dataOf();
+  const place = only(join(data, 'snapshots'), /^\d{20}$/);
+  // Whole and of this journal, but of a program that forgot something.
+  const { DurableAdapter } = await import('../../../shared/disk/durable-adapter.ts');
+  const shard = new DurableAdapter<{ epoch: number }>(join(place, 'shard-head.json'), (document) =>
+    z.looseObject({ epoch: z.int() }).parse(document),
+  );
+  const head = await shard.read();
+  if (head === null) throw new Error('no head');
+  await shard.write({ ...head, epoch: head.epoch + 1 });
+  const manifest = new DurableAdapter(join(place, 'manifest.json'), (document) =>
+    z.looseObject({ shards: z.array(z.object({ name: z.string(), checksum: z.string() })) }).parse(document),
+  );
+  const listed = await manifest.read();
+  if (listed === null) throw new Error('no manifest');
+  const shards = listed.shards.map((one) =>
+    one.name === 'head' ? { ...one, checksum: shard.checksum ?? '' } : one,
+  );
+  await manifest.write({ ...listed, shards });
+  t.match(findingsOf(await examine(data, 1)), [
+    { check: 'snapshots', what: /is not what the events come to \(shard head\)/ },
+  ]);
+});
+
+t.test('a clock that is behind', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'lockstep-doctor-'));
+  folders.push(folder);
+  const data = join(folder, 'data');
+  const journal = await FileJournal.open<Event>({
+    folder: join(data, 'journal'),
+    lineageWhenNew: 'L',
+    parse: parseStoredEvent,
+  });
+  const at = Date.now() + 3_600_000;
+  await journal.append([{ seq: 1, at, type: 'ReignBegan', lineage: 'L', epoch: 1, version: '0' }]);
+  await journal.close();
+  t.match(findingsOf(await examine(data, 1)), [{ check: 'clock', what: /is 3[56]\d\d s behind/ }]);
+});
+
+t.test('cutting at the damage gives up what comes after it, under another lineage', async (t) => {
+  const data = await dataOf();
+  const file = join(data, 'journal', '00000000000000000001.jsonl');
+  flip(file, byteOfSeq(file, 4) + 30);
+  const wrong = await lockstep('doctor', '--data', data, '--cut', '3');
+  t.equal(wrong.exitCode, 2);
+  t.match(wrong.stderr, /the first event that cannot be read is seq 4, not 3/);
+
+  const { exitCode, stdout, stderr } = await lockstep('doctor', '--data', data, '--cut', '4', '-o', 'json');
+  t.equal(exitCode, 0, stderr);
+  const report = z.object({ seq: z.int(), movedAside: z.string() }).parse(JSON.parse(stdout));
+  t.equal(report.seq, 3);
+  t.same(readdirSync(report.movedAside), ['journal', 'snapshots']);
+  t.equal(
+    readdirSync(join(report.movedAside, 'journal')).length,
+    2,
+    'the damaged segment and the one after it',
+  );
+  t.same(findingsOf(await examine(data, 0)), []);
+  const journal = await FileJournal.open<Event>({
+    folder: join(data, 'journal'),
+    lineageWhenNew: '',
+    parse: parseStoredEvent,
+  });
+  t.equal(journal.last.seq, 3);
+  t.not(JSON.parse(readFileSync(file, 'utf8').split('\n')[0] ?? '').segment.lineage, journal.lineage);
+  await journal.close();
+  const again = await lockstep('doctor', '--data', data, '--cut', '4');
+  t.match(again.stderr, /is not damaged: there is nothing to cut/);
+});
+
+t.test('words that lead nowhere', async (t) => {
+  const nowhere = await lockstep('doctor', '--data', '/nonexistent/data');
+  t.equal(nowhere.exitCode, 2);
+  t.match(nowhere.stderr, /does not exist: name a data folder/);
+  const help = await lockstep('doctor', '--help');
+  t.match(help.stdout, /Examples:\n {2}lockstep doctor/);
+});
