@@ -182,10 +182,8 @@ const agentMessage = {
     held: z
       .array(z.object({ attempt: attemptId, state: z.enum(['accepted', 'running', 'ended']) }))
       .max(10_000),
-<<<<<<< HEAD
     /** Offers that this agent tried and that failed, the last ones. */
     upgradesFailed: z.array(failedUpgrade).max(64).optional(),
-=======
     /** Only when the challenge has an origin; an agent without it is too old to tell. */
     remembered: remembered.optional(),
   }),
@@ -195,7 +193,6 @@ const agentMessage = {
     name: z.string().regex(nodeNamePattern),
     lineage: lineageName,
     epoch: count,
->>>>>>> d7c1736 (Begin another lineage after a restore: runs are held, nodes tell what is lost, old coordinators give way)
   }),
   facts: z.object({ type: z.literal('facts'), digest, facts: z.json() }),
   pull: z.object({ type: z.literal('pull'), credit: count }),

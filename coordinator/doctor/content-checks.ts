@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import * as z from 'zod';
 import { isMissing } from '../../shared/disk/durable-file.ts';
 import { LockstepError } from '../../shared/errors.ts';
 import { digestPattern } from '../../shared/ids.ts';
@@ -29,8 +30,7 @@ export async function* checkBlobs({ places, state }: Subject): AsyncGenerator<Fi
   if (state === null) return;
   for (const digest of await namedIn(state, places.blobs)) {
     if (there.has(digest)) continue;
-    const hex = digest.slice('sha256:'.length);
-    const file = path.join(places.blobs, hex.slice(0, 2), hex);
+    const file = blobPlace(places.blobs, digest);
     // What is damaged has been told.
     if (!(await exists(file))) yield finding('it is named and is not there', blobRemedy, { file });
   }
@@ -39,16 +39,26 @@ export async function* checkBlobs({ places, state }: Subject): AsyncGenerator<Fi
 const blobRemedy =
   'copy this file from a backup, or submit again what it belongs to; nodes report facts again by themselves';
 
-/** By the state, and by the bundles and archived runs that it names. */
+/** Of an archived run: the digest of its plan. */
+const archivedRun = z.object({ digest: z.string() });
+
+/** By the state, and by the bundles and archived runs that it names; not digests of what is stored nowhere. */
 async function namedIn(state: State, folder: string): Promise<ReadonlySet<string>> {
   const named = nothingNamed();
   addNamingFromState(named, state);
-  for (const digest of named.naming) named.all.add(digest);
-  for (const [, shard] of toShards(state)) addFromText(named, JSON.stringify(shard));
+  const notBlobs = new Set(state.modules.values());
+  for (const run of state.runs.values()) notBlobs.add(run.digest);
+  const textOf = (digest: string): Promise<string> => contentOf(blobPlace(folder, digest));
   for (const digest of named.naming) {
-    const hex = digest.slice('sha256:'.length);
-    addFromText(named, await textOf(path.join(folder, hex.slice(0, 2), hex)));
+    named.all.add(digest);
+    addFromText(named, await textOf(digest));
   }
+  for (const { digest } of state.archive.values()) {
+    const archived = archivedRun.safeParse(parseJson(await textOf(digest)));
+    if (archived.success) notBlobs.add(archived.data.digest);
+  }
+  for (const [, shard] of toShards(state)) addFromText(named, JSON.stringify(shard));
+  for (const digest of notBlobs) named.all.delete(digest);
   return named.all;
 }
 
@@ -99,7 +109,20 @@ async function digestOf(file: string): Promise<string> {
   return `sha256:${digester.digest('hex')}`;
 }
 
-async function textOf(file: string): Promise<string> {
+const blobPlace = (folder: string, digest: string): string => {
+  const hex = digest.slice('sha256:'.length);
+  return path.join(folder, hex.slice(0, 2), hex);
+};
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+async function contentOf(file: string): Promise<string> {
   return readFile(file, 'utf8').catch((error: unknown) => {
     if (isMissing(error)) return '';
     throw error;

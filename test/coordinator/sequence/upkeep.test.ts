@@ -164,6 +164,27 @@ t.test('a snapshot and the rest of the journal give the state that was', async (
   await again.close();
 });
 
+t.test('while somebody copies the files nothing is archived or deleted', async (t) => {
+  const house = await openHouse(folderFor(t));
+  for (let index = 0; index < 60; index += 1) await house.sequencer.submit(setParam('p', 'x'.repeat(200)));
+  const { journal } = house.disk.places;
+  const underWay = house.upkeep.once();
+  await house.upkeep.pause('a');
+  await house.upkeep.pause('b');
+  await underWay;
+  for (let index = 0; index < 60; index += 1) await house.sequencer.submit(setParam('p', 'y'.repeat(200)));
+  const before = readdirSync(journal);
+  t.ok(before.length > 2);
+  await house.upkeep.once();
+  house.upkeep.endPause('a');
+  await house.upkeep.once();
+  t.same(readdirSync(journal), before, 'not before both are done');
+  house.upkeep.endPause('b');
+  await house.upkeep.once();
+  t.equal(readdirSync(journal).filter((name) => name.endsWith('.jsonl')).length, 1);
+  await house.close();
+});
+
 t.test('a snapshot of another history is refused', async (t) => {
   const [one, other] = [folderFor(t), folderFor(t)];
   for (const folder of [one, other]) {
