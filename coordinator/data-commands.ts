@@ -31,7 +31,7 @@ type BackupFlags = DataOptions & {
 };
 
 export function registerDataCommands(program: Command, version: string): void {
-  program.commandsGroup('The data of the coordinator:');
+  program.commandsGroup('Coordinator:');
   registerBackup(program, version);
   registerRestore(program);
   registerDoctor(program);

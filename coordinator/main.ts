@@ -1,6 +1,6 @@
 /**
  * The program `lockstep`: declares its commands, and loads what one needs only when it is given. Here are those
- * that run or serve a coordinator; those of operators are in cli/.
+ * that run or serve a coordinator; those on its data are in data-commands.ts, those of operators in cli/.
  */
 import { Command } from 'commander';
 import packageDescription from '../package.json' with { type: 'json' };

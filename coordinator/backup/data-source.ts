@@ -30,10 +30,16 @@ export type HeldData = {
 
 type UpkeepPause = z.infer<typeof upkeepPause>;
 
-/** Throws `usage` for a folder without data, `unreachable` when whoever has the folder does not answer. */
+/** Throws `usage` for a folder without data, `locked` when whoever has it does not answer as a coordinator. */
 export async function holdData(dataFolder: string): Promise<HeldData> {
   const lock = await tryToLock(dataFolder);
-  if (lock === undefined) return askToHold(dataFolder);
+  if (lock instanceof LockstepError) {
+    return askToHold(dataFolder).catch((error: unknown) => {
+      if (!(error instanceof LockstepError) || error.code !== 'unreachable') throw error;
+      const why = `${lock.message} (it was asked to leave the files as they are: ${error.message})`;
+      throw new LockstepError('locked', why, { cause: error });
+    });
+  }
   return { durable: null, client: null, release: () => lock.release() };
 }
 
@@ -46,12 +52,12 @@ export async function openJournal(dataFolder: string, { durable }: HeldData): Pr
   throw new LockstepError('usage', `${dataFolder} has no journal: it is no data folder of a coordinator`);
 }
 
-/** Undefined when somebody else has the lock. */
-export async function tryToLock(dataFolder: string): Promise<FolderLock | undefined> {
+/** Or who else has the lock. */
+export async function tryToLock(dataFolder: string): Promise<FolderLock | LockstepError> {
   try {
     return await lockFolder(dataFolder);
   } catch (error) {
-    if (error instanceof LockstepError && error.code === 'locked') return undefined;
+    if (error instanceof LockstepError && error.code === 'locked') return error;
     if (errnoOf(error) === 'ENOENT')
       throw new LockstepError('usage', `${dataFolder} does not exist: name a data folder with --data`);
     if (errnoOf(error) === 'EACCES')

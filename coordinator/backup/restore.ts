@@ -46,13 +46,16 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
   const { backup, keyFile, replace, onProgress } = options;
   const dataFolder = path.resolve(options.dataFolder);
   const manifest = await readManifest(backup);
-  await verifyBackup(backup, manifest, (done) => onProgress('verified', done, manifest.files.length));
   const inTheWay = await occupantOf(dataFolder, replace);
   const staged = `${dataFolder}.restoring-${randomBytes(4).toString('hex')}`;
   try {
+    await verifyBackup(backup, manifest, (done) => onProgress('verified', done, manifest.files.length));
     const copies = copiesInto(staged, backup, manifest);
     let done = 0;
-    await copyAll(copies, () => onProgress('copied', ++done, copies.length));
+    await copyAll(copies, () => {
+      done += 1;
+      onProgress('copied', done, copies.length);
+    });
     const prepared = await prepare(staged, backup, manifest, keyFile);
     const movedAside = await putInPlace(staged, dataFolder, inTheWay);
     return { dataFolder, ...prepared, takenAt: manifest.takenAt, movedAside };
@@ -99,11 +102,7 @@ async function occupantOf(dataFolder: string, replace: boolean): Promise<Occupan
       `${dataFolder} is not empty: name another folder with --data, or move this one aside with --replace`,
     );
   const lock = await tryToLock(dataFolder);
-  if (lock === undefined)
-    throw new LockstepError(
-      'locked',
-      `a coordinator runs on ${dataFolder}: stop it before its data is replaced`,
-    );
+  if (lock instanceof LockstepError) throw lock;
   return { isEmpty, release: () => lock.release() };
 }
 

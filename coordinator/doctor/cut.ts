@@ -32,7 +32,7 @@ export type CutReport = {
 /** `seq` is the one that the doctor has named: whoever says it has read what is lost. */
 export async function cutJournal(dataFolder: string, keyFile: string, seq: number): Promise<CutReport> {
   const lock = await tryToLock(dataFolder);
-  if (lock === undefined)
+  if (lock instanceof LockstepError)
     throw new LockstepError(
       'locked',
       `a coordinator runs on ${dataFolder}: stop it before its journal is cut`,

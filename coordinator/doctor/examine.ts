@@ -8,11 +8,12 @@ import { checkBlobs, checkSecrets } from './content-checks.ts';
 import { type Check, type Finding, finding, type Subject } from './finding.ts';
 import { checkJournal } from './journal-check.ts';
 import { checkLinks } from './link-check.ts';
-import { checkClock, checkDisk, checkModes } from './machine-checks.ts';
+import { checkClock, checkDisk, checkLock, checkModes } from './machine-checks.ts';
 import { checkSnapshots } from './snapshot-check.ts';
 
 /** In the order in which they are told. */
 const checks = {
+  lock: checkLock,
   journal: checkJournal,
   snapshots: checkSnapshots,
   blobs: checkBlobs,

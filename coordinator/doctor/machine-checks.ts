@@ -5,6 +5,11 @@ import { isMissing, privateFileMode, removeIfThere, temporaryName } from '../../
 import { limits } from '../../shared/limits.ts';
 import { type Finding, finding, type Subject } from './finding.ts';
 
+/** Whoever does not answer although he has the lock has been told before. */
+export async function* checkLock({ client }: Subject): AsyncGenerator<Finding | string> {
+  yield client === null ? 'no coordinator runs here' : `a coordinator runs here, at ${client.connection.url}`;
+}
+
 export async function* checkDisk({ dataFolder }: Subject): AsyncGenerator<Finding | string> {
   const { bavail, bsize } = await statfs(dataFolder);
   const free = bavail * bsize;

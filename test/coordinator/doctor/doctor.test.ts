@@ -20,6 +20,7 @@ import type { Event } from '../../../coordinator/core/events.ts';
 import { FileJournal } from '../../../coordinator/journal/file-journal.ts';
 import { openDisk } from '../../../coordinator/sequence/disk.ts';
 import { parseStoredEvent } from '../../../coordinator/sequence/recovery.ts';
+import { lockFolder } from '../../../shared/disk/folder-lock.ts';
 import { type Ended, start } from '../cli/command.ts';
 import { TestCoordinator } from '../coordinator-in-process.ts';
 
@@ -142,7 +143,10 @@ t.test('a crash that tore the last batch is told, and is nothing to mend', async
   );
   appendFileSync(newest, '{"seq":99,"at"');
   const told = await examine(data, 0);
-  t.match(told.checks[0]?.notes, [/torn the last batch in .* at byte \d+/, /events/]);
+  t.match(told.checks.find(({ check }) => check === 'journal')?.notes, [
+    /torn the last batch in .* at byte \d+/,
+    /events/,
+  ]);
 });
 
 t.test('a coordinator that runs is examined, too', async (t) => {
@@ -312,4 +316,16 @@ t.test('words that lead nowhere', async (t) => {
   t.match(nowhere.stderr, /does not exist: name a data folder/);
   const help = await lockstep('doctor', '--help');
   t.match(help.stdout, /Examples:\n {2}lockstep doctor/);
+});
+
+t.test('a folder that somebody has who is no coordinator', async (t) => {
+  const data = await dataOf();
+  const lock = await lockFolder(data);
+  t.teardown(() => lock.release());
+  const { exitCode, stderr } = await lockstep('doctor', '--data', data);
+  t.equal(exitCode, 2);
+  t.match(
+    stderr,
+    new RegExp(`process ${process.pid} uses it.*was asked to leave the files as they are: cannot reach`, 's'),
+  );
 });
