@@ -261,7 +261,7 @@ class Agent {
         this.#await(this.#sendFacts());
         return;
       case 'resume-logs':
-        this.#logUpload.resume();
+        this.#logUpload.resume(effect.lineage);
         return;
       case 'prepare':
         if (effect.job.specification.secretInputs.length > 0) this.#withSecrets.add(effect.job.attempt);

@@ -54,7 +54,14 @@ export class LogExchange implements LogsPort {
     if (size === 0) return { kind: 'refused', reason: `a piece of the log of ${attempt} without content` };
     if (!this.#isKnown(attempt)) return { kind: 'taken', durable: offset + size };
     try {
-      const appended = await this.#store.append(attempt, stream, offset, bytes ?? { gapBytes: size });
+      let appended = await this.#store.append(attempt, stream, offset, bytes ?? { gapBytes: size });
+      // What was acknowledged after the backup that was restored is lost, and some agents do not say it again.
+      if (appended.kind === 'gap' && this.#options.state.restoration !== null) {
+        await this.#store.append(attempt, stream, appended.expected, {
+          gapBytes: offset - appended.expected,
+        });
+        appended = await this.#store.append(attempt, stream, offset, bytes ?? { gapBytes: size });
+      }
       switch (appended.kind) {
         case 'accepted':
           return { kind: 'taken', durable: appended.durable };

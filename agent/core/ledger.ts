@@ -245,26 +245,24 @@ export type Known =
 export function lookUp(ledger: Ledger, attempt: string, attemptsMax: number): Known {
   const job = ledger.jobs.find((held) => covers(held, attempt));
   if (job !== undefined) return { kind: 'held', job };
-  const ended = ledger.ended.find(({ result }) => result.attempt === attempt);
+  const isGranted = within(attempt, attemptsMax);
+  const ended = ledger.ended.findLast(({ result }) => isGranted(result.attempt));
   if (ended !== undefined) return { kind: 'ended', ended };
-  const finished = finishedWithin(ledger, attempt, attemptsMax);
+  const finished = ledger.finished.findLast((one) => isGranted(one.attempt));
   if (finished !== undefined) return { kind: 'finished', finished };
   const later = laterAttempt(ledger, attempt);
   return later === undefined ? { kind: 'new' } : { kind: 'superseded', by: later };
 }
 
-function finishedWithin(
-  { finished }: Ledger,
-  attempt: string,
-  attemptsMax: number,
-): FinishedAttempt | undefined {
-  const first = numberOf(attempt);
-  const prefix = `${first.job}#`;
-  return finished.findLast((one) => {
-    if (!one.attempt.startsWith(prefix)) return false;
-    const number = Number(one.attempt.slice(prefix.length));
-    return number >= first.attempt && number < first.attempt + attemptsMax;
-  });
+/** Whether an attempt id is one of so many, counted from the first. */
+function within(first: string, count: number): (attempt: string) => boolean {
+  const { job, attempt: from } = numberOf(first);
+  const prefix = `${job}#`;
+  return (attempt) => {
+    if (!attempt.startsWith(prefix)) return false;
+    const number = Number(attempt.slice(prefix.length));
+    return number >= from && number < from + count;
+  };
 }
 
 function laterAttempt({ ended, finished }: Ledger, attempt: string): string | undefined {

@@ -120,7 +120,7 @@ function onWelcome(turn: Turn, link: Link & { kind: 'greeting' }, welcome: Messa
   turn.relink({ kind: 'joined', lineage, epoch, ancestors, sentUpTo: 0, uploading: null, pulled: false });
   turn.note('info', `joined as node ${welcome.node} (lineage ${lineage}, epoch ${epoch})`);
   if (welcome.factsWanted) turn.emit({ kind: 'send-facts' });
-  turn.emit({ kind: 'resume-logs' });
+  turn.emit({ kind: 'resume-logs', lineage });
 }
 
 function onRejected(turn: Turn, { reason, retryAfterMs }: MessageOf<'rejected'>): void {

@@ -47,7 +47,7 @@ export function withReign(identity: Identity, reign: Reign): Identity {
  */
 export function rememberedFor(
   identity: Identity,
-  { finished }: Ledger,
+  { finished, ended }: Ledger,
   { lineage, origin }: Reign,
 ): Hello['remembered'] {
   if (origin === undefined) return undefined;
@@ -57,7 +57,11 @@ export function rememberedFor(
     ...identity.epochs.filter((seen) => rootOf(seen) === root).map((seen) => seen.lineage),
   ]);
   ofHistory.delete(lineage);
-  const lost = finished.filter((one) => ofHistory.has(one.lineage));
+  // With a result that is acknowledged the log may still be on its way; what is not, hello lists as held.
+  const acknowledged = ended
+    .filter((one) => one.acknowledged)
+    .map(({ lineage: of, result }) => ({ attempt: result.attempt, lineage: of, result }));
+  const lost = [...finished, ...acknowledged].filter((one) => ofHistory.has(one.lineage));
   const asked = new Set(origin.runs);
   const runOf = (attempt: string): string => parseAttemptId(attempt)?.run ?? '';
   const newestOf = new Map(lost.map((one) => [runOf(one.attempt), one]));

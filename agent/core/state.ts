@@ -200,7 +200,7 @@ export type Effect =
       'held' | 'remembered' | 'rebooting' | 'rebooted'
     >)
   | { readonly kind: 'send-facts' }
-  | { readonly kind: 'resume-logs' }
+  | { readonly kind: 'resume-logs'; readonly lineage: string }
   | { readonly kind: 'prepare'; readonly job: Job }
   | { readonly kind: 'abandon-preparation'; readonly attempt: string }
   | { readonly kind: 'recover'; readonly job: Job }

@@ -20,13 +20,17 @@ export class LogUpload {
   readonly #parts: LogUploadParts;
   readonly #positions = new Map<string, Position>();
   #linked = false;
+  #lineage = '';
 
   constructor(parts: LogUploadParts) {
     this.#parts = parts;
   }
 
-  resume(): void {
+  /** What another lineage has acknowledged, this one may have lost: it is sent from the beginning. */
+  resume(lineage: string): void {
     this.#linked = true;
+    if (lineage !== this.#lineage) this.#positions.clear();
+    this.#lineage = lineage;
     for (const position of this.#positions.values()) position.sent = position.acknowledged;
     this.pump();
   }

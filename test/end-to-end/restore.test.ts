@@ -21,7 +21,9 @@ steps:
     needs: [{ step: second, same: node }]
     run: |
       echo "$LOCKSTEP_ATTEMPT" >>${folder}/last-$LOCKSTEP_NODE
+      echo begun
       while test "$LOCKSTEP_NODE" = n3 && ! test -e ${folder}/go; do sleep 0.1; done
+      echo done
 `;
 
 const explanations = z.array(z.object({ job: z.string().nullable(), sentence: z.string() }));
@@ -93,6 +95,8 @@ t.test('what nodes did after the backup is shown, held and done once', async (t)
   t.equal(files.length, 9);
   const stale = (await cluster.events()).filter(({ type }) => type === 'StaleResultReported');
   t.match(stale, [{ attempt: 'r1/last/n3#1' }], 'what ended later is recorded, not applied');
+  const { text } = await cluster.request('GET', '/api/runs/r1/logs?step=last&node=n3&attempt=1');
+  t.match(text, /begun\n(.*\n)*.*done/, 'its log is sent again from the beginning');
 
   await cluster.endCoordinator('SIGTERM');
   const old = report.movedAside;

@@ -84,6 +84,22 @@ t.test('what was finished for the lost part of a history is told', async (t) => 
   );
 });
 
+t.test('what is acknowledged is told, although its log is not', async (t) => {
+  const core = new CoreDriver();
+  core.join();
+  core.grant(jobOf(a1, 'x'));
+  core.prepared(a1);
+  core.executed(a1);
+  core.collected(a1, { stdout: 3, stderr: 0 });
+  challenge(core, 'B', origin());
+  t.same(told(core)?.attempts, [], 'not yet acknowledged: it is among what is held');
+  t.match(core.effects.at(-1), { held: [{ attempt: a1, state: 'ended' }] });
+  welcome(core);
+  core.message({ type: 'ack-results', upTo: 1 });
+  challenge(core, 'C', origin({ begunAt: 101 }));
+  t.same(told(core)?.attempts, [{ attempt: a1, outcome: 'succeeded' }]);
+});
+
 t.test('who has forgotten says where its memory begins', async (t) => {
   const result = { attempt: '', outcome: 'succeeded' } as const;
   const remembers = (count: number): AgentState['ledger']['finished'] =>

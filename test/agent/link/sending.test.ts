@@ -60,7 +60,7 @@ t.test('logs: a bounded amount in flight, oldest first, again from what was ackn
   const take = (): string[] => sent.splice(0);
   upload.pump();
   t.same(take(), [], 'not before the link is up');
-  upload.resume();
+  upload.resume('L');
   const window = limits.logUnacknowledgedBytesMax / limits.logChunkBytesMax;
   t.equal(take().length, window);
   upload.pump();
@@ -68,8 +68,11 @@ t.test('logs: a bounded amount in flight, oldest first, again from what was ackn
   upload.acknowledge('r1/a/n1#1', 'stdout', 65_536);
   t.same(take(), [`r1/a/n1#1 ${limits.logUnacknowledgedBytesMax}`]);
   upload.pause();
-  upload.resume();
+  upload.resume('L');
   t.equal(take()[0], 'r1/a/n1#1 65536');
+  upload.pause();
+  upload.resume('M');
+  t.equal(take()[0], 'r1/a/n1#1 0', 'another lineage may have lost what the first one has');
   upload.acknowledge('r1/a/n1#1', 'stdout', 3 * 1024 * 1024 - 10);
   t.same(take(), [`r1/a/n1#1 ${3 * 1024 * 1024 - 10}`, 'r1/b/n1#1 0'], 'what it has already is not sent');
   upload.acknowledge('r1/a/n1#1', 'stdout', 3 * 1024 * 1024);

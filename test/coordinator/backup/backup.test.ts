@@ -244,3 +244,41 @@ t.test('a pause of upkeep ends when it is told to, and is then gone', async (t) 
     await coordinator.post(resources.upkeepPause, '/api/upkeep/pauses', {});
   t.equal((await coordinator.refused('POST', '/api/upkeep/pauses', {})).code, 'too-many');
 });
+
+t.test('what a job printed after the backup is marked as missing, and the rest goes on', async (t) => {
+  const coordinator = await TestCoordinator.start(t);
+  const token = await coordinator.joinToken();
+  const first = await SmallAgent.join(coordinator.url, token, 'n1');
+  first.say({ type: 'pull', credit: 1 });
+  const text =
+    "kind: pipeline\nname: p\nroles: { all: { select: 'true' } }\nsteps: [{ id: a, on: all, run: x }]\n";
+  t.equal((await coordinator.ask('POST', '/api/runs', { file: 'p.yaml', text })).status, 201);
+  const { attempt } = await first.grant();
+  const folder = temporary(t);
+  t.equal((await lockstep('backup', '--data', coordinator.data, '--to', join(folder, 'b'))).exitCode, 0);
+  const log = { type: 'log', attempt, stream: 'stdout' } as const;
+  first.say({ ...log, offset: 0, base64: Buffer.from('lost').toString('base64') });
+  t.equal((await first.hear('ack-log')).upTo, 4);
+  await coordinator.stop();
+  t.equal(
+    (await lockstep('restore', join(folder, 'b'), '--data', coordinator.data, '--replace')).exitCode,
+    0,
+  );
+  await coordinator.start();
+  const held = [{ attempt, state: 'running' as const }];
+  const again = await SmallAgent.join(coordinator.url, token, 'n1', { counter: 2, held });
+  again.say({ ...log, offset: 4, base64: Buffer.from('kept').toString('base64') });
+  t.equal((await again.hear('ack-log')).upTo, 8);
+  const read = await coordinator.ask('GET', '/api/runs/r1/logs?format=ndjson');
+  t.match(
+    read.text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+    [
+      { offset: 0, gapBytes: 4 },
+      { offset: 4, text: 'kept' },
+    ],
+  );
+  again.end();
+});
