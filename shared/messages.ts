@@ -151,7 +151,7 @@ const origin = z.object({
   /** Among lineages with the same first ancestor the one that began last counts. */
   begunAt: wallMs,
   /** Runs that had not ended in the backup. */
-  runs: z.array(z.string()),
+  runs: z.array(z.string()).max(limits.runsQueuedMax),
   /** Runs from this number on are not in the backup. */
   runsFrom: z.int().positive(),
 });

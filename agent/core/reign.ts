@@ -70,7 +70,8 @@ export function rememberedFor(
     return asked.has(run) || (Number(run.slice(1)) >= origin.runsFrom && newestOf.get(run) === one);
   });
   const kept = told.slice(-limits.agentRememberedMax);
-  const oldest = kept.length < told.length ? kept[0] : forgot(finished) ? lost[0] : undefined;
+  const oldest =
+    kept.length < told.length ? kept[0] : forgot(finished) ? (lost[0] ?? finished[0]) : undefined;
   return {
     attempts: kept.map(({ attempt, result }) => ({ attempt, outcome: result?.outcome ?? null })),
     oldest: oldest?.attempt ?? null,

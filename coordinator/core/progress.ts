@@ -44,7 +44,7 @@ const looksPerGrant = 16;
 export function progress(state: State, at: number, lookup: Lookup, grantsMax: number): Progress {
   const turn = new Turn(state, at, lookup);
   takeDeadlines(turn);
-  // Whoever has been replaced decides nothing more by itself; what nodes report is still recorded.
+  // Whoever has been replaced begins nothing more by itself; what nodes report is still recorded.
   let looks = state.fence === null ? grantsMax * looksPerGrant : 0;
   const grants = (): number => countGrants(turn.effects);
   while (looks > 0 && grants() < grantsMax && turn.bytes < limits.turnBytesAim && lookAtNext(turn))

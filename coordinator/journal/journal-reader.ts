@@ -1,33 +1,30 @@
 /**
  * A journal's folder that is only read: of a backup, of a coordinator that does not run, or, up to a seq that is
- * known to be durable, of one that does. Nothing is repaired; a torn end is told and left out.
+ * known to be durable, of one that does. Nothing is repaired; a torn end is left out.
  */
 import { readFile } from 'node:fs/promises';
 import { genesisHash } from './chain.ts';
 import { checkLinks, expired, readHistory } from './history.ts';
 import type { Position, ReadRange, StoredEvent } from './port.ts';
 import { damagedAt, listSegments } from './segment-folder.ts';
-import { type Repair, recoverSegment } from './segment-recovery.ts';
+import { recoverSegment } from './segment-recovery.ts';
 
 export class JournalReader<E extends StoredEvent> {
   readonly last: Position;
   /** That the next event would belong to. */
   readonly lineage: string;
-  /** What opening it for writing would have to do to the last batch. */
-  readonly repair: Repair;
   readonly #folder: string;
   readonly #parse: (stored: unknown) => E;
 
   private constructor(
     folder: string,
     parse: (stored: unknown) => E,
-    end: { readonly last: Position; readonly lineage: string; readonly repair: Repair },
+    end: { readonly last: Position; readonly lineage: string },
   ) {
     this.#folder = folder;
     this.#parse = parse;
     this.last = end.last;
     this.lineage = end.lineage;
-    this.repair = end.repair;
   }
 
   /** Throws `damaged` like opening it for writing; undefined when there is no journal. */
@@ -37,10 +34,10 @@ export class JournalReader<E extends StoredEvent> {
   ): Promise<JournalReader<E> | undefined> {
     const newest = await checkLinks(folder);
     if (newest === undefined) return undefined;
-    const { header, last, repair } = recoverSegment(newest.segment, await readFile(newest.segment.file));
+    const { header, last } = recoverSegment(newest.segment, await readFile(newest.segment.file));
     if (newest.previous !== undefined && newest.previous !== header.previous)
       throw damagedAt(newest.segment, 0, header.first, 'it does not continue the segment before it');
-    return new JournalReader(folder, parse, { last, lineage: header.lineage, repair });
+    return new JournalReader(folder, parse, { last, lineage: header.lineage });
   }
 
   /** The part of a journal that somebody appends to; what comes after `last` is not looked at. */
@@ -49,7 +46,7 @@ export class JournalReader<E extends StoredEvent> {
     parse: (stored: unknown) => E,
     last: Position & { readonly lineage: string },
   ): JournalReader<E> {
-    return new JournalReader(folder, parse, { last, lineage: last.lineage, repair: { kind: 'none' } });
+    return new JournalReader(folder, parse, { last, lineage: last.lineage });
   }
 
   async oldest(): Promise<number> {
