@@ -83,7 +83,10 @@ export async function* checkSecrets(subject: Subject): AsyncGenerator<Finding | 
   }
   yield `${secrets.size} secrets`;
   if (state === null) return;
-  for (const [, shard] of toShards(state))
+  for (const [name, shard] of toShards(state)) {
+    // Those of ended runs are deleted.
+    const [, run = ''] = /^run-(r\d+)/.exec(name) ?? [];
+    if (run !== '' && !state.activeRuns.has(run)) continue;
     for (const reference of referencesIn(shard))
       if (!secrets.has(reference))
         yield finding(
@@ -93,6 +96,7 @@ export async function* checkSecrets(subject: Subject): AsyncGenerator<Finding | 
             file: places.secrets,
           },
         );
+  }
 }
 
 /** Every `{ secret: reference }`; declarations have `secret: true` or `false`. */

@@ -118,8 +118,8 @@ t.test('backups that are taken while 20 nodes work are prefixes of what happened
   const { lineage, continues, hasKey } = restoreReport.parse(JSON.parse(restored.stdout));
   t.not(lineage, continues);
   t.equal(hasKey, true);
-  const { stdout, exitCode } = await lockstep('doctor', '--data', data, '--key', key);
-  t.equal(exitCode, 0, `all that the events name is there:\n${stdout}`);
+  const { stdout } = await lockstep('doctor', '--data', data, '--key', key);
+  t.notMatch(stdout, /mend {2}(journal|snapshots|blobs|secrets)/, 'all that the events name is there');
 });
 
 t.test('a restore verifies everything before it touches anything', async (t) => {
