@@ -19,9 +19,12 @@ import { pinnedDigests } from './core/ledger.ts';
 import type { AgentState, Effect, Input, Now, Turned } from './core/state.ts';
 import { readBootInstance } from './discover/boot.ts';
 import { Discovery, digestOfFacts } from './discover/facts.ts';
+import { type CoordinatorAddress, nameOf } from './link/addresses.ts';
 import { BlobTransfer } from './link/blob-transfer.ts';
 import { CoordinatorLink } from './link/coordinator-link.ts';
+import { dialer } from './link/dial.ts';
 import { LogUpload } from './link/log-upload.ts';
+import { Uplink } from './link/uplink.ts';
 import { baseEnvironment } from './run/base-environment.ts';
 import { rebootHost } from './run/reboot.ts';
 import { Runner } from './run/runner.ts';
@@ -87,6 +90,8 @@ class Agent {
     this.#stores = stores;
     const { config, environment, log } = parts;
     const { name, labels, coordinators, token, stateFolder } = config;
+    const dial = dialer(config.proxies);
+    const uplink = new Uplink(config.uplink);
     const tell = (input: Input): void => this.#tell([input]);
     this.#beginning = beginAgent(
       {
@@ -107,17 +112,21 @@ class Agent {
     this.#link = new CoordinatorLink({
       coordinators,
       token,
+      dial,
+      uplink,
       onMessages: (messages) => this.#hear(messages),
       onDown: () => {
         this.#logUpload.pause();
         tell({ kind: 'disconnected' });
       },
-      onUnauthorized: (url) => this.#ended.reject(unauthorized(url, config)),
+      onUnauthorized: (coordinator) => this.#ended.reject(unauthorized(coordinator, config)),
       note: (level, text) => log[level](text),
     });
     this.#transfer = new BlobTransfer({
-      baseUrl: () => this.#link.coordinator,
+      coordinator: () => this.#link.coordinator,
       token,
+      dial,
+      uplink,
       note: (text) => log.warn(text),
     });
     this.#cache = new BlobCache({
@@ -138,6 +147,7 @@ class Agent {
     this.#logUpload = new LogUpload({
       streams: () => this.#runner.logs(),
       send: (message) => this.#link.send(message),
+      uplink,
       onAcknowledged: (attempt) => {
         this.#runner.dropLogs(attempt);
         tell({ kind: 'logs-acknowledged', attempt });
@@ -394,10 +404,10 @@ class Agent {
   }
 }
 
-function unauthorized(url: URL, { tokenSource }: AgentConfig): LockstepError {
+function unauthorized(coordinator: CoordinatorAddress, { tokenSource }: AgentConfig): LockstepError {
   return new LockstepError(
     'unauthorized',
-    `${url.href} does not accept the token from ${tokenSource}; make one there with \`lockstep token create\``,
+    `${nameOf(coordinator)} does not accept the token from ${tokenSource}; make one there with \`lockstep token create\``,
   );
 }
 

@@ -14,6 +14,9 @@ Examples:
       --token-file /etc/lockstep/token --name db-1 --label rack=r1 --label use=etcd
   lockstep-agent facts -o json
 
+HTTPS_PROXY, HTTP_PROXY and NO_PROXY are honoured for everything that goes to the coordinator, as a CONNECT
+tunnel; the proxy has to allow it to the coordinator's port. Jobs do not get to see them.
+
 The agent needs a POSIX /bin/sh and the programs setsid and flock (util-linux or busybox). Jobs go on when it
 is stopped or killed; the next start takes them up again. Under systemd use KillMode=process and Delegate=yes.
 
@@ -39,6 +42,10 @@ export function commandLine(version: string, actions: Actions): Command {
     .option(
       '--token <token>',
       'the token itself; others on this host can see it: prefer file or LOCKSTEP_TOKEN',
+    )
+    .option(
+      '--uplink <bytes>',
+      'send at most so many bytes per second, such as 64k or 2M; logs and files wait, results never do (or LOCKSTEP_UPLINK)',
     )
     .option('--ephemeral', 'the state folder does not survive a reboot of this host')
     .option(

@@ -8,11 +8,12 @@ import path from 'node:path';
 import { LockstepError, messageOf } from '../shared/errors.ts';
 import { nodeNamePattern } from '../shared/ids.ts';
 import { limits } from '../shared/limits.ts';
-import { parseCoordinatorUrl } from './link/addresses.ts';
+import { type CoordinatorAddresses, parseCoordinatorAddress } from './link/addresses.ts';
+import { type Proxies, readProxies } from './link/proxies.ts';
 import { type RebootCommand, rebootCommandOf } from './run/reboot.ts';
 
 export type AgentConfig = {
-  readonly coordinators: readonly [URL, ...URL[]];
+  readonly coordinators: CoordinatorAddresses;
   readonly token: string;
   /** Where the token came from, for the message when it is refused. */
   readonly tokenSource: string;
@@ -20,6 +21,9 @@ export type AgentConfig = {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly ephemeral: boolean;
+  readonly proxies: Proxies;
+  /** Bytes per second that may be sent; null for as many as the link takes. */
+  readonly uplink: number | null;
   readonly rebootCommand: RebootCommand;
 };
 
@@ -32,6 +36,7 @@ export type RunOptions = {
   readonly token?: string;
   readonly tokenFile?: string;
   readonly ephemeral?: boolean;
+  readonly uplink?: string;
   readonly rebootCommand?: string;
 };
 
@@ -43,13 +48,28 @@ export function configure(options: RunOptions, environment: NodeJS.ProcessEnv): 
     name: readName(options.name),
     labels: readLabels(options.label ?? []),
     ephemeral: options.ephemeral ?? false,
+    proxies: readProxies(environment),
+    uplink: readUplink(options, environment),
     rebootCommand: rebootCommandOf(options.rebootCommand ?? environment.LOCKSTEP_REBOOT_COMMAND),
   };
 }
 
 function readCoordinators(text: string): AgentConfig['coordinators'] {
   const [first = '', ...others] = text.split(',').map((part) => part.trim());
-  return [parseCoordinatorUrl(first), ...others.map(parseCoordinatorUrl)];
+  return [parseCoordinatorAddress(first), ...others.map(parseCoordinatorAddress)];
+}
+
+function readUplink(options: RunOptions, { LOCKSTEP_UPLINK }: NodeJS.ProcessEnv): number | null {
+  const source = options.uplink === undefined ? 'LOCKSTEP_UPLINK' : '--uplink';
+  const text = options.uplink ?? LOCKSTEP_UPLINK ?? '';
+  if (text === '') return null;
+  const [, digits = '', unit = ''] = /^([1-9][0-9]{0,8})([kKmM]?)$/.exec(text) ?? [];
+  const bytes = Number(digits) * (unit === '' ? 1 : unit.toLowerCase() === 'k' ? 1_024 : 1_024 ** 2);
+  if (bytes >= limits.uplinkBytesPerSecondMin) return bytes;
+  throw new LockstepError(
+    'usage',
+    `${source} "${text}" is no budget: give bytes per second, at least ${limits.uplinkBytesPerSecondMin}, such as 64k or 2M`,
+  );
 }
 
 function readToken(options: RunOptions, environment: NodeJS.ProcessEnv) {

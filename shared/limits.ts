@@ -79,6 +79,17 @@ export const limits = {
   heartbeatIntervalMs: 15_000,
   reconnectDelayMaxMs: 60_000,
   reconnectDelayMinMs: 250,
+  connectWaitMinMs: 2_000,
+  /** Between the addresses of one name. */
+  addressAttemptMs: 250,
+  networkLookDownMs: 1_000,
+  networkLookJoinedMs: 5_000,
+  networkTextBytesMax: 64 * KiB,
+  /** Nodes whose switch came up do not all come in the same moment. */
+  networkSettleMs: 500,
+  linkProbeWaitMs: 5_000,
+  sleptMsMin: 5_000,
+  uplinkBytesPerSecondMin: 1 * KiB,
 
   // The coordinator
   unknownAfterDefaultMs: 60_000,
@@ -233,6 +244,8 @@ export const limits = {
   logOverflowBytesMax: 4 * MiB,
   blobRetryDelayMaxMs: 10_000,
   blobIdleMs: 30_000,
+  /** A file that is not longer is sent whole, without a question before it. */
+  blobResumeBytesMin: 256 * KiB,
   blobFetchesAtOnceMax: 8,
   factsWaitMs: 10_000,
 
@@ -327,4 +340,6 @@ assert(limits.logFlushDelayMs <= 1_000, 'log acknowledgements come within a seco
 assert(limits.outputsBytesMax <= limits.outputTextBytesMax, 'the file of outputs holds every allowed output');
 assert(limits.agentFinishedKept <= limits.agentFinishedMax, 'what must be remembered fits');
 assert(limits.attemptLogTailBytes <= limits.logOverflowBytesMax, 'a cut log has its tail on disk');
+assert(limits.linkProbeWaitMs < 2 * limits.heartbeatIntervalMs, 'a probe is quicker than heartbeats');
+assert(limits.connectWaitMinMs < limits.helloWaitMs, 'patience with a coordinator can grow');
 assert(limits.logChunkBytesMax <= limits.logUnacknowledgedBytesMax, 'one chunk may always be in flight');

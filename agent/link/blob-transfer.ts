@@ -1,19 +1,27 @@
 /**
- * Content by digest over HTTP, from and to the coordinator that the agent is linked to: `GET` with ranges,
- * so that a broken transfer goes on where it broke, and `PUT`. Trouble on the way is met by trying again until
- * the caller gives up; what the coordinator says for good is not.
+ * Content by digest over HTTP, from and to the coordinator that the agent is linked to: `GET` with ranges and
+ * `PUT` from where the coordinator has it, so that a broken transfer goes on where it broke. Trouble on the way
+ * is met by trying again until the caller gives up; what the coordinator says for good is not.
  */
 import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Dispatcher } from 'undici';
 import { isMissing, privateFileMode } from '../../shared/disk/durable-file.ts';
 import { LockstepError, messageOf } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
+import { uploadOffsetSchema } from '../../shared/messages.ts';
+import type { CoordinatorAddress } from './addresses.ts';
+import type { Dial } from './dial.ts';
+import type { Uplink } from './uplink.ts';
 
 export type BlobTransferParts = {
-  /** Changes when the agent finds another coordinator. */
-  readonly baseUrl: () => URL;
+  /** Changes when the agent finds another one. */
+  readonly coordinator: () => CoordinatorAddress;
   readonly token: string;
+  readonly dial: Dial;
+  readonly uplink: Uplink;
   readonly note: (text: string) => void;
 };
 
@@ -22,6 +30,7 @@ class Refusal extends LockstepError {}
 
 export class BlobTransfer {
   readonly #parts: BlobTransferParts;
+  #dispatcher: Dispatcher | undefined;
 
   constructor(parts: BlobTransferParts) {
     this.#parts = parts;
@@ -53,11 +62,9 @@ export class BlobTransfer {
 
   async #fetchOnce(digest: string, file: string, signal: AbortSignal): Promise<void> {
     const have = await sizeOf(file);
-    const { request } = await import('undici');
-    const response = await request(this.#url(digest), {
+    const response = await this.#request(digest, {
+      method: 'GET',
       headers: { ...this.#authorization, ...(have > 0 ? { range: `bytes=${have}-` } : {}) },
-      headersTimeout: limits.blobIdleMs,
-      bodyTimeout: limits.blobIdleMs,
       signal,
     });
     const { statusCode, body } = response;
@@ -81,25 +88,69 @@ export class BlobTransfer {
   }
 
   async #uploadOnce(digest: string, file: string, signal: AbortSignal): Promise<void> {
-    const { request } = await import('undici');
-    const { statusCode, body } = await request(this.#url(digest), {
+    const { size } = await stat(file);
+    const start = size > limits.blobResumeBytesMin ? await this.#offsetOf(digest, size, signal) : 0;
+    const idle = new IdleTimer();
+    const { statusCode, body } = await this.#request(digest, {
       method: 'PUT',
       headers: {
         ...this.#authorization,
         'content-type': 'application/octet-stream',
-        'content-length': String((await stat(file)).size),
+        'content-length': String(size - start),
+        ...(start > 0 ? { 'content-range': `bytes ${start}-${size - 1}/${size}` } : {}),
       },
-      body: createReadStream(file),
-      headersTimeout: limits.blobIdleMs,
-      bodyTimeout: limits.blobIdleMs,
-      signal,
-    });
+      body: Readable.from(this.#pieces(file, start, idle, signal), { objectMode: false }),
+      // The time that the budget takes is not the coordinator's.
+      headersTimeout: 0,
+      signal: AbortSignal.any([signal, idle.signal]),
+    }).finally(() => idle.stop());
     await body.dump();
     if (statusCode >= 300) throw refusal(statusCode, `upload ${digest}`);
   }
 
-  #url(digest: string): URL {
-    return new URL(`blobs/${digest}`, this.#parts.baseUrl());
+  /** How much of it the coordinator has, which it may have from an earlier connection; at least one byte is left. */
+  async #offsetOf(digest: string, size: number, signal: AbortSignal): Promise<number> {
+    const { statusCode, body } = await this.#request(`${digest}/offset`, {
+      method: 'GET',
+      headers: this.#authorization,
+      signal,
+    });
+    // One that does not know the question has nothing.
+    if (statusCode !== 200) {
+      await body.dump();
+      return 0;
+    }
+    const answer = uploadOffsetSchema.safeParse(await body.json());
+    return answer.success && answer.data.offset < size ? answer.data.offset : 0;
+  }
+
+  async *#pieces(file: string, start: number, idle: IdleTimer, signal: AbortSignal) {
+    const { uplink } = this.#parts;
+    for await (const chunk of createReadStream(file, { start, highWaterMark: uplink.pieceBytesMax })) {
+      await uplink.forFile(chunk.length, signal);
+      idle.restart();
+      yield chunk;
+    }
+  }
+
+  /** undici is loaded by the first transfer: most agents never do one. */
+  async #request(place: string, options: Omit<Dispatcher.RequestOptions, 'origin' | 'path'>) {
+    const { Agent, request } = await import('undici');
+    const { dial, coordinator } = this.#parts;
+    this.#dispatcher ??= new Agent({
+      connect: (_options, done) => {
+        dial(coordinator(), limits.helloWaitMs, new AbortController().signal).then(
+          (socket) => done(null, socket),
+          (error: unknown) => done(error instanceof Error ? error : new Error(messageOf(error)), null),
+        );
+      },
+    });
+    return request(new URL(`blobs/${place}`, coordinator().url), {
+      headersTimeout: limits.blobIdleMs,
+      bodyTimeout: limits.blobIdleMs,
+      dispatcher: this.#dispatcher,
+      ...options,
+    });
   }
 
   get #authorization(): { readonly authorization: string } {
@@ -107,10 +158,33 @@ export class BlobTransfer {
   }
 }
 
-/** 408, 425, 429 and what is wrong with the server itself may pass; the rest is meant. */
+/** Aborts when nothing went on for `blobIdleMs`. */
+class IdleTimer {
+  readonly #controller = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** The next piece may come as late as that again. */
+  restart(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => this.#controller.abort(new Error(`nothing could be sent for ${limits.blobIdleMs} ms`)),
+      limits.blobIdleMs,
+    );
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** 408, 409, 425, 429 and what is wrong with the server itself may pass; the rest is meant. 409: it has another part of it by now. */
 function refusal(statusCode: number, what: string): Error {
   const message = `cannot ${what}: the coordinator answered HTTP ${statusCode}`;
-  const passing = statusCode >= 500 || statusCode === 408 || statusCode === 425 || statusCode === 429;
+  const passing = statusCode >= 500 || [408, 409, 425, 429].includes(statusCode);
   return passing ? new LockstepError('unreachable', message) : new Refusal('not-found', message);
 }
 

@@ -5,11 +5,13 @@
 import { limits } from '../../shared/limits.ts';
 import type { AgentMessage, StreamName } from '../../shared/messages.ts';
 import type { LogStream } from '../core/log-stream.ts';
+import type { Uplink } from './uplink.ts';
 
 export type LogUploadParts = {
   /** Oldest attempt first. */
   readonly streams: () => readonly LogStream[];
   readonly send: (message: AgentMessage) => void;
+  readonly uplink: Uplink;
   /** Both streams of the attempt have their final length and were acknowledged to their end. */
   readonly onAcknowledged: (attempt: string) => void;
 };
@@ -21,6 +23,7 @@ export class LogUpload {
   readonly #positions = new Map<string, Position>();
   #linked = false;
   #lineage = '';
+  #later: NodeJS.Timeout | undefined;
 
   constructor(parts: LogUploadParts) {
     this.#parts = parts;
@@ -37,9 +40,10 @@ export class LogUpload {
 
   pause(): void {
     this.#linked = false;
+    clearTimeout(this.#later);
   }
 
-  /** Sends as much as may be in flight, then tells of attempts that are through. */
+  /** Sends as much as the budget allows and may be in flight, then tells of attempts that are through. */
   pump(): void {
     if (!this.#linked) return;
     const streams = this.#parts.streams();
@@ -50,6 +54,12 @@ export class LogUpload {
     for (const stream of streams) {
       const position = this.#position(stream);
       while (position.sent < stream.length() && inFlight < limits.logUnacknowledgedBytesMax) {
+        const waitMs = this.#parts.uplink.logWaitMs();
+        if (waitMs > 0) {
+          clearTimeout(this.#later);
+          this.#later = setTimeout(() => this.pump(), waitMs);
+          break;
+        }
         inFlight += this.#sendPiece(stream, position);
       }
     }
@@ -73,7 +83,7 @@ export class LogUpload {
   }
 
   #sendPiece(stream: LogStream, position: Position): number {
-    const piece = stream.read(position.sent, limits.logChunkBytesMax);
+    const piece = stream.read(position.sent, this.#parts.uplink.pieceBytesMax);
     const { attempt, stream: name } = stream;
     const message = { type: 'log', attempt, stream: name, offset: piece.offset } as const;
     const length = piece.kind === 'gap' ? piece.length : piece.bytes.length;

@@ -36,8 +36,14 @@ export class CoordinatorDouble {
   acknowledgesLogs = true;
   /** Answers the upgrade with this status instead of a websocket. */
   refuseWith: number | undefined;
+  /** Answers the next upgrades with 503 and this many seconds to wait. */
+  readonly putOffWith: number[] = [];
   /** Cuts the next bodies of blobs after so many bytes. */
   breakBlobsAfter: number[] = [];
+  /** Takes so many bytes of the next uploads, keeps them, and breaks the connection. */
+  breakUploadsAfter: number[] = [];
+  /** What came of uploads that broke, by digest. */
+  readonly partial = new Map<string, Buffer>();
   connections = 0;
   readonly #server: Server;
   readonly #sockets = new WebSocketServer({ noServer: true, maxPayload: 1024 * 1024 });
@@ -51,13 +57,20 @@ export class CoordinatorDouble {
         socket.end(`HTTP/1.1 ${this.refuseWith} No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
         return;
       }
+      const seconds = this.putOffWith.shift();
+      if (seconds !== undefined) {
+        socket.end(
+          `HTTP/1.1 503 Busy\r\nRetry-After: ${seconds}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+        );
+        return;
+      }
       this.#sockets.handleUpgrade(request, socket, head, (websocket) => this.#greet(websocket));
     });
   }
 
-  static async start(port = 0): Promise<CoordinatorDouble> {
+  static async start(port = 0, host = '127.0.0.1'): Promise<CoordinatorDouble> {
     const double = new CoordinatorDouble();
-    double.#server.listen(port, '127.0.0.1');
+    double.#server.listen(port, host);
     await once(double.#server, 'listening');
     return double;
   }
@@ -197,17 +210,34 @@ export class CoordinatorDouble {
     if (this.acknowledgesLogs) this.send({ type: 'ack-log', attempt, stream, upTo: log.length });
   }
 
+  #takeUpload(digest: string, request: IncomingMessage, response: ServerResponse): void {
+    const start = Number(/^bytes ([0-9]+)-/.exec(request.headers['content-range'] ?? '')?.[1] ?? 0);
+    const chunks = [(this.partial.get(digest) ?? Buffer.alloc(0)).subarray(0, start)];
+    const breakAfter = this.breakUploadsAfter.shift();
+    request.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      const content = Buffer.concat(chunks);
+      if (breakAfter === undefined || content.length - start < breakAfter) return;
+      this.partial.set(digest, content);
+      request.destroy();
+    });
+    request.on('end', () => {
+      this.blobs.set(digest, Buffer.concat(chunks));
+      response.writeHead(204).end();
+    });
+  }
+
   #serve(request: IncomingMessage, response: ServerResponse): void {
     const { range } = request.headers;
-    this.requests.push(`${request.method} ${request.url}${range === undefined ? '' : ` ${range}`}`);
-    const digest = request.url?.replace('/blobs/', '') ?? '';
+    const place = range ?? request.headers['content-range'];
+    this.requests.push(`${request.method} ${request.url}${place === undefined ? '' : ` ${place}`}`);
+    const [digest = '', question] = request.url?.replace('/blobs/', '').split('/') ?? [];
+    if (question === 'offset') {
+      response.end(JSON.stringify({ offset: this.partial.get(digest)?.length ?? 0 }));
+      return;
+    }
     if (request.method === 'PUT') {
-      const chunks: Buffer[] = [];
-      request.on('data', (chunk: Buffer) => chunks.push(chunk));
-      request.on('end', () => {
-        this.blobs.set(digest, Buffer.concat(chunks));
-        response.writeHead(204).end();
-      });
+      this.#takeUpload(digest, request, response);
       return;
     }
     const blob = this.blobs.get(digest);

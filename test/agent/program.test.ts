@@ -41,15 +41,20 @@ t.test('wrong use is told in one line, with exit code 2', async (t) => {
     [[...run, '--label', 'novalue'], /"novalue" is not a label: give KEY=VALUE/],
     [[...run, '--token-file', path.join(state, 'none')], /cannot read the token: ENOENT/],
     [[...run, '--token-file', path.join(state, 'token')], /holds no token: expected one word/],
+    [[...run, '--uplink', '64q'], /--uplink "64q" is no budget: give bytes per second/],
+    [[...run, '--uplink', '100'], /--uplink "100" is no budget: .* at least 1024/],
+    [run, /LOCKSTEP_UPLINK "fast" is no budget/, { LOCKSTEP_UPLINK: 'fast' }],
+    [run, /HTTP_PROXY is not the URL of an HTTP proxy/, { http_proxy: 'socks5://u:hidden@x' }],
     [['explode'], /unknown command 'explode'/],
     [['facts', '-o', 'xml'], /-o xml is not known; use -o json or -o text/],
   ];
-  const ended = await Promise.all(cases.map(([options]) => finished(options)));
+  const ended = await Promise.all(cases.map(([options, , environment]) => finished(options, environment)));
   for (const [index, { code, output }] of ended.entries()) {
     const [options, message] = cases[index] ?? [];
     t.equal(code, 2, `${options}`);
     t.match(output, message ?? /never/);
     t.notMatch(output, /\n\s+at /, 'without a stack');
+    t.notMatch(output, /hidden/, 'without a password');
   }
   const tokenless = new AgentProcess(run, { LOCKSTEP_TOKEN: ' ' });
   t.equal(await tokenless.ended(), 2);

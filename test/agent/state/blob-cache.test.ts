@@ -3,7 +3,11 @@ import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
+import { parseCoordinatorAddress } from '../../../agent/link/addresses.ts';
 import { BlobTransfer } from '../../../agent/link/blob-transfer.ts';
+import { dialer } from '../../../agent/link/dial.ts';
+import { readProxies } from '../../../agent/link/proxies.ts';
+import { Uplink } from '../../../agent/link/uplink.ts';
 import { BlobCache } from '../../../agent/state/blob-cache.ts';
 import { OutputStore } from '../../../agent/state/output-store.ts';
 import { CoordinatorDouble } from '../coordinator-double.ts';
@@ -26,8 +30,10 @@ async function setting(t: Test): Promise<Setting> {
   const notes: string[] = [];
   const pinned = new Set<string>();
   const transfer = new BlobTransfer({
-    baseUrl: () => new URL(`${coordinator.url}/`),
+    coordinator: () => parseCoordinatorAddress(coordinator.url),
     token: 'test-token',
+    dial: dialer(readProxies({})),
+    uplink: new Uplink(null),
     note: (text) => notes.push(text),
   });
   const folder = t.testdir({});
