@@ -162,6 +162,7 @@ export class BlobTransfer {
 class IdleTimer {
   readonly #controller = new AbortController();
   #timer: NodeJS.Timeout | undefined;
+  #isOver = false;
 
   get signal(): AbortSignal {
     return this.#controller.signal;
@@ -170,6 +171,8 @@ class IdleTimer {
   /** The next piece may come as late as that again. */
   restart(): void {
     clearTimeout(this.#timer);
+    // What was being read when the request failed may still come.
+    if (this.#isOver) return;
     this.#timer = setTimeout(
       () => this.#controller.abort(new Error(`nothing could be sent for ${limits.blobIdleMs} ms`)),
       limits.blobIdleMs,
@@ -177,6 +180,7 @@ class IdleTimer {
   }
 
   stop(): void {
+    this.#isOver = true;
     clearTimeout(this.#timer);
   }
 }
