@@ -81,6 +81,7 @@ async function open(options: CoordinatorOptions, closing: (closer: Closer) => vo
   const metrics = createMetrics({
     queued: () => sequencer.queued,
     agents: () => gateway.agents,
+    stalled: () => gateway.stalled,
     durableSeq: () => sequencer.durableSeq,
     diskFull: () => sequencer.stalled !== null,
   });
@@ -173,6 +174,7 @@ async function open(options: CoordinatorOptions, closing: (closer: Closer) => vo
     createToken,
     dropToken: (token) => gateway.dropToken(token),
     agents: () => gateway.agents,
+    stallOf: (node) => gateway.stallOf(node),
     ending: ending.signal,
     onStreamError: (error) => log.warn({ err: error }, 'an answer had to be broken off'),
     random: (bytes) => randomBytes(bytes).toString('hex'),

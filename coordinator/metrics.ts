@@ -5,6 +5,7 @@ import { nodeStateOf, runStateOf, type State } from './core/state.ts';
 export type Figures = {
   readonly queued: () => number;
   readonly agents: () => number;
+  readonly stalled: () => number;
   readonly durableSeq: () => number;
   readonly diskFull: () => boolean;
 };
@@ -34,6 +35,11 @@ export function createMetrics(figures: Figures): Metrics {
   gauge('lockstep_seq', 'Seq of the last durable event', figures.durableSeq);
   gauge('lockstep_commands_queued', 'Commands that wait for their turn', figures.queued);
   gauge('lockstep_agents_connected', 'Agents whose connection is past its hello', figures.agents);
+  gauge(
+    'lockstep_agents_stalled',
+    'Agents that answer but do not accept or start what they were granted',
+    figures.stalled,
+  );
   gauge('lockstep_disk_full', '1 while nothing can be written', () => (figures.diskFull() ? 1 : 0));
   gauge('lockstep_epoch', 'Number of this reign', () => shown?.epoch ?? 0);
   counted('lockstep_nodes', 'Nodes by state', registry, () =>

@@ -114,11 +114,18 @@ export const limits = {
   factsInMemoryBytesMax: 48 * MiB,
   connectionsMax: 16_384,
   connectionSweepMs: 1_000,
+  joinsPerSecond: 500,
+  joinRetryMsMax: 30_000,
+  /** Contact timers run at least so long when a reign begins, because agents are let in one after the other. */
+  returnGraceMs: 60_000,
   connectionUnsentBytesMax: 4 * MiB,
   logPiecesQueuedMax: 32,
   acknowledgementDelayMs: 5,
   sendSliceMs: 4,
   rejectedRetryMs: 5_000,
+  grantAcceptWaitMs: 2 * 60_000,
+  /** What a job needs may have to come over a slow link first. */
+  grantStartWaitMs: 10 * 60_000,
   complaintsPerMinuteMax: 60,
   runsKeptMax: 50,
   jobsKeptMax: 200_000,
@@ -281,6 +288,10 @@ assert(
   'reading goes on before the queue is empty',
 );
 assert(limits.commandsQueuedHighWater < limits.commandsQueuedMax, 'reading stops before the queue is full');
+assert(
+  (limits.connectionsMax / limits.joinsPerSecond) * 1_000 < limits.returnGraceMs,
+  'every agent that fits is let in before it counts as lost',
+);
 /** `1e20` is written in full when it is written again: five bytes with its comma become 22. */
 const rewrittenGrowth = 4.4;
 assert(

@@ -23,7 +23,10 @@ type NodeEvent = Extract<
   }
 >;
 
-/** Contact timers start anew: the coordinator was away itself and knows nothing of the links meanwhile. */
+/**
+ * Contact timers start anew: the coordinator was away itself and knows nothing of the links meanwhile. They run
+ * for long enough that agents which are told to wait for their turn do not count as lost.
+ */
 export function beginReign(state: State, lineage: string, epoch: number): void {
   state.lineage = lineage;
   state.epoch = epoch;
@@ -33,7 +36,7 @@ export function beginReign(state: State, lineage: string, epoch: number): void {
     node.contact = 'disconnected';
     node.contactSince = state.at;
     node.credit = 0;
-    watchContact(state, node);
+    watchContact(state, node, limits.returnGraceMs);
   }
 }
 
@@ -41,14 +44,15 @@ export function beginReign(state: State, lineage: string, epoch: number): void {
 function watchReboot(state: State, node: Node): void {
   const { reboot } = node.segment[0] ?? {};
   if (reboot === null || reboot === undefined) return;
-  const at = Math.max(reboot.until, state.at + limits.unknownAfterDefaultMs);
+  const at = Math.max(reboot.until, state.at + limits.returnGraceMs);
   state.deadlines.add({ at, kind: 'reboot', node: node.name });
 }
 
-function watchContact(state: State, node: Node): void {
-  state.deadlines.add({ at: state.at + limits.unknownAfterDefaultMs, kind: 'contact', node: node.name });
+function watchContact(state: State, node: Node, atLeastMs = 0): void {
+  const contactMs = Math.max(limits.unknownAfterDefaultMs, atLeastMs);
+  state.deadlines.add({ at: state.at + contactMs, kind: 'contact', node: node.name });
   for (const afterMs of new Set(node.segment.map(({ step }) => step.step.unknownAfterMs))) {
-    state.deadlines.add({ at: state.at + afterMs, kind: 'unknown', node: node.name });
+    state.deadlines.add({ at: state.at + Math.max(afterMs, atLeastMs), kind: 'unknown', node: node.name });
   }
 }
 

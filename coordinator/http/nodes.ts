@@ -171,7 +171,8 @@ export function addNodes(api: Router, ports: ApiPorts): void {
       const node = findNode(state, name);
       const upgrade = explainPlace(state, node, lookup);
       const explanations = explainNode(state, node);
-      return (upgrade === undefined ? explanations : [...explanations, upgrade]).map(viewExplanation);
+      const all = upgrade === undefined ? explanations : [...explanations, upgrade];
+      return all.map((one) => viewExplanation(one, ports.stallOf));
     });
     return context.json({ items }, 200);
   });

@@ -92,6 +92,8 @@ export type ApiPorts = {
   /** A token is not valid any more: whoever came with it has to go. */
   readonly dropToken: (token: string) => void;
   readonly agents: () => number;
+  /** What is wrong with a node that is connected and does not get on; see ws/stalls.ts. */
+  readonly stallOf: (node: string) => { readonly attempt: string; readonly sentence: string } | undefined;
   /** Aborted when the coordinator ends. */
   readonly ending: AbortSignal;
   /** An answer had to be broken off. */

@@ -131,7 +131,7 @@ export function addRuns(api: Router, ports: ApiPorts): void {
     const { id } = context.req.valid('param');
     const items = await readState(context, ports, (state) => {
       const run = findRun(state, id);
-      return isKept(run) ? explainRun(state, run).map(viewExplanation) : [];
+      return isKept(run) ? explainRun(state, run).map((one) => viewExplanation(one, ports.stallOf)) : [];
     });
     return context.json({ items }, 200);
   });

@@ -26,6 +26,8 @@ import { AgentConnection, type Identity } from './connection.ts';
 import { grantMessage } from './grant.ts';
 import { LogIntake, type LogPiece, type TakeLog } from './log-intake.ts';
 import { Outbox } from './outbox.ts';
+import { JoinPace } from './pace.ts';
+import { GrantWatch, type Stall } from './stalls.ts';
 import { type Admission, openDoor } from './upgrade.ts';
 
 export type GatewayPorts = {
@@ -65,11 +67,13 @@ export class Gateway {
   /** Hellos that the core is deciding about, by node. */
   readonly #joining = new Map<string, AgentConnection>();
   readonly #outbox = new Outbox();
+  readonly #grants = new GrantWatch();
   readonly #sweep: NodeJS.Timeout;
 
   constructor(ports: GatewayPorts) {
     this.#ports = ports;
     this.#complain = boundedComplaints(ports.warn, ports.now);
+    const pace = new JoinPace();
     this.upgrade = openDoor({
       admit: (authorization) =>
         this.#connections.size < limits.connectionsMax
@@ -79,6 +83,7 @@ export class Gateway {
               code: 'too-many',
               detail: `${limits.connectionsMax} agents are connected; no more fit`,
             },
+      putOff: () => pace.ask(ports.now()),
       welcome: (socket, token, peer) => this.#greet(socket, token, peer),
     });
     this.#sweep = setInterval(() => this.#endOverdue(), limits.connectionSweepMs);
@@ -91,6 +96,15 @@ export class Gateway {
 
   get connections(): number {
     return this.#connections.size;
+  }
+
+  /** Agents that answer and do not get on with what they were granted. */
+  get stalled(): number {
+    return this.#grants.count;
+  }
+
+  stallOf(node: string): Stall | undefined {
+    return this.#grants.stallOf(node, this.#ports.now());
   }
 
   /** Carries out what was decided and is durable; frames leave with `flush`. */
@@ -260,6 +274,7 @@ export class Gateway {
         connection.creditPutOff = message.credit;
         return true;
       case 'accepted':
+        this.#grants.accepted(node, message.attempt, this.#ports.now());
         return true;
       case 'upgrade-failed': {
         const { offer, digest, reason } = message;
@@ -268,11 +283,13 @@ export class Gateway {
       case 'started': {
         const { attempt, at } = message;
         if (!this.#isOwn(connection, node, attempt)) return true;
+        this.#grants.forget(node);
         return post({ type: 'ReportStarted', node, attempt, nodeAt: at });
       }
       case 'result': {
         const { number, result } = message;
         if (!this.#isOwn(connection, node, result.attempt)) return true;
+        this.#grants.forget(node);
         return post({ type: 'ReportResult', node, number, result });
       }
       case 'log': {
@@ -324,12 +341,12 @@ export class Gateway {
     const { token } = connection;
     this.#ports.post({ type: 'ConnectAgent', hello, token }, (settled) => {
       if (this.#joining.get(node) === connection) this.#joining.delete(node);
-      this.#settleJoin(connection, identity, settled);
+      this.#settleJoin(connection, identity, hello, settled);
       this.#giveCreditPutOff(node);
     });
   }
 
-  #settleJoin(connection: AgentConnection, identity: Identity, settled: Settled): void {
+  #settleJoin(connection: AgentConnection, identity: Identity, hello: Hello, settled: Settled): void {
     const { node } = identity;
     const welcomed = settled.ok && settled.effects.some(({ kind }) => kind === 'welcome');
     if (!connection.isOpen) {
@@ -342,6 +359,8 @@ export class Gateway {
       connection.phase = { kind: 'joined', identity };
       connection.joined = identity;
       previous?.close(closeCodes.replaced, 'replaced by a newer connection');
+      this.#grants.forget(node);
+      this.#grants.returned(node, hello, this.#ports.now());
       return;
     }
     if (!settled.ok) {
@@ -379,7 +398,10 @@ export class Gateway {
     this.#outbox.drop(connection);
     const { joined, endReason } = connection;
     if (joined === null) return;
-    if (this.#byNode.get(joined.node) === connection) this.#byNode.delete(joined.node);
+    if (this.#byNode.get(joined.node) === connection) {
+      this.#byNode.delete(joined.node);
+      this.#grants.forget(joined.node);
+    }
     this.#sayDisconnected(
       joined,
       endReason ?? (code === lostCode ? 'the connection was lost' : 'the agent left'),
@@ -399,6 +421,8 @@ export class Gateway {
       if (connection.phase.kind === 'greeting') this.#refuse(connection, reason);
       else connection.abandon(reason);
     }
+    for (const { node, attempt, sentence } of this.#grants.newlyStalled(now))
+      this.#complain(sentence, { node, attempt });
   }
 
   #grant(node: string, jobs: readonly GrantedJob[]): void {
@@ -406,6 +430,8 @@ export class Gateway {
     if (connection?.isOpen !== true) return;
     try {
       this.#outbox.add(connection, grantMessage(jobs, this.#ports.reign(), this.#ports.secret));
+      const [first] = jobs;
+      if (first !== undefined) this.#grants.granted(node, first.attempt, this.#ports.now());
     } catch (error) {
       // Sent again when the node connects; until then `why` shows the job as granted.
       this.#ports.warn('a job cannot be sent to its node', {

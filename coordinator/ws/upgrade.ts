@@ -15,6 +15,8 @@ export type Admission =
 export type Door = {
   /** Whether this `Authorization` header lets an agent in. */
   readonly admit: (authorization: string | undefined) => Admission;
+  /** After how many seconds this one is to come again; 0 when it may come in now. */
+  readonly putOff: () => number;
   readonly welcome: (socket: WebSocket, token: string, peer: string) => void;
 };
 
@@ -44,20 +46,26 @@ export function openDoor(door: Door): (request: IncomingMessage, socket: Duplex,
       turnAway(socket, admission.code, admission.detail);
       return;
     }
+    const seconds = door.putOff();
+    if (seconds > 0) {
+      const detail = `agents are let in one after the other; come again in ${seconds} s`;
+      turnAway(socket, 'unreachable', detail, `Retry-After: ${seconds}\r\n`);
+      return;
+    }
     server.handleUpgrade(request, socket, head, (websocket) => {
       door.welcome(websocket, admission.token, request.socket.remoteAddress ?? 'unknown');
     });
   };
 }
 
-function turnAway(socket: Duplex, code: ErrorCode, detail: string): void {
+function turnAway(socket: Duplex, code: ErrorCode, detail: string, header = ''): void {
   const { httpStatus, retry } = errorCodes[code];
   const title = STATUS_CODES[httpStatus] ?? code;
   const type = `urn:lockstep:problem:${code}`;
   const body = JSON.stringify({ type, title, status: httpStatus, code, detail, retryable: retry });
   const challenge = httpStatus === 401 ? 'WWW-Authenticate: Bearer\r\n' : '';
   socket.end(
-    `HTTP/1.1 ${httpStatus} ${title}\r\nConnection: close\r\n${challenge}` +
+    `HTTP/1.1 ${httpStatus} ${title}\r\nConnection: close\r\n${challenge}${header}` +
       `Content-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     () => socket.destroy(),
   );

@@ -331,6 +331,11 @@ export class Scenario {
         world.counters.set(first, counter);
         return [];
       }
+      case 'new-reign': {
+        const { lineage, epoch } = world.state;
+        world.command({ type: 'BeginReign', lineage, epoch: epoch + 1, version: '0' });
+        return [];
+      }
       case 'wait':
         world.wait(milliseconds(first));
         return [];

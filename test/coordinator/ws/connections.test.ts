@@ -20,6 +20,7 @@ class Stage {
   logRefusals = 0;
   readonly logOffsets: number[] = [];
   readonly posted: Posted[] = [];
+  readonly warnings: string[] = [];
   readonly gateway: Gateway;
   url = '';
 
@@ -47,7 +48,7 @@ class Stage {
       },
       secret: () => '"hush"',
       now: () => this.nowMs,
-      warn: () => {},
+      warn: (what) => this.warnings.push(what),
     });
   }
 
@@ -90,6 +91,20 @@ class Stage {
   }
 }
 
+const grantedJob = (more: Partial<GrantedJob> = {}): GrantedJob => ({
+  attempt: 'r1/a/n1#1',
+  attemptsMax: 1,
+  backoffMs: 0,
+  mode: 'normal',
+  timeoutMs: 1_000,
+  leaves: 'nothing',
+  inputs: {},
+  secretInputs: [],
+  outputs: {},
+  environment: {},
+  ...more,
+});
+
 t.test('who says nothing is given up', async (t) => {
   const stage = await Stage.open(t);
   const mute = await SmallAgent.connect(stage.url, 't');
@@ -106,6 +121,27 @@ t.test('who says nothing is given up', async (t) => {
   const { command } = await stage.next('DisconnectAgent');
   t.match(command, { node: 'n1', counter: 1, reason: /not heard for/ });
   t.equal(stage.gateway.agents, 0);
+});
+
+t.test('who answers and does not accept its grant is reported, until it does', async (t) => {
+  const stage = await Stage.open(t);
+  const agent = await stage.join('n1');
+  stage.gateway.deliver([{ kind: 'grant', node: 'n1', jobs: [grantedJob()] }]);
+  stage.gateway.flush();
+  await agent.hear('grant');
+  for (let waitedMs = 0; waitedMs < limits.grantAcceptWaitMs; waitedMs += limits.heartbeatIntervalMs) {
+    stage.nowMs += limits.heartbeatIntervalMs;
+    agent.say({ type: 'ping' });
+    await agent.hear('pong');
+  }
+  await delay(limits.connectionSweepMs + 100);
+  t.same(stage.warnings, ['n1 answers but has not accepted attempt r1/a/n1#1 for 2 min: look at its disk']);
+  t.equal(stage.gateway.stalled, 1);
+  t.match(stage.gateway.stallOf('n1'), { attempt: 'r1/a/n1#1' });
+  agent.say({ type: 'accepted', attempt: 'r1/a/n1#1' }, { type: 'ping' });
+  await agent.hear('pong');
+  t.equal(stage.gateway.stalled, 0);
+  t.equal(stage.gateway.stallOf('n1'), undefined);
 });
 
 t.test('credit does not pass to the connection that takes the place', async (t) => {
@@ -182,18 +218,10 @@ t.test('what belongs together leaves together', async (t) => {
   const agent = await stage.join('n1');
   const frames: string[] = [];
   agent.socket.on('message', (content) => frames.push(content.toString()));
-  const job: GrantedJob = {
-    attempt: 'r1/a/n1#1',
-    attemptsMax: 1,
-    backoffMs: 0,
-    mode: 'normal',
-    timeoutMs: 1_000,
-    leaves: 'nothing',
+  const job = grantedJob({
     inputs: { key: { secret: 'r1/key' }, size: { value: 5 } },
     secretInputs: ['key'],
-    outputs: {},
-    environment: {},
-  };
+  });
   stage.gateway.deliver([
     { kind: 'ack-results', node: 'n1', upTo: 4 },
     { kind: 'grant', node: 'n1', jobs: [job] },
