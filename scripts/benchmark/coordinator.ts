@@ -20,8 +20,13 @@ export class Coordinator {
     this.#token = token;
   }
 
-  static async start(data: string, profileFolder: string | null): Promise<Coordinator> {
-    const args = ['coordinator', '--data', data, '--listen', '127.0.0.1:0'];
+  /** `listen`: the host and port of one that was there before. */
+  static async start(
+    data: string,
+    profileFolder: string | null,
+    listen = '127.0.0.1:0',
+  ): Promise<Coordinator> {
+    const args = ['coordinator', '--data', data, '--listen', listen];
     const started = new StartedProcess('lockstep', args, profiling(profileFolder));
     try {
       const url = await started.printed(/listening on (http:\/\/[^\s"]+)/);
@@ -67,6 +72,12 @@ export class Coordinator {
     });
   }
 
+  /** Nodes that count as lost, by the coordinator's own figures. */
+  async nodesUnreachable(): Promise<number> {
+    const text = await this.#request('GET', '/metrics');
+    return Number(/^lockstep_nodes\{state="unreachable"\} ([0-9]+)$/m.exec(text)?.[1] ?? 0);
+  }
+
   async #until(what: string, withinMs: number, isSo: () => Promise<boolean>): Promise<void> {
     const deadline = performance.now() + withinMs;
     while (!(await isSo())) {
@@ -77,6 +88,10 @@ export class Coordinator {
   }
 
   async #ask<T>(schema: z.ZodType<T>, method: string, path: string, body?: unknown): Promise<T> {
+    return schema.parse(JSON.parse(await this.#request(method, path, body)));
+  }
+
+  async #request(method: string, path: string, body?: unknown): Promise<string> {
     const response = await fetch(`${this.url}${path}`, {
       method,
       headers: { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' },
@@ -85,6 +100,6 @@ export class Coordinator {
     });
     const text = await response.text();
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text.slice(0, 2_000)}`);
-    return schema.parse(JSON.parse(text));
+    return text;
   }
 }

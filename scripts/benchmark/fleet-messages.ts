@@ -16,6 +16,8 @@ export const fleetOrder = z.discriminatedUnion('kind', [
   /** Forgets what was measured. From now on each job takes between nothing and so long. */
   z.object({ kind: z.literal('measure'), jobMsMax: ms }),
   z.object({ kind: z.literal('report') }),
+  /** The coordinator is about to go: agents come back to it. Says `back` when all have. */
+  z.object({ kind: z.literal('come-back') }),
   /** Without agents: so many connections send a frame each time they get one, for so long. */
   z.object({
     kind: z.literal('echo'),
@@ -44,6 +46,8 @@ export const fleetReport = z.discriminatedUnion('kind', [
     lastAcknowledgedAt: ms.nullable(),
     steps: z.array(times),
   }),
+  /** When the last one was welcomed. */
+  z.object({ kind: z.literal('back'), at: ms }),
   z.object({ kind: z.literal('connected') }),
   /** `roundTripMs` of one connection, the others are only counted. */
   z.object({ kind: z.literal('echoed'), frames: z.int().nonnegative(), roundTripMs: z.array(ms) }),

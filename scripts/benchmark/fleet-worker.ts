@@ -17,6 +17,8 @@ const joinsAtOnce = 50;
 const progressEveryMs = 50;
 
 const agents: SimulatedAgent[] = [];
+/** Agents that have still to come back; null while none has to. */
+let away: number | null = null;
 let echo: EchoClients | undefined;
 let jobMsMax = 0;
 let acknowledged = 0;
@@ -44,6 +46,13 @@ const observer = {
   onAcknowledged: (results: number) => {
     acknowledged += results;
     lastAcknowledgedAt = nowMs();
+  },
+  onWelcome: () => {
+    if (away === null) return;
+    away -= 1;
+    if (away > 0) return;
+    away = null;
+    tell({ kind: 'back', at: nowMs() });
   },
   onBroken: (reason: string) => tell({ kind: 'broken', reason }),
 };
@@ -87,6 +96,10 @@ async function obey(order: FleetOrder): Promise<void> {
         lastAcknowledgedAt,
         steps: [...steps.values()],
       });
+    case 'come-back':
+      away = agents.length;
+      for (const agent of agents) agent.comeBack();
+      return;
     case 'echo':
       echo = await EchoClients.connect(order.url, order.connections);
       tell({ kind: 'connected' });

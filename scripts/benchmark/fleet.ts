@@ -7,6 +7,7 @@ import { mergeSteps, sumOf } from './statistics.ts';
 
 const joinMsMax = 120_000;
 const answerMsMax = 30_000;
+const backMsMax = 180_000;
 
 type Expected<Kind extends FleetReport['kind']> = Extract<FleetReport, { kind: Kind }>;
 
@@ -108,6 +109,18 @@ export class Fleet {
       }),
     );
     this.#agents = agents;
+  }
+
+  /** Says that the coordinator goes; resolves with the time when the last agent was welcomed again. */
+  async comeBack(): Promise<number> {
+    const reports = await Promise.all(
+      this.#processes.map((process) => {
+        const back = process.hear('back', backMsMax);
+        process.order({ kind: 'come-back' });
+        return back;
+      }),
+    );
+    return Math.max(...reports.map(({ at }) => at));
   }
 
   /** From now on. */

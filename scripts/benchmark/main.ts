@@ -11,6 +11,7 @@ import { measureLimits } from './machine-limits.ts';
 import { type Options, readOptions, usage } from './options.ts';
 import { measureHostTasks } from './real-agents.ts';
 import { type Figures, formatReport, judge } from './report.ts';
+import { measureReturn, type ReturnFigures } from './return.ts';
 import { type Extent, type LoadFigures, measureLoad } from './simulated-load.ts';
 import { endAllStarted, root } from './started-process.ts';
 
@@ -40,6 +41,10 @@ async function measure(options: Options, folder: string): Promise<Figures> {
       measureAllLoads(coordinator, fleet, agents, size.extent),
     ),
   );
+  say(`${options.returning} agents that come back after a kill`);
+  const comeBack = await withFleet((fleet) =>
+    measureReturnIn(join(folder, 'return'), fleet, options.returning),
+  );
   say(`${realAgents} real agents with real processes`);
   const hostTask = await measureHostTasks(
     join(folder, 'real'),
@@ -47,7 +52,32 @@ async function measure(options: Options, folder: string): Promise<Figures> {
     size.hostTaskSteps,
     profileFolder,
   );
-  return { startedAt, quick: options.quick, machine: machineOf(options), limits, idleMemory, load, hostTask };
+  return {
+    startedAt,
+    quick: options.quick,
+    machine: machineOf(options),
+    limits,
+    idleMemory,
+    load,
+    comeBack,
+    hostTask,
+  };
+}
+
+async function measureReturnIn(folder: string, fleet: Fleet, agents: number): Promise<ReturnFigures> {
+  mkdirSync(folder);
+  const data = join(folder, 'data');
+  const first = await Coordinator.start(data, null);
+  let last = first;
+  const restart = async (): Promise<Coordinator> => {
+    last = await Coordinator.start(data, null, new URL(first.url).host);
+    return last;
+  };
+  try {
+    return await measureReturn(first, restart, fleet, agents);
+  } finally {
+    await last.process.end();
+  }
 }
 
 async function measureAllLoads(

@@ -7,6 +7,7 @@ export type Options = {
   readonly jsonFile: string | null;
   readonly agents: readonly number[];
   readonly realAgents: number;
+  readonly returning: number;
   readonly quick: boolean;
   readonly folder: string;
   readonly profileFolder: string | null;
@@ -18,6 +19,7 @@ export const usage = `scripts/bench: measures this tree against its budgets, on 
   --json FILE               write the figures as JSON, too
   --agents N,N,…            numbers of simulated agents, ascending (default: 10,100,1000)
   --real N                  number of real agents (default: 8)
+  --returning N             number of agents that come back after a kill (default: 10000; with --quick 1000)
   --quick                   a tenth of the jobs: to see whether it works, not to judge
   --folder DIR              where data is while it runs: a disk, not memory (default: /var/tmp)
   --profile DIR             write CPU profiles of coordinator and agent, and print what is hot in them
@@ -46,6 +48,7 @@ export function readOptions(words: readonly string[]): Options | null {
     jsonFile: values.json ?? null,
     agents,
     realAgents: readCount('--real', values.real, 100),
+    returning: readCount('--returning', values.returning ?? (values.quick ? '1000' : '10000'), agentsMax),
     quick: values.quick,
     folder: values.folder,
     profileFolder: values.profile ?? null,
@@ -61,6 +64,7 @@ function parse(words: readonly string[]) {
         json: { type: 'string' },
         agents: { type: 'string', default: '10,100,1000' },
         real: { type: 'string', default: '8' },
+        returning: { type: 'string' },
         quick: { type: 'boolean', default: false },
         folder: { type: 'string', default: '/var/tmp' },
         profile: { type: 'string' },

@@ -5,6 +5,7 @@
 import type { IdleMemory } from './idle-memory.ts';
 import type { MachineLimits } from './machine-limits.ts';
 import type { HostTaskFigures } from './real-agents.ts';
+import type { ReturnFigures } from './return.ts';
 import type { LoadFigures } from './simulated-load.ts';
 import { formatTable } from './table.ts';
 
@@ -24,6 +25,7 @@ export type Figures = {
   /** The first is of a coordinator without agents. */
   readonly idleMemory: readonly IdleMemory[];
   readonly load: readonly LoadFigures[];
+  readonly comeBack: ReturnFigures;
   readonly hostTask: HostTaskFigures;
 };
 
@@ -37,16 +39,20 @@ export type Verdict = {
 
 /** How many agents the budgets were written for. */
 export const budgetAgents = 1_000;
+/** And those for very many of them. */
+const budgetReturning = 10_000;
 
 const budgets = {
   jobsPerSecondMin: 4_000,
   coordinatorCpuMsPerJobMax: 0.2,
   cpuMsPerHostTaskMax: 10,
   barrierP99MsMax: 20,
+  backMsMax: 30_000,
+  residentBytesMax: 600 * 1024 ** 2,
 } as const;
 
 /** Nothing when it was done quickly; without a measurement of so many agents, only what does not depend on it. */
-export function judge({ quick, load, hostTask }: Figures): Verdict[] {
+export function judge({ quick, load, comeBack, hostTask }: Figures): Verdict[] {
   if (quick) return [];
   const atMost = (what: string, measured: number, budget: number, unit: string): Verdict => ({
     what,
@@ -61,8 +67,21 @@ export function judge({ quick, load, hostTask }: Figures): Verdict[] {
     budgets.cpuMsPerHostTaskMax,
     'ms',
   );
+  const returns =
+    comeBack.agents < budgetReturning
+      ? []
+      : [
+          atMost('all agents back after a kill', comeBack.backMs, budgets.backMsMax, 'ms'),
+          atMost('nodes counted as lost meanwhile', comeBack.nodesUnreachable, 0, ''),
+          atMost(
+            `coordinator memory with ${whole(comeBack.agents)} agents`,
+            comeBack.memoryAfter.residentBytes / 1024 ** 2,
+            budgets.residentBytesMax / 1024 ** 2,
+            'MiB',
+          ),
+        ];
   const full = load.find(({ agents }) => agents === budgetAgents);
-  if (full === undefined) return [hostTasks];
+  if (full === undefined) return [hostTasks, ...returns];
   const rate = full.jobsPerSecond;
   return [
     {
@@ -75,11 +94,12 @@ export function judge({ quick, load, hostTask }: Figures): Verdict[] {
     atMost('coordinator CPU per job', full.coordinatorCpuMsPerJob, budgets.coordinatorCpuMsPerJobMax, 'ms'),
     hostTasks,
     atMost('barrier latency p99', full.barrierMs.p99, budgets.barrierP99MsMax, 'ms'),
+    ...returns,
   ];
 }
 
 export function formatReport(figures: Figures): string {
-  const { machine, limits, load, hostTask } = figures;
+  const { machine, limits, load, comeBack, hostTask } = figures;
   const verdicts = judge(figures);
   const loadTable = formatTable([
     ['', ...load.map(({ agents }) => `${whole(agents)} agents`), 'budget', 'limit of this machine'],
@@ -100,11 +120,26 @@ export function formatReport(figures: Figures): string {
     ['memory of one agent', mib(hostTask.agentResidentBytes), '', ''],
     ['  of it private', mib(hostTask.agentPrivateBytes), '', ''],
   ]);
+  const returnTable = formatTable([
+    ['coordinator killed and started', `${whole(comeBack.agents)} agents`, 'budget'],
+    ['until it listens again', ms(comeBack.restartMs), ''],
+    ['then until all are back', ms(comeBack.backMs), `≤ ${whole(budgets.backMsMax)} ms`],
+    ['nodes counted as lost meanwhile', whole(comeBack.nodesUnreachable), '0'],
+    [
+      'coordinator memory, all back',
+      mib(comeBack.memoryAfter.residentBytes),
+      `≤ ${mib(budgets.residentBytesMax)}`,
+    ],
+    ['  before the kill', mib(comeBack.memoryBefore.residentBytes), ''],
+    ['  at its peak', mib(comeBack.memoryAfter.peakBytes), ''],
+  ]);
   return [
     `${machine.cores} cores (${machine.processor}), Linux ${machine.kernel}, Node ${machine.node}, data in ${machine.folder}`,
     `fsync ${ms(limits.fsyncMs.p50)} (p99 ${ms(limits.fsyncMs.p99)}); figures of ${load.reduce((sum, { jobs }) => sum + jobs, 0)} jobs and ${hostTask.tasks} host tasks${figures.quick ? ', quickly taken' : ''}`,
     '',
     loadTable,
+    '',
+    returnTable,
     '',
     taskTable,
     '',

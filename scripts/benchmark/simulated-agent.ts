@@ -1,11 +1,14 @@
 /**
  * One agent without a host: it joins, reports facts, pulls, and answers every grant with a success. It keeps
  * to the protocol of shared/messages.ts and puts into one frame what the real agent puts into one: what is
- * true as soon as the job was accepted, then what is true when its script has ended.
+ * true as soon as the job was accepted, then what is true when its script has ended. It waits for its turn and,
+ * once it was told that the coordinator will go, comes back as the real one does.
  */
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { WebSocket } from 'ws';
+import { reconnectDelayMs, retryAfterMs } from '../../agent/link/addresses.ts';
 import { assertNever } from '../../shared/assert.ts';
+import { canonicalJson } from '../../shared/canonical-json.ts';
 import {
   type AgentMessage,
   type AttemptResult,
@@ -22,6 +25,7 @@ export type Observer = {
   readonly onResult: (attempt: string) => void;
   readonly onAcknowledged: (results: number) => void;
   readonly onBroken: (reason: string) => void;
+  readonly onWelcome: () => void;
 };
 
 export type Place = { readonly url: string; readonly token: string };
@@ -32,30 +36,67 @@ export class SimulatedAgent {
   readonly #name: string;
   readonly #number: number;
   readonly #observer: Observer;
-  readonly #socket: WebSocket;
+  readonly #place: Place;
+  readonly #incarnation = randomBytes(16).toString('hex');
+  readonly #boot = `${randomBytes(16).toString('hex')}-1`;
+  readonly #machineId = randomBytes(16).toString('hex');
+  #socket: WebSocket;
   #tellJoined: () => void = () => undefined;
+  #connections = 0;
+  #failures = 0;
+  #comesBack = false;
   #results = 0;
   #acknowledged = 0;
   #spokeAt = 0;
 
-  constructor(number: number, { url, token }: Place, observer: Observer) {
+  constructor(number: number, place: Place, observer: Observer) {
     this.#number = number;
     this.#name = simulatedName(number);
+    this.#place = place;
     this.#observer = observer;
     this.joined = new Promise((resolve) => {
       this.#tellJoined = resolve;
     });
-    this.#socket = new WebSocket(`${url.replace('http', 'ws')}/agent`, {
+    this.#socket = this.#connect();
+  }
+
+  /** From now on a lost link is no fault. */
+  comeBack(): void {
+    this.#comesBack = true;
+  }
+
+  #connect(): WebSocket {
+    const { url, token } = this.#place;
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/agent`, {
       headers: { authorization: `Bearer ${token}` },
       perMessageDeflate: false,
     });
-    this.#socket.on('message', (content: Buffer) => this.#receive(content.toString()));
-    this.#socket.on('error', (error) => observer.onBroken(`${this.#name}: ${error.message}`));
-    this.#socket.on('close', (code, reason) =>
-      observer.onBroken(
-        `${this.#name}: the coordinator closed the connection (${code}) ${reason.toString()}`,
-      ),
-    );
+    let problem = 'the coordinator closed the connection';
+    let waitMs: number | undefined;
+    socket.on('unexpected-response', (_request, response) => {
+      problem = `HTTP ${response.statusCode}`;
+      waitMs = retryAfterMs(response.headers['retry-after']);
+      response.destroy();
+      socket.terminate();
+    });
+    socket.on('message', (content: Buffer) => this.#receive(content.toString()));
+    socket.on('error', (error) => {
+      problem = error.message;
+    });
+    socket.on('close', (code, reason) => {
+      if (waitMs !== undefined) this.#connectIn(waitMs + Math.random() * 1_000);
+      else if (this.#comesBack) {
+        this.#failures += 1;
+        this.#connectIn(reconnectDelayMs(this.#failures, 1, Math.random()));
+      } else this.#observer.onBroken(`${this.#name}: ${problem} (${code}) ${reason.toString()}`);
+    });
+    return socket;
+  }
+
+  #connectIn(ms: number): void {
+    setTimeout(() => {
+      this.#socket = this.#connect();
+    }, ms);
   }
 
   pingIfQuietFor(ms: number): void {
@@ -63,6 +104,7 @@ export class SimulatedAgent {
   }
 
   #send(...messages: readonly AgentMessage[]): void {
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
     this.#spokeAt = performance.now();
     this.#socket.send(formatFrame(messages));
   }
@@ -79,15 +121,10 @@ export class SimulatedAgent {
         this.#send(this.#hello());
         break;
       case 'welcome':
-        this.#send(
-          {
-            type: 'facts',
-            // The coordinator names facts by its own digest of them.
-            digest: `sha256:${'0'.repeat(64)}`,
-            facts: hostFacts(this.#name, this.#number),
-          },
-          { type: 'pull', credit: 1 },
-        );
+        this.#failures = 0;
+        if (message.factsWanted) this.#send({ type: 'facts', ...this.#facts() });
+        this.#send({ type: 'pull', credit: 1 });
+        this.#observer.onWelcome();
         this.#tellJoined();
         break;
       case 'grant':
@@ -114,20 +151,27 @@ export class SimulatedAgent {
     }
   }
 
+  #facts() {
+    const facts = hostFacts(this.#name, this.#number);
+    return { facts, digest: `sha256:${hash('sha256', canonicalJson(facts), 'hex')}` };
+  }
+
   #hello(): AgentMessage {
+    this.#connections += 1;
     return {
       type: 'hello',
       protocol: protocolVersion,
       version: '0.1.0',
       name: this.#name,
       labels: { rack: `rack-${this.#number % 40}`, site: 'bench' },
-      incarnation: randomBytes(16).toString('hex'),
-      boot: `${randomBytes(16).toString('hex')}-1`,
-      counter: 1,
-      machineId: randomBytes(16).toString('hex'),
+      incarnation: this.#incarnation,
+      boot: this.#boot,
+      counter: this.#connections,
+      machineId: this.#machineId,
       diskless: false,
       features: [],
       address: '127.0.0.1',
+      factsDigest: this.#facts().digest,
       held: [],
     };
   }

@@ -76,6 +76,13 @@ export class StartedProcess {
     });
   }
 
+  /** Without a chance to say good-bye. */
+  async kill(): Promise<void> {
+    const ended = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await ended;
+  }
+
   async end(): Promise<void> {
     if (this.hasEnded) return;
     const ended = once(this.#child, 'exit');

@@ -103,6 +103,14 @@ const figures = {
     memory: { ...memory, residentBytes: memory.residentBytes + agents * 10_240 },
   })),
   load: [loadOf(100), loadOf(1_000)],
+  comeBack: {
+    agents: 10_000,
+    restartMs: 2_000,
+    backMs: 30_000,
+    nodesUnreachable: 0,
+    memoryBefore: memory,
+    memoryAfter: { ...memory, residentBytes: 600 * 1024 ** 2 },
+  },
   hostTask: {
     agents: 8,
     tasks: 480,
@@ -124,6 +132,9 @@ t.test('budgets are met up to their very edge', async (t) => {
       ['coordinator CPU per job', true],
       ['CPU per no-op host task', true],
       ['barrier latency p99', true],
+      ['all agents back after a kill', true],
+      ['nodes counted as lost meanwhile', true],
+      ['coordinator memory with 10,000 agents', true],
     ],
   );
   const worse = {
@@ -135,11 +146,21 @@ t.test('budgets are met up to their very edge', async (t) => {
   const missed = judge({
     ...figures,
     load: [worse],
+    comeBack: {
+      ...figures.comeBack,
+      backMs: 30_001,
+      nodesUnreachable: 1,
+      memoryAfter: { ...memory, residentBytes: 601 * 1024 ** 2 },
+    },
     hostTask: { ...figures.hostTask, cpuMsPerTask: 10.1 },
   });
   t.ok(missed.every(({ isMet }) => !isMet));
   t.strictSame(
-    judge({ ...figures, load: [{ ...worse, agents: 100 }] }).map(({ what }) => what),
+    judge({
+      ...figures,
+      load: [{ ...worse, agents: 100 }],
+      comeBack: { ...figures.comeBack, agents: 1_000 },
+    }).map(({ what }) => what),
     ['CPU per no-op host task'],
     'what was written for 1,000 agents is not judged by fewer',
   );
@@ -159,6 +180,8 @@ t.test('the report has every figure beside its budget and its limit', async (t) 
   t.strictSame(row('barrier latency p99')?.slice(0, 4), ['barrier latency p99', '20 ms', '20 ms', '≤ 20 ms']);
   t.strictSame(row('  for each agent')?.slice(1, 3), ['10 KiB', '10 KiB']);
   t.strictSame(row('coordinator memory, idle')?.slice(1, 3), ['101 MiB', '110 MiB']);
+  t.strictSame(row('then until all are back')?.slice(1), ['30,000 ms', '≤ 30,000 ms']);
+  t.strictSame(row('coordinator memory, all back')?.slice(1), ['600 MiB', '≤ 600 MiB']);
   t.strictSame(row('CPU, both ends')?.slice(1, 3), ['10 ms', '≤ 10 ms']);
   t.notMatch(formatReport(figures), 'note');
   const disturbed = { ...figures, load: [loadOf(100), { ...loadOf(1_000), othersShare: 0.3 }] };
@@ -172,6 +195,9 @@ t.test('options', async (t) => {
     agents: [5],
     jsonFile: 'x.json',
   });
+  t.equal(readOptions([])?.returning, 10_000);
+  t.equal(readOptions(['--quick'])?.returning, 1_000);
+  t.equal(readOptions(['--quick', '--returning', '50'])?.returning, 50);
   t.equal(readOptions(['--help']), null);
   for (const words of [
     ['--agents', '10,10'],
