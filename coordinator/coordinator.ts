@@ -161,6 +161,8 @@ async function open(options: CoordinatorOptions, closing: (closer: Closer) => vo
       read: (digest) => blobs.read(digest),
       stream: (digest, range) => blobs.stream(digest, range),
       putStream: (chunks) => blobs.putStream(chunks),
+      putPart: (digest, part, chunks) => blobs.putPart(digest, part, chunks),
+      offset: (digest) => blobs.offset(digest),
       missing: async (digests) => {
         const asked = [...digests];
         recentNames.note(asked, clock.now());

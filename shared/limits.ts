@@ -182,6 +182,10 @@ export const limits = {
   blobsQueuedMax: 10_000,
   blobsKnownMax: 20_000,
   blobAgeMinMs: 60 * 60_000,
+  /** Uploads that broke and may go on. */
+  partialBlobsMax: 64,
+  partialBlobsBytesMax: 1 * GiB,
+  partialBlobKeptMs: 1 * dayMs,
   secretsMax: 500_000,
   secretValueBytesMax: 8 * MiB,
   secretReferenceLengthMax: 512,
@@ -251,7 +255,7 @@ export const limits = {
   logOverflowBytesMax: 4 * MiB,
   blobRetryDelayMaxMs: 10_000,
   blobIdleMs: 30_000,
-  /** A file that is not longer is sent whole, without a question before it. */
+  /** A blob that is not longer is sent whole, without a question before it, and not kept when that breaks. */
   blobResumeBytesMin: 256 * KiB,
   blobFetchesAtOnceMax: 8,
   factsWaitMs: 10_000,
@@ -344,6 +348,7 @@ assert(limits.journalSegmentBytesMax < limits.journalKeptBytesMax, 'more than on
 assert(limits.journalKeptMs <= limits.auditKeptMs, 'audit events outlive the rest');
 assert(limits.blobBytesMax >= limits.outputFileBytesMax, 'an output file can be stored');
 assert(limits.upkeepPauseRenewMs * 2 < limits.upkeepPauseMs, 'a pause is renewed before it ends');
+assert(limits.blobBytesMax <= limits.partialBlobsBytesMax, 'every upload may break and go on');
 assert(limits.logChunkBytesMax <= limits.logRecordBytesMax, 'a chunk fits in one record');
 assert(limits.logRecordBytesMax < limits.logPendingBytesMax, 'more than one record can wait for the disk');
 assert(limits.secretValueBytesMax < limits.secretsBytesMax, 'more than one secret can be kept');

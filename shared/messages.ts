@@ -371,8 +371,8 @@ export const bundleManifestSchema = z.object({
 });
 export type BundleManifest = z.infer<typeof bundleManifestSchema>;
 
-/** The answer to `GET /blobs/{digest}/offset`: from where on the content is still to be sent. */
-export const uploadOffsetSchema = z.object({ offset: count });
+/** The answer to `GET /blobs/{digest}/offset`: from where on the content is still to be sent, if it is. */
+export const uploadOffsetSchema = z.object({ complete: z.boolean(), offset: count });
 
 /** For durable copies of what came or went over the wire, parsed again when they are read back. */
 export { attemptResult as attemptResultSchema, jobSpecification as jobSpecificationSchema };

@@ -90,6 +90,7 @@ export class BlobTransfer {
   async #uploadOnce(digest: string, file: string, signal: AbortSignal): Promise<void> {
     const { size } = await stat(file);
     const start = size > limits.blobResumeBytesMin ? await this.#offsetOf(digest, size, signal) : 0;
+    if (start === size) return;
     const idle = new IdleTimer();
     const { statusCode, body } = await this.#request(digest, {
       method: 'PUT',
@@ -108,7 +109,7 @@ export class BlobTransfer {
     if (statusCode >= 300) throw refusal(statusCode, `upload ${digest}`);
   }
 
-  /** How much of it the coordinator has, which it may have from an earlier connection; at least one byte is left. */
+  /** How much of it the coordinator has, which may be from an earlier connection; all of it when that is proved. */
   async #offsetOf(digest: string, size: number, signal: AbortSignal): Promise<number> {
     const { statusCode, body } = await this.#request(`${digest}/offset`, {
       method: 'GET',
@@ -121,7 +122,10 @@ export class BlobTransfer {
       return 0;
     }
     const answer = uploadOffsetSchema.safeParse(await body.json());
-    return answer.success && answer.data.offset < size ? answer.data.offset : 0;
+    if (!answer.success) return 0;
+    const { complete, offset } = answer.data;
+    if (complete) return size;
+    return offset < size ? offset : 0;
   }
 
   async *#pieces(file: string, start: number, idle: IdleTimer, signal: AbortSignal) {

@@ -248,6 +248,7 @@ export class CoordinatorLink {
     if (this.#closed || this.#socket !== undefined || performance.now() < this.#aloneUntilMs) return;
     this.#drop();
     this.#failuresHere = 0;
+    this.#parts.note('info', `the network has changed: trying ${nameOf(this.coordinator)} now`);
     this.#connectIn(Math.random() * limits.networkSettleMs);
   }
 

@@ -1,9 +1,14 @@
-/** /blobs: files by digest, in pieces both ways. Agents fetch scripts, inputs and bundles here and put outputs. */
+/**
+ * /blobs: files by digest, in pieces both ways. Agents fetch scripts, inputs and bundles here and put outputs. An
+ * upload that broke goes on: `GET /blobs/{digest}/offset` says from where, and a `PUT` with `Content-Range: bytes
+ * START-LAST/SIZE` sends the rest, up to the last byte.
+ */
 import * as z from 'zod';
 import { LockstepError } from '../../shared/errors.ts';
 import { digestPattern } from '../../shared/ids.ts';
 import { limits } from '../../shared/limits.ts';
-import { readRange } from './byte-range.ts';
+import { uploadOffsetSchema } from '../../shared/messages.ts';
+import { readRange, readRest } from './byte-range.ts';
 import type { ApiPorts } from './ports.ts';
 import * as resources from './resources.ts';
 import { answers, createRoute, jsonBody, problems, type Router } from './routing.ts';
@@ -27,6 +32,13 @@ const get = createRoute({
     206: { description: 'The bytes of the range that was asked for', content: bytes },
     default: problems,
   },
+});
+
+const offset = createRoute({
+  method: 'get',
+  path: '/blobs/{digest}/offset',
+  request: { params: digestParam },
+  responses: answers(200, uploadOffsetSchema, 'From where on it is still to be sent'),
 });
 
 const put = createRoute({
@@ -72,9 +84,17 @@ export function addBlobs(api: Router, ports: ApiPorts): void {
     return new Response(body, { status: 206, headers: { ...headers, ...length, ...place } });
   });
 
+  api.openapi(offset, async (context) => {
+    const { digest } = context.req.valid('param');
+    const complete = await blobs.has(digest);
+    return context.json({ complete, offset: complete ? 0 : await blobs.offset(digest) }, 200);
+  });
+
   api.openapi(put, async (context) => {
     const { digest } = context.req.valid('param');
-    if (Number(context.req.header('content-length') ?? 0) > limits.blobBytesMax)
+    const length = context.req.header('content-length');
+    const part = readRest(context.req.header('content-range'), length === undefined ? null : Number(length));
+    if ((part?.size ?? 0) > limits.blobBytesMax)
       throw new LockstepError('too-large', `a blob has at most ${limits.blobBytesMax} bytes`);
     if (await blobs.has(digest)) return context.body(null, 200);
     if (uploads >= limits.uploadsAtOnceMax)
@@ -82,15 +102,21 @@ export function addBlobs(api: Router, ports: ApiPorts): void {
     uploads += 1;
     try {
       // Touched only here: a body that was looked at and not read keeps the connection from being used again.
-      const stored = await blobs.putStream(context.req.raw.body ?? ReadableStream.from([]));
-      if (stored.digest !== digest)
-        throw new LockstepError(
-          'invalid',
-          `the content that was sent is ${stored.digest}, not ${digest}; send it again`,
-        );
+      const body = context.req.raw.body ?? ReadableStream.from([]);
+      if (part !== null && part.size > limits.blobResumeBytesMin) await blobs.putPart(digest, part, body);
+      else await putWhole(digest, body);
     } finally {
       uploads -= 1;
     }
     return context.body(null, 204);
   });
+
+  async function putWhole(digest: string, body: AsyncIterable<Uint8Array>): Promise<void> {
+    const stored = await blobs.putStream(body);
+    if (stored.digest !== digest)
+      throw new LockstepError(
+        'invalid',
+        `the content that was sent is ${stored.digest}, not ${digest}; send it again`,
+      );
+  }
 }

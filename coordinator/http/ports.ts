@@ -35,6 +35,12 @@ export type BlobsPort = {
   put(content: string): Promise<string>;
   missing(digests: Iterable<string>): Promise<readonly string[]>;
   putStream(chunks: AsyncIterable<Uint8Array>): Promise<{ readonly digest: string; readonly bytes: number }>;
+  putPart(
+    digest: string,
+    part: { readonly start: number; readonly size: number },
+    chunks: AsyncIterable<Uint8Array>,
+  ): Promise<void>;
+  offset(digest: string): Promise<number>;
   has(digest: string): Promise<boolean>;
   read(digest: string): Promise<Buffer>;
   stream(

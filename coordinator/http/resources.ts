@@ -48,6 +48,7 @@
  *   DELETE /api/upkeep/pauses/:id         204; 404 when it had ended
  *   POST   /blobs/missing                  digests → digests that the coordinator does not have
  *   PUT    /blobs/:digest                  bytes → 204 (200 when it was there); also with a join token
+ *   GET    /blobs/:digest/offset           from where on a `PUT` with `Content-Range` goes on; also with a join token
  *   GET    /blobs/:digest                  bytes; `Range` understood; also with a join token
  *   GET    /agent                          websocket upgrade of agents (join token); see shared/messages.ts
  *

@@ -3,7 +3,7 @@
  * blob is durable before `put` resolves, and so before any event can name it. What it contains does not belong
  * here, nor which blobs are still named: `collect` is told.
  *
- * On disk: `<two hex digits>/<64 hex digits>`, and `incoming/` for what is being written.
+ * On disk: `<two hex digits>/<64 hex digits>`, and `incoming/` for what is being written or broke off.
  */
 import { createHash, hash } from 'node:crypto';
 import { readFileSync, statSync, unlinkSync } from 'node:fs';
@@ -24,6 +24,7 @@ import { LockstepError } from '../../shared/errors.ts';
 import { digestPattern } from '../../shared/ids.ts';
 import { limits } from '../../shared/limits.ts';
 import { FolderSyncs } from './folder-syncs.ts';
+import { type Part, PartialBlobs } from './partial-blobs.ts';
 import { Turnstile } from './turnstile.ts';
 
 /** Bytes from `start` on, up to and without `end`. */
@@ -43,6 +44,7 @@ const fanOut = Array.from({ length: 256 }, (_, number) => number.toString(16).pa
 export class BlobStore {
   readonly #folder: string;
   readonly #folderSyncs = new FolderSyncs();
+  readonly #partial: PartialBlobs;
   readonly #writers = new Turnstile(limits.blobsAtOnceMax, limits.blobsQueuedMax);
   /** Being stored now, so that puts of the same content share one write. */
   readonly #storing = new Map<string, Promise<void>>();
@@ -51,6 +53,7 @@ export class BlobStore {
 
   private constructor(folder: string) {
     this.#folder = folder;
+    this.#partial = new PartialBlobs(path.join(folder, 'incoming'));
   }
 
   static async open(folder: string): Promise<BlobStore> {
@@ -99,6 +102,34 @@ export class BlobStore {
       await removeIfThere(temporary);
     }
     return { digest, bytes };
+  }
+
+  /**
+   * Like `putStream`, for content whose digest and size are known: what came before the stream broke is kept, and
+   * the next part begins at `offset`. Throws `conflict` when it does not fit what is here.
+   */
+  async putPart(digest: string, part: Part, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    this.#place(digest);
+    this.#checkSize(part.size);
+    try {
+      const file = await this.#partial.take(digest, part, chunks);
+      try {
+        await this.#storeOnce(digest, part.size, async () => file);
+      } finally {
+        await removeIfThere(file);
+      }
+    } catch (error) {
+      const explained = explainDiskError(error, `cannot store a blob in ${this.#folder}`);
+      if (explained instanceof LockstepError && explained.code === 'disk-full')
+        await this.#partial.drop(digest);
+      throw explained;
+    }
+  }
+
+  /** From where on a part of it can be put. */
+  async offset(digest: string): Promise<number> {
+    this.#place(digest);
+    return this.#partial.offset(digest);
   }
 
   async has(digest: string): Promise<boolean> {
@@ -165,6 +196,7 @@ export class BlobStore {
     now: number,
   ): Promise<{ deleted: number; bytes: number }> {
     const newest = now - limits.blobAgeMinMs;
+    await this.#partial.sweep(now);
     let deleted = 0;
     let bytes = 0;
     for (const name of fanOut) {

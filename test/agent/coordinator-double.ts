@@ -233,7 +233,9 @@ export class CoordinatorDouble {
     this.requests.push(`${request.method} ${request.url}${place === undefined ? '' : ` ${place}`}`);
     const [digest = '', question] = request.url?.replace('/blobs/', '').split('/') ?? [];
     if (question === 'offset') {
-      response.end(JSON.stringify({ offset: this.partial.get(digest)?.length ?? 0 }));
+      response.end(
+        JSON.stringify({ complete: this.blobs.has(digest), offset: this.partial.get(digest)?.length ?? 0 }),
+      );
       return;
     }
     if (request.method === 'PUT') {

@@ -1,7 +1,7 @@
 /** Parts of the HTTP edge that have rules of their own: ranges of bytes, generated values, text of logs. */
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
-import { readRange } from '../../../coordinator/http/byte-range.ts';
+import { readRange, readRest } from '../../../coordinator/http/byte-range.ts';
 import { generateValues } from '../../../coordinator/http/generated-values.ts';
 import { LogText, lineOfPiece } from '../../../coordinator/http/log-text.ts';
 import { parsePipeline } from '../../../shared/pipeline/pipeline.ts';
@@ -23,6 +23,22 @@ t.test('ranges', (t) => {
   ];
   for (const [header, range] of cases) t.same(readRange(header, 10), range, String(header));
   t.equal(readRange('bytes=0-', 0), 'unsatisfiable');
+  t.end();
+});
+
+t.test('what a request brings of how much', (t) => {
+  t.same(readRest(undefined, 10), { start: 0, size: 10 });
+  t.equal(readRest(undefined, null), null);
+  t.same(readRest('bytes 4-9/10', 6), { start: 4, size: 10 });
+  for (const [header, length] of [
+    ['bytes 4-8/10', 5],
+    ['bytes 4-9/10', 5],
+    ['bytes 4-9/10', null],
+    ['bytes 10-9/10', 0],
+    ['bytes 4-9/*', 6],
+    ['items 4-9/10', 6],
+  ] as const)
+    t.throws(() => readRest(header, length), { code: 'invalid' }, header);
   t.end();
 });
 
