@@ -90,6 +90,7 @@ async function open(options: CoordinatorOptions, closing: (closer: Closer) => vo
   const logs = await LogExchange.open({
     folder: places.logs,
     state,
+    now: clock.now,
     acknowledge: (durable) => gateway.acknowledgeLogs(durable),
     onBroken: (error) => fatal('storage', error),
     log,

@@ -10,6 +10,7 @@ import type { LogPiece, Taken } from './ws/log-intake.ts';
 export type LogExchangeOptions = {
   readonly folder: string;
   readonly state: State;
+  readonly now: () => number;
   readonly acknowledge: (durable: readonly DurableLog[]) => void;
   readonly onBroken: (error: unknown) => void;
   readonly log: Logger;
@@ -30,9 +31,10 @@ export class LogExchange implements LogsPort {
 
   static async open(options: LogExchangeOptions): Promise<LogExchange> {
     const listeners = new Set<Listener>();
-    const { folder, log } = options;
+    const { folder, log, now } = options;
     const store = await LogStore.open({
       folder,
+      now,
       onDurable: (durable) => {
         options.acknowledge(durable);
         const attempts = durable.map(({ attempt }) => attempt);

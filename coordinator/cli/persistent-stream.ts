@@ -59,8 +59,8 @@ export async function* persistentStream(
       if (signal.aborted) return;
       const failure = error instanceof LockstepError ? error : client.unreachable(error);
       if (failure.code !== 'unreachable' && failure.code !== 'too-many') throw failure;
-      lostAt ??= Date.now();
-      if (Date.now() - lostAt > limits.streamRetryMs) throw failure;
+      lostAt ??= performance.now();
+      if (performance.now() - lostAt > limits.streamRetryMs) throw failure;
       yield { kind: 'interrupted', error: failure, sentence: client.describeLoss(failure) };
       await sleep(retryDelay(failures), signal);
       failures += 1;

@@ -66,11 +66,12 @@ export class RunCommentary {
   }
 
   async #explain(run: Run): Promise<void> {
-    if (run.finishedAt !== null || this.#explained || Date.now() < this.#explainAfter) return;
-    const begun = Date.now();
+    if (run.finishedAt !== null || this.#explained || performance.now() < this.#explainAfter) return;
+    const begun = performance.now();
     this.#explained = true;
     this.explanations = await readExplanations(this.#client, run.id).catch(without(this.explanations));
-    this.#explainAfter = Date.now() + Math.max(limits.watchExplainMs, restFactor * (Date.now() - begun));
+    this.#explainAfter =
+      performance.now() + Math.max(limits.watchExplainMs, restFactor * (performance.now() - begun));
   }
 
   async #readTails(run: Run): Promise<void> {

@@ -45,7 +45,7 @@ export async function followRun(
   const stop = AbortSignal.any([signal, ended.signal]);
   let latest = first;
   let news = new AbortController();
-  let lastEventAt = Date.now();
+  let lastEventAt = performance.now();
   let sawEnd = false;
   const tellNews = (): void => news.abort();
 
@@ -59,7 +59,7 @@ export async function followRun(
           listener.lost(item.sentence);
           continue;
         case 'event':
-          lastEventAt = Date.now();
+          lastEventAt = performance.now();
           if (item.event.type === 'RunEnded') sawEnd = true;
           listener.event(item.event);
       }
@@ -82,7 +82,7 @@ export async function followRun(
       await sleep(limits.watchSafetyMs, AbortSignal.any([stop, news.signal]));
       if (stop.aborted) return;
       news = new AbortController();
-      const begun = Date.now();
+      const begun = performance.now();
       try {
         latest = await client.read(runSchema, `/api/runs/${segment(id)}`, { jobs });
         listener.run(latest);
@@ -91,16 +91,16 @@ export async function followRun(
         if (!(error instanceof LockstepError) || error.code !== 'unreachable') throw error;
       }
       if (isOver(latest)) return;
-      await sleep(Math.max(limits.watchRefetchMs, restFactor * (Date.now() - begun)), stop);
+      await sleep(Math.max(limits.watchRefetchMs, restFactor * (performance.now() - begun)), stop);
     }
   };
 
   const events = followAll();
   const over = async (): Promise<void> => {
     await readRun();
-    const deadline = Date.now() + lastEventsMs;
-    while (!stop.aborted && !sawEnd && Date.now() < deadline) {
-      if (latest.finishedAt === null && Date.now() - lastEventAt > quietMs) break;
+    const deadline = performance.now() + lastEventsMs;
+    while (!stop.aborted && !sawEnd && performance.now() < deadline) {
+      if (latest.finishedAt === null && performance.now() - lastEventAt > quietMs) break;
       await sleep(quietMs / 4, stop);
     }
   };

@@ -35,7 +35,7 @@ export async function readTail(
   lengths: Lengths = { stdout: 0, stderr: 0 },
 ): Promise<readonly string[]> {
   const selection = { run, step, node, attempt, tailBytes: limits.watchTailBytes };
-  const deadline = Date.now() + limits.watchTailWaitMs;
+  const deadline = performance.now() + limits.watchTailWaitMs;
   for (;;) {
     const lines = new LogLines();
     const texts: string[] = [];
@@ -46,7 +46,7 @@ export async function readTail(
     }
     texts.push(...lines.end().map(({ text }) => text));
     const isWhole = ends.stdout >= lengths.stdout && ends.stderr >= lengths.stderr;
-    if (isWhole || signal.aborted || Date.now() > deadline) return lastLines(texts);
+    if (isWhole || signal.aborted || performance.now() > deadline) return lastLines(texts);
     await sleep(lookAgainMs, signal);
   }
 }

@@ -48,7 +48,10 @@ export class BlobStore {
   readonly #writers = new Turnstile(limits.blobsAtOnceMax, limits.blobsQueuedMax);
   /** Being stored now, so that puts of the same content share one write. */
   readonly #storing = new Map<string, Promise<void>>();
-  /** Durable for certain, with the time of the last put; the least recently put first, bounded. */
+  /**
+   * Durable for certain, with the time of the last put by the monotonic clock; the least recently put first,
+   * bounded.
+   */
   readonly #known = new Map<string, number>();
 
   private constructor(folder: string) {
@@ -189,13 +192,16 @@ export class BlobStore {
 
   /**
    * Deletes blobs that are not live, and what was put aside, when they not put for `blobAgeMinMs`: an event that
-   * names a new blob may not be in the journal yet from which the caller learned what is live.
+   * names a new blob may not be in the journal yet from which the caller learned what is live. `now` is that of the
+   * wall, as times of files are.
    */
   async collect(
     isLive: (digest: string) => boolean,
     now: number,
   ): Promise<{ deleted: number; bytes: number }> {
     const newest = now - limits.blobAgeMinMs;
+    // The clock on the wall may have been set since.
+    const newestPut = performance.now() - limits.blobAgeMinMs;
     await this.#partial.sweep(now);
     let deleted = 0;
     let bytes = 0;
@@ -205,7 +211,7 @@ export class BlobStore {
         const digest = `sha256:${file}`;
         const isBlob = digestPattern.test(digest);
         if (isBlob && (isLive(digest) || this.#storing.has(digest))) continue;
-        if ((this.#known.get(digest) ?? 0) > newest) continue;
+        if ((this.#known.get(digest) ?? Number.NEGATIVE_INFINITY) > newestPut) continue;
         // Looking and deleting without an `await` in between: a put either came before, and is seen, or finds
         // the blob gone and writes it again.
         const there = statSync(path.join(folder, file), { throwIfNoEntry: false });
@@ -316,7 +322,7 @@ export class BlobStore {
 
   #remember(digest: string): void {
     this.#known.delete(digest);
-    this.#known.set(digest, Date.now());
+    this.#known.set(digest, performance.now());
     if (this.#known.size <= limits.blobsKnownMax) return;
     const [oldest] = this.#known.keys();
     if (oldest !== undefined) this.#known.delete(oldest);

@@ -34,6 +34,8 @@ export type LogStoreOptions = {
    * any other error the process must end.
    */
   readonly onFailure: (error: unknown) => void;
+  /** By the clock that `retain` is told, too. */
+  readonly now: () => number;
   readonly flushDelayMs?: number;
   readonly segmentBytesMax?: number;
 };
@@ -98,7 +100,7 @@ export class LogStore {
     if (skipped < size) {
       if (!this.#pending.hasRoom(isText ? size : 0)) return { kind: 'full', upTo: expected };
       if (isText) this.#take(track, stream, content.subarray(skipped));
-      else this.#pending.addGap(track, stream, size - skipped, Date.now());
+      else this.#pending.addGap(track, stream, size - skipped, this.#options.now());
       this.#schedule(this.#options.flushDelayMs ?? limits.logFlushDelayMs);
     }
     return { kind: 'accepted', upTo: track.accepted[stream], durable: track.durable[stream] };
@@ -195,7 +197,7 @@ export class LogStore {
   #take(track: AttemptTrack, stream: LogStream, content: Uint8Array): void {
     const room = Math.max(limits.attemptLogBytesMax - track.content[stream], 0);
     const kept = content.subarray(0, room);
-    const now = Date.now();
+    const now = this.#options.now();
     track.content[stream] += kept.length;
     if (kept.length > 0) this.#pending.add(track, stream, kept, now);
     if (kept.length < content.length) this.#pending.addGap(track, stream, content.length - kept.length, now);

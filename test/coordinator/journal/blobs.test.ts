@@ -114,6 +114,8 @@ t.test('collecting deletes what is neither live nor new', async (t) => {
   const renewed = await store.put('renewed');
   const isLive = (digest: string): boolean => digest === live;
   t.same(await store.collect(isLive, Date.now()), { deleted: 0, bytes: 0 }, 'all is new');
+  const aDayOn = Date.now() + 24 * 60 * 60_000;
+  t.equal((await store.collect(isLive, aDayOn)).deleted, 0, 'also when the clock on the wall was set');
 
   const old = new Date(Date.now() - 2 * limits.blobAgeMinMs);
   for (const digest of [live, dead, renewed]) await utimes(placeOf(folder, digest), old, old);

@@ -13,12 +13,13 @@ type Opened = { readonly store: LogStore; readonly durable: DurableLog[]; readon
 /** Flushes only when it is told to, unless a delay says otherwise. */
 async function open(
   folder: string,
-  more: { flushDelayMs?: number; segmentBytesMax?: number } = {},
+  more: { flushDelayMs?: number; segmentBytesMax?: number; now?: () => number } = {},
 ): Promise<Opened> {
   const durable: DurableLog[] = [];
   const failures: unknown[] = [];
   const store = await LogStore.open({
     folder,
+    now: Date.now,
     onDurable: (logs) => durable.push(...logs),
     onFailure: (error) => failures.push(error),
     flushDelayMs: hour,
@@ -286,5 +287,15 @@ t.test('retention deletes the oldest, and what is gone is a gap', async (t) => {
   const later = Date.now() + limits.logKeptMs + limits.logSegmentSpanMs;
   t.ok((await store.retain({ now: later })) > 0, 'by age, also what was active');
   t.equal(await readAll(store, 'a'), '');
+  await store.close();
+});
+
+t.test('age is by the clock that the store was given, wherever the one on the wall is', async (t) => {
+  const now = Date.UTC(2100, 0, 1);
+  const { store } = await open(t.testdir({}), { now: () => now });
+  await print(store, 'a', 0, 'from a time to come');
+  await store.flush();
+  t.equal(await store.retain({ now: now + limits.logSegmentSpanMs }), 0);
+  t.equal(await readAll(store, 'a'), 'out:from a time to come');
   await store.close();
 });

@@ -12,6 +12,7 @@ import { linesUntilKilled, sourceUrl } from '../../shared/disk/killed-writer.ts'
 const open = (folder: string, segmentBytesMax = 1_000_000): Promise<LogStore> =>
   LogStore.open({
     folder,
+    now: Date.now,
     onDurable: () => undefined,
     onFailure: () => undefined,
     flushDelayMs: 60 * 60_000,
@@ -190,7 +191,7 @@ t.test('what was acknowledged before kill -9 is there, in order and without hole
   const script = `
     import { LogStore } from '${sourceUrl('coordinator/logs/log-store.ts')}';
     const store = await LogStore.open({
-      folder: ${JSON.stringify(folder)}, flushDelayMs: 1, segmentBytesMax: 20_000,
+      folder: ${JSON.stringify(folder)}, now: Date.now, flushDelayMs: 1, segmentBytesMax: 20_000,
       onFailure: (error) => { throw error; },
       onDurable: (logs) => console.log(JSON.stringify(logs)),
     });
@@ -237,7 +238,7 @@ t.test('a full disk withholds acknowledgements until there is space', async (t) 
     let durable = 0;
     const failures = [];
     const store = await LogStore.open({
-      folder: '${mountPoint}/logs', flushDelayMs: 1, segmentBytesMax: 200_000,
+      folder: '${mountPoint}/logs', now: Date.now, flushDelayMs: 1, segmentBytesMax: 200_000,
       onDurable: ([log]) => { durable = log.upTo; }, onFailure: ({ code }) => failures.push(code),
     });
     let upTo = 0;
@@ -254,7 +255,7 @@ t.test('a full disk withholds acknowledgements until there is space', async (t) 
     while (durable < upTo && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
     const after = durable;
     await store.close();
-    const again = await LogStore.open({ folder: '${mountPoint}/logs', onDurable() {}, onFailure() {} });
+    const again = await LogStore.open({ folder: '${mountPoint}/logs', now: Date.now, onDurable() {}, onFailure() {} });
     console.log(JSON.stringify({
       codes: failures, direct, withheld, read, upTo, after, repairs: again.repairs,
       reopened: (await again.durableEnds('a')).stdout,
@@ -273,6 +274,7 @@ t.test('after a failed fsync nothing more is acknowledged', async (t) => {
   let acknowledged = 0;
   const store = await LogStore.open({
     folder,
+    now: Date.now,
     onDurable: ([log]) => {
       acknowledged = log?.upTo ?? 0;
     },
