@@ -15,40 +15,20 @@ import {
   type AgentMessage,
   type CoordinatorMessage,
   type Hello,
-  type Origin,
   parseAgentFrame,
   protocolVersion,
 } from '../../shared/messages.ts';
-import type { Command, Effect, GrantedJob } from '../core/commands.ts';
+import type { Effect, GrantedJob } from '../core/commands.ts';
 import type { Settled } from '../sequence/command-queue.ts';
 import { boundedComplaints, type Complain } from './complaints.ts';
 import { AgentConnection, type Identity } from './connection.ts';
 import { grantMessage } from './grant.ts';
-import { LogIntake, type LogPiece, type TakeLog } from './log-intake.ts';
+import { LogIntake, type LogPiece } from './log-intake.ts';
 import { Outbox } from './outbox.ts';
 import { JoinPace } from './pace.ts';
+import type { GatewayPorts } from './ports.ts';
 import { GrantWatch, type Stall } from './stalls.ts';
-import { type Admission, openDoor } from './upgrade.ts';
-
-export type GatewayPorts = {
-  readonly admit: (authorization: string | undefined) => Admission;
-  readonly reign: () => { readonly lineage: string; readonly epoch: number };
-  /** Where the lineage comes from, if it began with a restore. */
-  readonly origin: () => Origin | undefined;
-  /** False: the queue is full, and the command is not in it. */
-  readonly post: (command: Command, settle?: (settled: Settled) => void) => boolean;
-  /** True: stop reading from agents until `roomAgain`. */
-  readonly congested: () => boolean;
-  /** Stores facts by digest and posts the report of it. */
-  readonly reportFacts: (node: string, facts: unknown) => 'posted' | 'full' | 'too-large';
-  readonly takeLog: TakeLog;
-  /** The log store broke: what it holds is unknown. */
-  readonly onLogFailure: (error: unknown) => void;
-  /** The JSON text of a secret. */
-  readonly secret: (reference: string) => string;
-  readonly now: () => number;
-  readonly warn: Complain;
-};
+import { openDoor } from './upgrade.ts';
 
 type Fenced = AgentMessage & { readonly type: 'fenced' };
 
