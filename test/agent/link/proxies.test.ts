@@ -1,5 +1,12 @@
 /** The agent behind a proxy: when it uses one, how, and what it says when the proxy does not do its part. */
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createServer } from 'node:tls';
 import t, { type Test } from 'tap';
 import { parseCoordinatorAddress } from '../../../agent/link/addresses.ts';
 import { dialer } from '../../../agent/link/dial.ts';
@@ -7,6 +14,7 @@ import { proxyFor, readProxies } from '../../../agent/link/proxies.ts';
 import { AgentProcess } from '../agent-process.ts';
 import { CoordinatorDouble, jobOf } from '../coordinator-double.ts';
 import { ConnectProxy } from './connect-proxy.ts';
+import { join } from './relay.ts';
 
 t.test('which proxy, by the variables that all programs go by', async (t) => {
   const through = (url: string, environment: Record<string, string>): string =>
@@ -56,8 +64,15 @@ async function setting(t: Test): Promise<Setting> {
   return { coordinator, proxy, url: `http://coordinator.test:${coordinator.port}` };
 }
 
+/** One each time, where a test has only one of its own. */
+function folderOf(t: Test): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-proxies-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
 function startAgent(t: Test, url: string, environment: Record<string, string>): AgentProcess {
-  const words = ['run', '--coordinator', url, '--state', t.testdir({}), '--name', 'n1'];
+  const words = ['run', '--coordinator', url, '--state', folderOf(t), '--name', 'n1'];
   const agent = new AgentProcess(words, environment);
   t.teardown(() => agent.end('SIGKILL'));
   return agent;
@@ -95,6 +110,40 @@ t.test('websocket and files go through a proxy with credentials, and jobs see no
   t.ok(proxy.asked.length >= 2, `${proxy.asked}`);
   t.ok(proxy.asked.every((asked) => asked === `coordinator.test:${coordinator.port} edge:s3cret`));
   t.notMatch(agent.output, /s3cret/);
+});
+
+t.test('TLS through a proxy: the certificate is that of the coordinator', async (t) => {
+  const { coordinator, proxy } = await setting(t);
+  const folder = folderOf(t);
+  const [key, certificate] = [path.join(folder, 'key.pem'), path.join(folder, 'certificate.pem')];
+  const { status, stderr } = spawnSync(
+    'openssl',
+    [
+      ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=coordinator.test'],
+      ...['-addext', 'subjectAltName=DNS:coordinator.test', '-keyout', key, '-out', certificate],
+    ],
+    { encoding: 'utf8' },
+  );
+  t.equal(status, 0, stderr);
+  const server = createServer({ key: readFileSync(key), cert: readFileSync(certificate) }, (socket) =>
+    join(socket, connect(coordinator.port, '127.0.0.1')),
+  );
+  server.on('tlsClientError', () => undefined);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const environment = { HTTPS_PROXY: `http://${proxy.address}`, NODE_EXTRA_CA_CERTS: certificate };
+  startAgent(t, `https://coordinator.test:${port}`, environment);
+  await coordinator.pull();
+  const outputs = { f: { type: 'file', secret: false, optional: false } } as const;
+  coordinator.grant(jobOf('r1/s/n1#1', 'echo data >f; echo f=f >>"$LOCKSTEP_OUTPUT"', { outputs }));
+  t.match(await coordinator.result('r1/s/n1#1'), { outcome: 'succeeded' });
+  t.same([...new Set(proxy.asked)], [`coordinator.test:${port}`]);
+
+  proxy.names.set('stranger.test', '127.0.0.1');
+  const deceived = startAgent(t, `https://stranger.test:${port}`, environment);
+  t.match(await said(deceived, /cannot link/), /stranger\.test\. is not in the cert's altnames/);
 });
 
 t.test('NO_PROXY leads past it', async (t) => {

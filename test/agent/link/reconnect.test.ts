@@ -49,6 +49,17 @@ t.test('coordinators are tried in turn, round after round, and the one that is f
   await back.pull();
 });
 
+t.test('a coordinator that takes the hello and does not answer it is given up', async (t) => {
+  const coordinator = await startDouble(t);
+  coordinator.welcomes = false;
+  const agent = startAgent(t, coordinator.url);
+  await coordinator.hello();
+  await coordinator.hello(2);
+  t.match(agent.output, /cannot link to .*the coordinator fell silent/);
+  coordinator.welcomes = true;
+  await coordinator.pull();
+});
+
 t.test('IPv6', async (t) => {
   const coordinator = await startDouble(t, '::1');
   startAgent(t, `http://[::1]:${coordinator.port}`);
