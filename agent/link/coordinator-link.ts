@@ -57,6 +57,7 @@ export class CoordinatorLink {
   #retry: NodeJS.Timeout | undefined;
   #watchdog: NodeJS.Timeout | undefined;
   #probe: NodeJS.Timeout | undefined;
+  #beganAtMs = 0;
   #openedAtMs = 0;
   #heardAtMs = 0;
   #sentAtMs = 0;
@@ -80,8 +81,9 @@ export class CoordinatorLink {
     this.#network.watch(limits.networkLookDownMs);
     const attempt = new AbortController();
     this.#attempt = attempt;
+    this.#beganAtMs = performance.now();
     const { dial, coordinators } = this.#parts;
-    const waitMs = connectWaitMs(this.#failuresHere, coordinators.length);
+    const waitMs = connectWaitMs(this.#failures, coordinators.length);
     dial(this.coordinator, waitMs, attempt.signal).then(
       (connection) => this.#upgrade(attempt, connection),
       (error: unknown) => {
@@ -246,8 +248,10 @@ export class CoordinatorLink {
   /** There may be a way now: what was begun on the old network, and patience with it, counts no more. */
   #tryAtOnce(): void {
     if (this.#closed || this.#socket !== undefined || performance.now() < this.#aloneUntilMs) return;
-    this.#drop();
     this.#failuresHere = 0;
+    // Where the network changes all the time, a try must not be cut off each time before it can succeed.
+    if (this.#attempt !== null && performance.now() - this.#beganAtMs < limits.connectWaitMinMs) return;
+    this.#drop();
     this.#parts.note('info', `the network has changed: trying ${nameOf(this.coordinator)} now`);
     this.#connectIn(Math.random() * limits.networkSettleMs);
   }

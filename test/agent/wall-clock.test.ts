@@ -46,3 +46,23 @@ t.test('it starts in 1970, and is set right and wrong while a job runs', { skip 
   t.ok(long.durationMs < 60_000, `${long.durationMs} ms by the clock that only goes on`);
   t.match(await coordinator.result('r1/next/n1#1'), { outcome: 'succeeded' });
 });
+
+t.test('a leap may have been a sleep: the link is looked after', { skip }, async (t) => {
+  const coordinator = await CoordinatorDouble.start();
+  t.teardown(() => coordinator.stop());
+  // So that no heartbeat can be mistaken for it.
+  coordinator.heartbeatMs = 3_600_000;
+  const folder = t.testdir({ state: {} });
+  const clock = new WallClock(folder, '+0');
+  const words = ['run', '--coordinator', coordinator.url, '--state', `${folder}/state`, '--name', 'n1'];
+  const agent = new AgentProcess(words, clock.environment);
+  t.teardown(() => agent.end('SIGKILL'));
+  await coordinator.pull();
+  clock.set('+1h');
+  await coordinator.until('a ping', () => coordinator.ofType('ping').length > 0);
+  t.equal(coordinator.connections, 1, 'an answer is enough');
+  coordinator.socket.removeAllListeners('message');
+  clock.set('+2h');
+  await coordinator.until('the agent again', () => coordinator.connections > 1);
+  t.match(agent.output, /this host was asleep, and the coordinator did not answer within/);
+});
