@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { canonicalJson } from '../shared/canonical-json.ts';
 import { limits } from '../shared/limits.ts';
 import type { CoordinatorConfig } from './config.ts';
+import { mayBeCarriedOutByOthers } from './core/executors.ts';
 import { originOf } from './core/restoration.ts';
 import type { Token } from './core/state.ts';
 import { createApi } from './http/api.ts';
@@ -111,6 +112,7 @@ async function open(options: CoordinatorOptions, closing: (closer: Closer) => vo
         : 'full';
     },
     takeLog: (piece) => logs.take(piece),
+    carriesOut: (attempt) => mayBeCarriedOutByOthers(state, attempt),
     onLogFailure: (error) => fatal('storage', error),
     secret: contents.secret,
     now: clock.now,

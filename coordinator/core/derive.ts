@@ -4,6 +4,7 @@
  * snapshot, and is what tests hold evolve against.
  */
 import { present } from '../../shared/assert.ts';
+import { executorOf } from './executors.ts';
 import type { Job, Member, Run, State, StepState, UnitState } from './state.ts';
 import { isFinished, isLive } from './state.ts';
 
@@ -62,8 +63,10 @@ function deriveJobs(run: Run, step: StepState): void {
     if (isLive(job.state)) {
       unit.live.set(node, (unit.live.get(node) ?? 0) + 1);
       run.jobsLive += 1;
-      const { segment } = job.member.node;
+      const { segment } = executorOf(job).node;
       if (!segment.includes(job)) segment.push(job);
+      const { attended } = job.member.node;
+      if (job.executor !== null && !attended.includes(job)) attended.push(job);
       segment.sort((a, b) => a.grantedSeq - b.grantedSeq);
     }
     if (job.deferred !== null) {

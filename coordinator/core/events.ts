@@ -225,6 +225,8 @@ export type EventBody =
       readonly attempt: number;
       readonly attemptsMax: number;
       readonly mode: JobMode;
+      /** The node that carries it out, when that is not the one that it is for. */
+      readonly executor?: string;
       /** Attempt id of the job with which it was granted, whose success on the node is one of its gates. */
       readonly segment?: string;
       readonly task: number;

@@ -4,6 +4,7 @@ import { limits } from '../../shared/limits.ts';
 import { deferJob } from './deferral.ts';
 import { isOpenFailure } from './derive.ts';
 import type { Event } from './events.ts';
+import { executorOf } from './executors.ts';
 import { newJob } from './layout.ts';
 import type { Job, Run, State } from './state.ts';
 import { finishJob, leaveRun, reopenJob, setJobState, settleOnce, wakeRun } from './transitions.ts';
@@ -63,10 +64,11 @@ export function evolveJob(state: State, event: JobEvent): void {
         inputs: event.inputs,
         ...(event.provides === undefined ? {} : { provides: event.provides }),
       };
+      job.executor = event.executor === undefined ? null : (job.run.members.get(event.executor) ?? null);
       job.attempt = event.attempt;
       job.grantedSeq = event.seq;
       // A pull is good for one grant: what is granted next was asked for after it.
-      job.member.node.credit = 0;
+      executorOf(job).node.credit = 0;
       job.run.recallDue = true;
       setJobState(state, job, 'granted');
       return;
@@ -159,7 +161,7 @@ export function endAttempt(state: State, event: Extract<Event, { type: 'AttemptE
   switch (event.outcome) {
     case 'succeeded':
       job.outputs = event.outputs;
-      if (event.reboot === undefined || event.reboot.boot !== job.member.node.boot)
+      if (event.reboot === undefined || event.reboot.boot !== executorOf(job).node.boot)
         finishJob(state, job, 'succeeded', event.reason);
       else awaitReboot(state, job, event.reboot.boot);
       return;
@@ -188,7 +190,7 @@ function awaitReboot(state: State, job: Job, boot: string): void {
   const until = state.at + (job.step.step.rebootTimeoutMs ?? limits.rebootTimeoutDefaultMs);
   job.reboot = { boot, until };
   setJobState(state, job, 'running');
-  state.deadlines.add({ at: until, kind: 'reboot', node: job.member.node.name });
+  state.deadlines.add({ at: until, kind: 'reboot', node: executorOf(job).node.name });
 }
 
 /** What an operator's decision does to the jobs of a run that was held. */

@@ -160,5 +160,7 @@ function joinNode(state: State, event: Extract<Event, { type: 'NodeJoined' }>): 
     queue: [],
     deferredRuns: [],
     segment: [],
+    attended: [],
+    awaitedBy: new Set(),
   });
 }

@@ -5,6 +5,7 @@
 import { assertNever } from '../../shared/assert.ts';
 import { lackSentence, lacks } from './agent-versions.ts';
 import { isOver, isSettled } from './derive.ts';
+import { executorFor, executorOf } from './executors.ts';
 import { idOf } from './job-names.ts';
 import { describeFence, silentNodes } from './restoration.ts';
 import { slotsOfLeft } from './resume.ts';
@@ -96,6 +97,7 @@ function explainJob(state: State, job: Job): Explanation {
 
 function gateOf(state: State, job: Job): Gate {
   const { node } = job.member;
+  const { node: executor } = executorOf(job);
   if (state.fence !== null && (job.state === 'waiting' || job.state === 'ready'))
     return fenceGate(state.fence);
   switch (job.state) {
@@ -109,14 +111,14 @@ function gateOf(state: State, job: Job): Gate {
       if (job.reboot !== null) return rebootGate(job, job.reboot);
       return {
         gate: 'result',
-        sentence: `is running on ${node.name}, attempt ${job.attempt}${away(job)}`,
+        sentence: `is running on ${executor.name}, attempt ${job.attempt}${away(job)}`,
         since: job.since,
       };
     case 'unknown':
       return {
         gate: 'contact',
-        sentence: `is unknown: ${node.name} cannot be reached and may be running attempt ${job.attempt}${mayGoOn(job)}; it goes on when the node returns, or say lockstep resume ${idOf(job)} --as succeeded|failed|again`,
-        since: node.contactSince,
+        sentence: `is unknown: ${executor.name} cannot be reached and may be running attempt ${job.attempt}${mayGoOn(job)}; it goes on when the node returns, or say lockstep resume ${idOf(job)} --as succeeded|failed|again`,
+        since: executor.contactSince,
       };
     case 'deferred':
       return {
@@ -152,7 +154,7 @@ const fenceGate = (fence: Fence): Gate => ({
 });
 
 function grantedGate(job: Job): Gate {
-  const { segment, name } = job.member.node;
+  const { segment, name } = executorOf(job).node;
   const before = segment[segment.indexOf(job) - 1];
   if (before !== undefined) {
     return {
@@ -182,13 +184,13 @@ function rebootGate(job: Job, { boot, until }: NonNullable<Job['reboot']>): Gate
 }
 
 function away(job: Job): string {
-  const { node } = job.member;
+  const { node } = executorOf(job);
   return node.contact === 'connected' ? '' : `; ${node.name} is not connected at the moment${mayGoOn(job)}`;
 }
 
 /** How far the node may go by itself while nobody hears from it. */
 function mayGoOn(job: Job): string {
-  const { segment } = job.member.node;
+  const { segment } = executorOf(job).node;
   const last = segment.at(-1);
   if (last === undefined || last === job) return '';
   return ` and may go on as far as ${last.step.step.id}`;
@@ -363,7 +365,9 @@ function readyGate(state: State, job: Job): Gate {
       sentence: `waits: ${lackSentence(member.node, missing)}`,
       since: job.since,
     };
-  const [live] = member.node.segment;
+  const elsewhere = executorGate(job);
+  if (elsewhere !== undefined) return elsewhere;
+  const [live] = [...member.node.segment, ...member.node.attended];
   if (live !== undefined) {
     return {
       gate: 'node',
@@ -388,6 +392,21 @@ function readyGate(state: State, job: Job): Gate {
       since: job.since,
     }
   );
+}
+
+/** A job that another node is to carry out waits for that one, too. */
+function executorGate(job: Job): Gate | undefined {
+  const executor = executorFor(job)?.node;
+  if (executor === undefined || executor === job.member.node) return undefined;
+  const contact = contactGate(executor);
+  if (contact !== undefined) return { ...contact, gate: 'executor' };
+  const [live] = executor.segment;
+  if (live === undefined) return undefined;
+  return {
+    gate: 'executor',
+    sentence: `waits: ${executor.name}, which carries it out, has ${idOf(live)} to finish first`,
+    since: live.since,
+  };
 }
 
 function parallelGate(unit: UnitState, job: Job): Gate | undefined {

@@ -137,7 +137,11 @@ function evaluateWith(
 ): { ok: true; value: StoredValue; plain?: unknown } | { ok: false; reason: string } {
   const reads = readsOfTemplate(template);
   const perNode =
-    secret || reads.roots.has('node') || reads.roots.has('steps') || job.member.node.params.size > 0;
+    secret ||
+    reads.roots.has('node') ||
+    reads.roots.has('target') ||
+    reads.roots.has('steps') ||
+    job.member.node.params.size > 0;
   const known = perNode ? undefined : sameForAll.get(job.step)?.get(name);
   if (known !== undefined) return { ok: true, value: known };
   const kept = secret ? keptSecretOf(job, template) : undefined;
@@ -273,9 +277,16 @@ export function grantedJobOf(job: Job, lookup: Lookup): GrantedJob {
       LOCKSTEP_PIPELINE: run.pipeline.name,
       LOCKSTEP_CLUSTER: run.cluster,
       LOCKSTEP_STEP: step.id,
+      ...(step.runOn === undefined ? {} : targetVariables(job)),
     },
   };
 }
+
+/** Of the node that the job is done for by another one. */
+const targetVariables = ({ member: { node } }: Job): Readonly<Record<string, string>> => ({
+  LOCKSTEP_TARGET: node.name,
+  ...(node.address === null ? {} : { LOCKSTEP_TARGET_ADDRESS: node.address }),
+});
 
 /** Texts of scripts that are too long for a grant: agents fetch them by digest. */
 export function* longScriptsOf(tasks: Iterable<Task>): Iterable<string> {

@@ -111,6 +111,7 @@ export function newJob(run: Run, step: StepState, member: Member, at: number): J
     run,
     step,
     member,
+    executor: null,
     state: 'waiting',
     since: at,
     attempt: 0,

@@ -165,6 +165,10 @@ function gatesOf(step: Step, { unit, limits }: UnitState): readonly string[] {
     if (unit.strategy.kind === 'rolling') gates.push(`a slot (${limits.atOnce} at once)`);
     else if (unit.strategy.maxParallel !== undefined) gates.push(`at most ${limits.atOnce} at once`);
   }
+  if (step.runOn !== undefined)
+    gates.push(
+      `${step.runOn.role}${step.runOn.who === 'all' ? '' : `.${step.runOn.who}`}, which carries it out`,
+    );
   if (step.if !== undefined) gates.push(`if ${step.if}`);
   return gates;
 }

@@ -6,9 +6,11 @@
 import { present } from '../../shared/assert.ts';
 import { limits } from '../../shared/limits.ts';
 import { formatDuration } from '../../shared/pipeline/duration.ts';
+import type { Target } from '../../shared/pipeline/model.ts';
 import { lacks } from './agent-versions.ts';
 import type { Decision, Effect, Lookup } from './commands.ts';
 import { hasLeft } from './derive.ts';
+import { awaitExecutor, executorFor } from './executors.ts';
 import { afterFailure } from './failure.ts';
 import { evaluateIf, grantedJobOf, prepareGrant } from './inputs.ts';
 import { attemptOf, namesOf } from './job-names.ts';
@@ -17,7 +19,7 @@ import { isSpent, nextAttempt } from './restoration.ts';
 import { giveUpReboot } from './results.ts';
 import { considerRun } from './run-progress.ts';
 import { nextInSegment } from './segments.ts';
-import { awaitPlace, isFree, leaveLine, nextForPlace, nextForSlot } from './slots.ts';
+import { awaitPlace, isFree, isIdle, leaveLine, nextForPlace, nextForSlot } from './slots.ts';
 import {
   type Grant,
   isOpen,
@@ -182,16 +184,18 @@ function releaseSlot(turn: Turn, job: Job): void {
 }
 
 function considerNode(turn: Turn, node: Node): void {
+  for (const target of node.awaitedBy) turn.state.agenda.nodes.add(target);
+  node.awaitedBy.clear();
   const [run] = node.queue;
   const member = run?.members.get(node.name);
   if (run === undefined || member === undefined || run.startedAt === null || run.end !== null) return;
   settleWithoutNode(turn, run, member);
-  if (!isOpen(run) || !isFree(run, node)) return;
+  if (!isOpen(run) || !isIdle(run, node)) return;
   for (const index of [...member.ready]) {
     // What was deferred comes before what came after it.
     if (index > (member.deferred[0] ?? index)) return;
     const job = run.steps[index]?.jobs.get(node.name);
-    if (job?.state !== 'ready') continue;
+    if (job?.state !== 'ready' || (job.step.step.runOn === undefined && node.credit === 0)) continue;
     if (offerJob(turn, run, member, job)) return;
   }
 }
@@ -250,7 +254,13 @@ function openStep(turn: Turn, job: Job): void {
 function offerJob(turn: Turn, run: Run, member: Member, job: Job): boolean {
   const { unit } = job.step;
   const node = member.node.name;
-  if (lacks(member.node, job).length > 0) return false;
+  const executor = executorFor(job);
+  if (executor === undefined) {
+    const reason = `nobody is left in the run who could do it (runOn: ${nameOf(job.step.step.runOn)})`;
+    turn.emit({ type: 'JobHeld', ...namesOf(job), reason });
+    return false;
+  }
+  if (lacks(executor.node, job).length > 0) return false;
   // Checks change nothing that anybody would have to approve.
   if (unit.approval.kind === 'needed' && !run.checkOnly) {
     turn.emit({
@@ -283,8 +293,7 @@ function offerJob(turn: Turn, run: Run, member: Member, job: Job): boolean {
     turn.state.agenda.units.set(unit, run);
     return false;
   }
-  grant(turn, job);
-  return true;
+  return grantOrAwait(turn, job);
 }
 
 /** Gives away one place in a unit; false when there is nothing more to give now. */
@@ -301,20 +310,45 @@ function considerUnit(turn: Turn, run: Run, unit: UnitState): boolean {
   }
   const member = present(run.members.get(node), `member ${node}`);
   leaveLine(unit.waiting, node);
-  if (!isFree(run, member.node)) return true;
+  if (!isIdle(run, member.node)) return true;
   const job = member.ready
     .filter((index) => index >= unit.firstStep && index <= unit.lastStep)
     .map((index) => run.steps[index]?.jobs.get(node))
-    .find((ready) => ready !== undefined && lacks(member.node, ready).length === 0);
+    .find((ready) => ready !== undefined && mayTake(ready));
   if (job === undefined) return true;
+  // A slot is not taken before somebody can use it.
+  if (!isExecutorFree(job)) return true;
   if (rolling) turn.emit({ type: 'SlotTaken', run: run.id, unit: unit.unit.id, node });
   grant(turn, job);
   return true;
 }
 
+function mayTake(job: Job): boolean {
+  const executor = executorFor(job);
+  return executor !== undefined && lacks(executor.node, job).length === 0;
+}
+
+/** When the executor has no time now, the job is looked at again as soon as it has. */
+function isExecutorFree(job: Job): boolean {
+  const executor = executorFor(job)?.node;
+  if (executor === undefined) return false;
+  if (isFree(job.run, executor)) return true;
+  if (executor !== job.member.node) awaitExecutor(executor, job.member.node);
+  return false;
+}
+
+function grantOrAwait(turn: Turn, job: Job): boolean {
+  if (!isExecutorFree(job)) return false;
+  grant(turn, job);
+  return true;
+}
+
+const nameOf = (target: Target | undefined): string =>
+  target === undefined ? '' : `${target.role}${target.who === 'all' ? '' : `.${target.who}`}`;
+
 /** Grants the job, and with it what the node may do after it without hearing from anybody. */
 function grant(turn: Turn, job: Job): void {
-  const { node } = job.member;
+  const { node } = executorFor(job) ?? job.member;
   const { credit } = node;
   const prepared = prepare(turn, job);
   if (!prepared.ok) {
@@ -359,6 +393,12 @@ function prepare(
 
 function emitGrant(turn: Turn, job: Job, { grant, bytes }: PreparedGrant, segment?: string): void {
   turn.bytes += bytes;
-  const more = segment === undefined ? {} : { segment };
-  turn.emit({ type: 'JobGranted', ...namesOf(job), ...grant, ...more });
+  const executor = executorFor(job);
+  turn.emit({
+    type: 'JobGranted',
+    ...namesOf(job),
+    ...grant,
+    ...(executor === undefined || executor === job.member ? {} : { executor: executor.node.name }),
+    ...(segment === undefined ? {} : { segment }),
+  });
 }

@@ -12,7 +12,7 @@ import type { Command } from './commands.ts';
 import { isOver, lookAtEverything } from './derive.ts';
 import { findJob } from './evolve-jobs.ts';
 import { idOf, namesOf } from './job-names.ts';
-import type { Disclosure, Fence, Job, Node, Run, State } from './state.ts';
+import type { Disclosure, Fence, Job, Node, Run, State, StepState } from './state.ts';
 import { isLive } from './state.ts';
 import type { Turn } from './turn.ts';
 
@@ -98,7 +98,10 @@ export function takeAccount(turn: Turn, node: Node, hello: Hello, lostItsState: 
   for (const one of told) {
     const name = parseAttemptId(one.attempt);
     // What never began, and never will, is no more than a number.
-    if (name === undefined || name.node !== node.name || one.outcome === 'not-started') continue;
+    if (name === undefined || one.outcome === 'not-started') continue;
+    // It may have done something for another node.
+    const told = findJob(turn.state, name.run, name.step, name.node);
+    if (name.node !== node.name && told?.step.step.runOn === undefined) continue;
     if (isKnown(turn.state, one.attempt)) continue;
     const before = parseAttemptId(newest.get(name.job)?.attempt ?? '');
     if (before === undefined || before.attempt <= name.attempt) newest.set(name.job, one);
@@ -161,11 +164,19 @@ function holdJobs(turn: Turn, node: Node, silence: string): void {
   const reason = `what ${node.name} did after the backup that was restored is not known: ${silence}`;
   for (const run of restoredRuns(turn.state)) {
     for (const step of run.steps) {
-      const job = step.jobs.get(node.name);
-      if (job === undefined || isOver(job) || isLive(job.state) || job.state === 'held') continue;
-      turn.emit({ type: 'JobHeld', ...namesOf(job), reason });
+      for (const job of jobsPossiblyDone(step, node)) {
+        if (isOver(job) || isLive(job.state) || job.state === 'held') continue;
+        turn.emit({ type: 'JobHeld', ...namesOf(job), reason });
+      }
     }
   }
+}
+
+/** Its own job, or all of a step that it may have carried out for others. */
+function jobsPossiblyDone({ step, jobs }: StepState, node: Node): readonly Job[] {
+  if (step.runOn !== undefined) return [...jobs.values()];
+  const own = jobs.get(node.name);
+  return own === undefined ? [] : [own];
 }
 
 function restoredRuns({ activeRuns, restoration }: State): readonly Run[] {

@@ -10,6 +10,7 @@ import type { AttemptResult, Hello } from '../../shared/messages.ts';
 import { formatDuration } from '../../shared/pipeline/duration.ts';
 import type { StoredValue } from './events.ts';
 import { findJob } from './evolve-jobs.ts';
+import { executorOf } from './executors.ts';
 import { afterFailure } from './failure.ts';
 import { attemptOf, markStarted, namesOf } from './job-names.ts';
 import { attemptInLineage, endDisclosed, isGranted } from './restoration.ts';
@@ -18,20 +19,24 @@ import type { Turn } from './turn.ts';
 
 function findLive(turn: Turn, node: string, attemptId: string): { job: Job | undefined; attempt: number } {
   const name = parseAttemptId(attemptId);
-  if (name === undefined || name.node !== node) return { job: undefined, attempt: 0 };
-  return { job: findJob(turn.state, name.run, name.step, name.node), attempt: name.attempt };
+  if (name === undefined) return { job: undefined, attempt: 0 };
+  const job = findJob(turn.state, name.run, name.step, name.node);
+  // Of a job that others may carry out, an earlier executor may still speak.
+  const may = name.node === node || job?.step.step.runOn !== undefined;
+  return { job: may ? job : undefined, attempt: name.attempt };
 }
 
 export function reportStarted(turn: Turn, node: string, attemptId: string, nodeAt: number): void {
   const { job, attempt } = findLive(turn, node, attemptId);
-  if (job === undefined || !isGranted(job, attempt)) return;
+  if (job === undefined || !isGranted(job, attempt) || executorOf(job).node.name !== node) return;
   markStarted(turn, job, attempt, nodeAt);
 }
 
 export function reportResult(turn: Turn, node: string, number: number, result: AttemptResult): void {
   const { job, attempt } = findLive(turn, node, result.attempt);
   const applied = job !== undefined && attempt <= job.endedAttempt;
-  if (job !== undefined && !applied && isGranted(job, attempt)) {
+  const isLiveHere = job !== undefined && isGranted(job, attempt) && executorOf(job).node.name === node;
+  if (!applied && isLiveHere) {
     applyResult(turn, job, attempt, result);
   } else if (!applied) {
     turn.emit({

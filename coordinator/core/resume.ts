@@ -4,6 +4,7 @@ import { requireThat } from './administration.ts';
 import type { Command } from './commands.ts';
 import { isOpenFailure, isSettled } from './derive.ts';
 import { findJob } from './evolve-jobs.ts';
+import { executorOf } from './executors.ts';
 import { afterFailure } from './failure.ts';
 import { idOf, namesOf } from './job-names.ts';
 import { requireActive } from './runs.ts';
@@ -245,7 +246,9 @@ export function decideJob(turn: Turn, command: Extract<Command, { type: 'DecideJ
     'conflict',
     `${node} has left run ${runId} (${job.member.out ?? ''}): ${command.job} can only be decided as succeeded or failed`,
   );
-  const ahead = job.member.node.segment.filter((live) => live !== job).at(-1);
+  const ahead = executorOf(job)
+    .node.segment.filter((live) => live !== job && live.member === job.member)
+    .at(-1);
   requireThat(
     as !== 'again' || ahead === undefined,
     'conflict',

@@ -11,6 +11,7 @@ import { toScopeParams, toScopeValue, toScopeValueOnce } from '../../shared/expr
 import type { Lookup } from './commands.ts';
 import { isOver } from './derive.ts';
 import type { StoredValue } from './events.ts';
+import { executorFor } from './executors.ts';
 import { effectiveParams } from './params.ts';
 import type { Job, Run, State, StepState } from './state.ts';
 import { leaderKeyOf } from './state.ts';
@@ -148,7 +149,9 @@ export function scopeOf(state: State, job: Job, reads: Reads, lookup: Lookup): S
     );
     scope.params = toScopeParams(values, run.pipeline.params);
   }
-  if (reads.roots.has('node')) scope.node = memberScope(run, step, job.member.node.name, lookup);
+  const { node } = executorFor(job) ?? job.member;
+  if (reads.roots.has('node')) scope.node = memberScope(run, step, node.name, lookup);
+  if (reads.roots.has('target')) scope.target = memberScope(run, step, job.member.node.name, lookup);
   if (reads.roots.has('cluster')) scope.cluster = new Map([['name', run.cluster]]);
   if (reads.roots.has('roles')) scope.roles = shared(step, 'roles', () => rolesScope(run, step, lookup));
   if (reads.roots.has('steps')) scope.steps = stepsScope(run, step, reads.steps, lookup);

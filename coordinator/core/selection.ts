@@ -170,7 +170,10 @@ function spreadOver(
 /** Whether anything in the pipeline asks for the leader of a role. */
 export function usesLeader(pipeline: Pipeline, role: string): boolean {
   const steps = pipeline.units.flatMap((unit) => unit.steps);
-  const targets = [...pipeline.units, ...steps].flatMap(({ on }) => on);
+  const targets = [
+    ...[...pipeline.units, ...steps].flatMap(({ on }) => on),
+    ...steps.flatMap(({ runOn }) => runOn ?? []),
+  ];
   if (targets.some((target) => target.role === role && target.who !== 'all')) return true;
   return steps.some((step) =>
     referencesOfStep(step).some(

@@ -93,10 +93,13 @@ export const nextForPlace = (unit: UnitState): string | undefined =>
   unit.live.size >= unit.limits.atOnce ? undefined : headOf(unit, unit.waiting.all);
 
 /** Whether the node could start a job this moment. */
-export const isFree = (run: Run, node: Node): boolean =>
+export const isFree = (run: Run, node: Node): boolean => node.credit > 0 && isIdle(run, node);
+
+/** Whether something may be done for the node this moment, by whomever. */
+export const isIdle = (run: Run, node: Node): boolean =>
   node.contact === 'connected' &&
-  node.credit > 0 &&
   node.segment.length === 0 &&
+  node.attended.length === 0 &&
   node.administration === 'in-service' &&
   node.queue[0] === run;
 

@@ -31,7 +31,15 @@ const jobsPerShard = 2_000;
 
 type NodeDocument = Omit<
   Node,
-  'features' | 'params' | 'queue' | 'deferredRuns' | 'segment' | 'credit' | 'lineage'
+  | 'features'
+  | 'params'
+  | 'queue'
+  | 'deferredRuns'
+  | 'segment'
+  | 'attended'
+  | 'awaitedBy'
+  | 'credit'
+  | 'lineage'
 > & {
   readonly lineage?: string;
   readonly params: readonly (readonly [string, StoredValue])[];
@@ -46,7 +54,9 @@ type OfferDocument = Omit<OfferState, 'taking' | 'failed'> & {
   readonly failed: readonly (readonly [string, string])[];
 };
 
-type JobDocument = Omit<Job, 'run' | 'step' | 'member' | 'blockers' | 'admitted'> & {
+type JobDocument = Omit<Job, 'run' | 'step' | 'member' | 'executor' | 'blockers' | 'admitted'> & {
+  /** Only when it is another node. */
+  readonly executor?: string;
   readonly step: number;
   readonly node: string;
 };
@@ -155,7 +165,13 @@ export function* toShards(state: State): Iterable<readonly [string, unknown]> {
   for (const run of state.runs.values()) yield* runShards(run);
 }
 
-const nodeDocument = ({ segment: _segment, credit: _credit, ...node }: Node): NodeDocument => ({
+const nodeDocument = ({
+  segment: _segment,
+  attended: _attended,
+  awaitedBy: _awaitedBy,
+  credit: _credit,
+  ...node
+}: Node): NodeDocument => ({
   ...node,
   params: [...node.params],
   queue: node.queue.map((run) => run.id),
@@ -201,6 +217,7 @@ const jobDocument = ({
   run: _run,
   step,
   member,
+  executor,
   blockers: _blockers,
   admitted: _admitted,
   ...job
@@ -208,6 +225,7 @@ const jobDocument = ({
   ...job,
   step: step.index,
   node: member.node.name,
+  ...(executor === null ? {} : { executor: executor.node.name }),
 });
 
 /** Why this version cannot go on from a snapshot that a newer one made; undefined when it can. */
@@ -259,6 +277,8 @@ export function fromShards(read: (name: string) => unknown): State {
         queue: [],
         deferredRuns: [],
         segment: [],
+        attended: [],
+        awaitedBy: new Set(),
         credit: 0,
       };
       state.nodes.set(node.name, node);
@@ -315,9 +335,12 @@ function readRun(state: State, id: string, read: (name: string) => unknown): voi
     target.jobs.clear();
   }
   for (let shard = 0; shard < document.jobShards; shard += 1) {
-    for (const { step, node, ...fields } of read(`run-${id}-jobs-${shard}`) as readonly JobDocument[]) {
+    for (const { step, node, executor, ...fields } of read(
+      `run-${id}-jobs-${shard}`,
+    ) as readonly JobDocument[]) {
       const target = present(run.steps[step], 'step');
       const job = newJob(run, target, present(run.members.get(node), `member ${node}`), fields.since);
+      if (executor !== undefined) job.executor = present(run.members.get(executor), `member ${executor}`);
       target.jobs.set(node, Object.assign(job, fields));
     }
   }
@@ -358,6 +381,8 @@ const removedNode = (name: string): Node => ({
   queue: [],
   deferredRuns: [],
   segment: [],
+  attended: [],
+  awaitedBy: new Set(),
 });
 
 function restoreUnit(unit: UnitState, document: UnitDocument): void {
@@ -381,11 +406,13 @@ function restoreDeadlines(state: State): void {
       if (run.planned || role.waitForMs === undefined) continue;
       state.deadlines.add({ at: run.createdAt + role.waitForMs, kind: 'gather', run: run.id });
     }
-    for (const { member, reboot, deferred } of run.steps.flatMap((step) => [...step.jobs.values()])) {
+    for (const { member, executor, reboot, deferred } of run.steps.flatMap((step) => [
+      ...step.jobs.values(),
+    ])) {
       const node = member.node.name;
       if (deferred !== null) state.deadlines.add({ at: deferred.until, kind: 'deferral', run: run.id, node });
       if (reboot === null) continue;
-      state.deadlines.add({ at: reboot.until, kind: 'reboot', node });
+      state.deadlines.add({ at: reboot.until, kind: 'reboot', node: executor?.node.name ?? node });
     }
     for (const unit of run.units) {
       if (unit.pauseUntil === 0) continue;

@@ -116,6 +116,10 @@ export type Node = {
   readonly deferredRuns: Run[];
   /** The jobs that the node has been granted and has not ended, in the order in which it goes through them. */
   readonly segment: Job[];
+  /** Live jobs that others carry out for this node: nothing else is done for it meanwhile. */
+  readonly attended: Job[];
+  /** Targets of jobs that this node is to carry out when it has time. Not part of the fold. */
+  readonly awaitedBy: Set<Node>;
 };
 
 export type Endpoint = {
@@ -314,7 +318,10 @@ export type Grant = {
 export type Job = {
   readonly run: Run;
   readonly step: StepState;
+  /** The node that it is done for. */
   readonly member: Member;
+  /** Who has its last attempt, when that is another node. */
+  executor: Member | null;
   state: JobState;
   /** Since when it is in this state, ms since 1970. */
   since: number;

@@ -12,6 +12,7 @@ import {
   isSettled,
   isUnavailable,
 } from './derive.ts';
+import { executorOf } from './executors.ts';
 import type { Job, JobState, Member, Node, Run, State, UnitState } from './state.ts';
 import { isLive } from './state.ts';
 
@@ -115,15 +116,20 @@ export function setJobState(state: State, job: Job, next: JobState): void {
     const change = isLive(next) ? 1 : -1;
     countLive(unit, member.node.name, change);
     run.jobsLive += change;
-    const { segment } = member.node;
+    const { node: executor } = executorOf(job);
+    const { segment } = executor;
     assert(
       segment.every((other) => other.run === run),
-      `${member.node.name} works for one run at a time`,
+      `${executor.name} works for one run at a time`,
     );
     if (change > 0) segment.push(job);
     else segment.splice(segment.indexOf(job), 1);
+    const { attended } = member.node;
+    if (job.executor !== null && change > 0) attended.push(job);
+    else if (job.executor !== null) attended.splice(attended.indexOf(job), 1);
     if (change < 0) {
       state.agenda.nodes.add(member.node);
+      state.agenda.nodes.add(executor);
       state.agenda.runs.add(run);
       if (unit.waiting.nodes.size > 0) state.agenda.units.set(unit, run);
     }
@@ -281,6 +287,8 @@ export function leaveRun(state: State, run: Run, member: Member, reason: string)
     else if (!isOver(job)) open.push(job);
   }
   member.out = reason;
+  // Whoever waits for it to carry something out has to find somebody else.
+  state.agenda.nodes.add(member.node);
   for (const job of failed) settleOnce(state, job);
   for (const job of open) finishJob(state, job, 'cancelled', `node out: ${reason}`);
   for (const unit of run.units) if (unit.rank.has(member.node.name)) refreshReach(state, run, unit, member);

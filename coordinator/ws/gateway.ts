@@ -44,6 +44,8 @@ export class Gateway {
   readonly #complain: Complain;
   readonly #connections = new Set<AgentConnection>();
   readonly #byNode = new Map<string, AgentConnection>();
+  /** Who sends the log of an attempt that is for another node. */
+  readonly #printers = new Map<string, string>();
   /** Hellos that the core is deciding about, by node. */
   readonly #joining = new Map<string, AgentConnection>();
   readonly #outbox = new Outbox();
@@ -144,7 +146,7 @@ export class Gateway {
   /** These parts of logs are on disk. */
   acknowledgeLogs(durable: readonly { attempt: string; stream: LogPiece['stream']; upTo: number }[]): void {
     for (const { attempt, stream, upTo } of durable) {
-      const node = parseAttemptId(attempt)?.node;
+      const node = this.#printers.get(attempt) ?? parseAttemptId(attempt)?.node;
       if (node !== undefined) this.#send(node, { type: 'ack-log', attempt, stream, upTo });
     }
   }
@@ -274,6 +276,7 @@ export class Gateway {
       }
       case 'log': {
         if (!this.#isOwn(connection, node, message.attempt)) return true;
+        if (parseAttemptId(message.attempt)?.node !== node) this.#printers.set(message.attempt, node);
         this.#intakeOf(connection).push(message).catch(this.#ports.onLogFailure);
         return true;
       }
@@ -303,7 +306,7 @@ export class Gateway {
 
   /** An agent speaks for its own node only. */
   #isOwn(connection: AgentConnection, node: string, attempt: string): boolean {
-    if (parseAttemptId(attempt)?.node === node) return true;
+    if (parseAttemptId(attempt)?.node === node || this.#ports.carriesOut(attempt)) return true;
     this.#refuse(connection, `attempt ${attempt} is not of node ${node}`);
     return false;
   }
@@ -378,6 +381,7 @@ export class Gateway {
     this.#outbox.drop(connection);
     const { joined, endReason } = connection;
     if (joined === null) return;
+    for (const [attempt, node] of this.#printers) if (node === joined.node) this.#printers.delete(attempt);
     if (this.#byNode.get(joined.node) === connection) {
       this.#byNode.delete(joined.node);
       this.#grants.forget(joined.node);

@@ -18,6 +18,8 @@ export type GatewayPorts = {
   /** Stores facts by digest and posts the report of it. */
   readonly reportFacts: (node: string, facts: unknown) => 'posted' | 'full' | 'too-large';
   readonly takeLog: TakeLog;
+  /** Whether a node may speak of an attempt that is for another node, because it carries such jobs out. */
+  readonly carriesOut: (attempt: string) => boolean;
   /** The log store broke: what it holds is unknown. */
   readonly onLogFailure: (error: unknown) => void;
   /** The JSON text of a secret. */

@@ -14,6 +14,7 @@ export type DraftStep = {
   /** Absent: refused by the schema, or the `verify` of a group. */
   readonly file?: MemberStepFile;
   readonly broken: boolean;
+  readonly runOn?: Target;
   readonly unit: DraftUnit;
   readonly tasks: readonly DraftTask[];
   readonly outputs: Readonly<Record<string, OutputDeclaration>>;

@@ -269,6 +269,10 @@ const memberStepFields = {
     z.union([need, z.array(need)]).optional(),
     'Steps that must be done before: on all nodes, or with `same: node` on this node. The step before it when absent; `[]` for none.',
   ),
+  runOn: about(
+    words.optional(),
+    'Who carries it out for each node: `role.leader`, or a role over which the nodes are spread. The node is the `target`, and `$LOCKSTEP_TARGET`.',
+  ),
   if: about(expression.optional(), 'CEL, per node: the step is skipped where it is false.'),
   with: about(
     z.record(identifier, z.json()).optional(),

@@ -85,6 +85,8 @@ export type Step = {
   readonly on: readonly Target[];
   /** Complete: the default (the step before it) is already written in. Groups are named by their last step. */
   readonly needs: readonly Need[];
+  /** Who carries it out instead of the node that it is for. Absent: that node itself. */
+  readonly runOn?: Target;
   readonly if?: string;
   readonly approve?: string;
   /** At least one; more than one when `uses` lists alternatives. */

@@ -196,6 +196,7 @@ function buildStep(
     id,
     ...(file?.title === undefined ? {} : { title: file.title }),
     on: unit.on,
+    ...(draft.runOn === undefined ? {} : { runOn: draft.runOn }),
     needs,
     ...(condition === undefined ? {} : { if: condition }),
     ...(unit.kind === 'group' || unit.approve === undefined ? {} : { approve: unit.approve }),

@@ -135,6 +135,7 @@ export function jobValues(
   return shapes.object('a job', {
     params: { shape: paramsShape(params) },
     node: { shape: nodeShape },
+    target: { shape: nodeShape },
     cluster: { shape: shapes.object('cluster', { name: { shape: shapes.string } }) },
     roles: {
       shape: shapes.object(

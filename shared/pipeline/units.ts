@@ -173,7 +173,29 @@ function readStep(
     report.atKey([...path, 'every'], 'every belongs to until, and there is none', { expected: 'until' });
   }
   const skippable = skippableBecause(file, unit, around);
-  const common = { id, path, file, broken, unit, ...(skippable === undefined ? {} : { skippable }) };
+  const runOn =
+    file.runOn === undefined
+      ? undefined
+      : readTarget(file.runOn, around.roleNames, [...path, 'runOn'], around.report);
+  if (runOn !== undefined && file.reboot !== undefined) {
+    report.atKey([...path, 'reboot'], 'the node that would reboot is the one that runs it for others', {
+      expected: 'reboot on a step without runOn',
+    });
+  }
+  if (runOn !== undefined && file.offline === 'defer') {
+    report.at([...path, 'offline'], 'what another node carries out cannot be deferred', {
+      expected: 'wait or skip',
+    });
+  }
+  const common = {
+    id,
+    path,
+    file,
+    broken,
+    unit,
+    ...(runOn === undefined ? {} : { runOn }),
+    ...(skippable === undefined ? {} : { skippable }),
+  };
   if (uses === undefined) {
     const work = readWork(file, path, incomplete, beside, bundles, report);
     if (!incomplete && file.until !== undefined && file.run === undefined) {

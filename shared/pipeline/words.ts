@@ -2,8 +2,6 @@
 
 /** What the language will have but this version does not. */
 export const laterWords: ReadonlySet<string> = new Set([
-  'runOn',
-  'target',
   'rescue',
   'always',
   'finally',
@@ -47,6 +45,7 @@ export const misplacedWords: Readonly<Record<'member' | 'group' | 'file', Readon
       offline: 'say it on the steps of the group',
       deferUntil: 'say it on the steps of the group',
       onUnknown: 'say it on the steps of the group',
+      runOn: 'say it on the steps of the group that another node carries out',
       reboot: 'say it on the step of the group after which the node reboots',
       unknownAfter: 'say it on the steps of the group',
     },

@@ -289,6 +289,38 @@ t.test('pipelines on three nodes', { timeout: 120_000 }, async (t) => {
     t.match(jobOf(blind, 'use', 'n2'), { state: 'skipped', reason }, 'what needs outputs cannot be told');
   });
 
+  await t.test('working for another node', async (t) => {
+    const file = cluster.write(
+      'for-others.yaml',
+      `kind: pipeline
+name: for-others
+roles:
+  ctl: { select: 'name == "n1"' }
+  others: { select: 'labels.use == "language"', except: [ctl] }
+steps:
+  - id: drain
+    on: others
+    runOn: ctl.leader
+    with: { both: '\${{ node.name + " for " + target.name }}' }
+    outputs: { said: string }
+    run: |
+      echo "$LOCKSTEP_NODE drains $LOCKSTEP_TARGET at $LOCKSTEP_TARGET_ADDRESS"
+      echo "said=$PARAM_BOTH" >>"$LOCKSTEP_OUTPUT"
+  - { id: own, on: others, run: 'echo "$LOCKSTEP_NODE itself, not for $LOCKSTEP_TARGET."' }
+`,
+    );
+    const done = await cluster.run(file);
+    t.equal(done.state, 'succeeded');
+    for (const node of ['n2', 'n3']) {
+      t.match(jobOf(done, 'drain', node), { executor: 'n1', outputs: { said: `n1 for ${node}` } });
+      t.match(jobOf(done, 'own', node), { executor: null });
+      const drained = await cluster.cli(['logs', done.id, 'drain', node]);
+      t.equal(drained.stdout, `n1 drains ${node} at 127.0.0.1\n`, 'the log is that of the node it was for');
+      const own = await cluster.cli(['logs', done.id, 'own', node]);
+      t.equal(own.stdout, `${node} itself, not for .\n`);
+    }
+  });
+
   await t.test('a decision after an interruption', async (t) => {
     const file = cluster.write(
       'once.yaml',

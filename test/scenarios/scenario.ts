@@ -121,7 +121,8 @@ function formatEvent(event: Event): string | undefined {
       const tries = event.attemptsMax > 1 ? ` (up to ${event.attemptsMax} attempts)` : '';
       const mode = event.mode === 'normal' ? '' : ` ${event.mode}`;
       const ahead = event.segment === undefined ? '' : ` ahead, with ${event.segment.split('/')[1]}`;
-      return `grant ${event.step} ${event.node}#${event.attempt}${mode}${tries}${ahead}${inputs.join('')}`;
+      const by = event.executor === undefined ? '' : ` on ${event.executor}`;
+      return `grant ${event.step} ${event.node}#${event.attempt}${by}${mode}${tries}${ahead}${inputs.join('')}`;
     }
     case 'JobStarted':
       return `started ${event.step} ${event.node}#${event.attempt}`;

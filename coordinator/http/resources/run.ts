@@ -37,6 +37,8 @@ export const job = z
     id: z.string(),
     step: z.string(),
     node: z.string(),
+    /** Who carried it out, or does; null when that is the node itself. */
+    executor: z.string().nullable(),
     state: z.enum(jobStates),
     attempt: count,
     exitCode: z.int().nullable(),

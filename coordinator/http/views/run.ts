@@ -100,6 +100,7 @@ function viewJob(job: Job, lookup: Lookup): JobView {
     id: jobIdOf(job.run.id, step, node),
     step,
     node,
+    executor: job.executor?.node.name ?? null,
     state: job.state,
     attempt: job.attempt,
     exitCode: job.exitCode,

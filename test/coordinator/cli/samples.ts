@@ -42,6 +42,7 @@ function jobsOf(run: string, step: string, states: string, more: Partial<Job>): 
         id: `${run}/${step}/${nodeName(index)}`,
         step,
         node: nodeName(index),
+        executor: null,
         state,
         attempt: hasRun ? 1 : 0,
         exitCode: state === 'succeeded' ? 0 : state === 'failed' ? 3 : null,

@@ -6,7 +6,7 @@ import type { Event } from '../../../coordinator/core/events.ts';
 import type { Pipeline, Step, Target, Unit } from '../../../shared/pipeline/model.ts';
 
 type RoleMembers = { nodes: readonly string[]; leader: string | null };
-type Attempt = { number: number; live: boolean; outcome: string | null; leaves?: string };
+type Attempt = { number: number; live: boolean; outcome: string | null; executor: string; leaves?: string };
 type NodeKnown = { boot: string; rack: string; unreachable: boolean; inService: boolean };
 
 export class Oracle {
@@ -210,12 +210,19 @@ export class Oracle {
       this.#mayRepeat.set(id, false);
     }
     const segment = event.segment === undefined ? new Set<string>() : this.#segments.get(node);
+    const executor = event.executor ?? node;
+    this.#require(
+      step.runOn === undefined ? executor === node : this.#nodesOf(run, [step.runOn]).has(executor),
+      `P1: ${id} granted to ${executor}, who is not its executor`,
+    );
     for (const [other, list] of this.#attempts) {
-      const busy = other.endsWith(`/${node}`) && list.at(-1)?.live === true;
-      this.#require(!busy || segment?.has(other) === true, `${node} has two jobs: ${id} and ${other}`);
+      const last = list.at(-1);
+      if (last?.live !== true || segment?.has(other) === true) continue;
+      this.#require(last.executor !== executor, `${executor} has two jobs: ${id} and ${other}`);
+      this.#require(!other.endsWith(`/${node}`), `two jobs are done for ${node}: ${id} and ${other}`);
     }
     this.#segments.set(node, new Set([...(segment ?? []), id]));
-    attempts.push({ number: event.attempt, live: true, outcome: null });
+    attempts.push({ number: event.attempt, live: true, outcome: null, executor });
     this.#attempts.set(id, attempts);
   }
 
@@ -226,7 +233,7 @@ export class Oracle {
     last.number = event.attempt;
     if (!event.final) return;
     // Done only when the node is back on another boot.
-    if (event.reboot !== undefined && event.reboot.boot === this.#node(event.node).boot) {
+    if (event.reboot !== undefined && event.reboot.boot === this.#node(last.executor).boot) {
       last.leaves = event.reboot.boot;
       return;
     }
@@ -246,7 +253,7 @@ export class Oracle {
     const last = this.#attempts.get(id)?.at(-1);
     this.#require(last?.live === true && last.leaves !== undefined, `P2: ${id} rebooted without being asked`);
     this.#require(
-      this.#node(event.node).boot !== last.leaves,
+      this.#node(last.executor).boot !== last.leaves,
       `${id} is done on the boot that it was to leave`,
     );
     last.live = false;

@@ -65,6 +65,12 @@ function randomStrategy(random: Random): Strategy {
   };
 }
 
+const executors: readonly Target[] = [
+  { role: 'all', who: 'leader' },
+  { role: 'all', who: 'all' },
+  { role: 'all', who: 'rest' },
+];
+
 const reruns: readonly RerunClass[] = ['idempotent', 'verify-first', 'never-twice'];
 
 export function randomPipeline(random: Random): Pipeline {
@@ -130,6 +136,7 @@ function randomStep(
     needs.push({ step: step.id, sameNode });
   }
   const rerun = random.pick(reruns);
+  const runOn = random.chance(0.15) ? random.pick(executors) : undefined;
   return {
     id,
     on,
@@ -141,9 +148,12 @@ function randomStep(
     rerun,
     outputs: {},
     leaves: 'nothing',
-    offline: random.chance(0.2) ? random.pick(['skip', 'defer'] as const) : 'wait',
+    offline: random.chance(0.2)
+      ? random.pick(['skip', runOn === undefined ? 'defer' : 'skip'] as const)
+      : 'wait',
     ...(random.chance(0.1) ? { onUnknown: random.pick(['hold', 'stop'] as const) } : {}),
     unknownAfterMs: 60_000,
+    ...(runOn === undefined ? {} : { runOn }),
     ...(random.chance(0.15) ? { if: 'node.labels.rack != "r1"' } : {}),
   };
 }

@@ -43,6 +43,7 @@ class Stage {
         this.logOffsets.push(offset);
         return { kind: 'taken', durable: offset + 1 };
       },
+      carriesOut: () => false,
       onLogFailure: (error) => {
         throw error;
       },

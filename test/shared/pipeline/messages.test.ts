@@ -18,8 +18,8 @@ const cases: readonly Case[] = [
   ],
   [
     'a word of a later version',
-    'steps:\n  - { id: a, on: all, run: x, runOn: all.leader }',
-    '5:31: error: this version does not have "runOn" yet',
+    'steps:\n  - { id: a, on: all, run: x, rescue: [] }',
+    '5:31: error: this version does not have "rescue" yet',
   ],
   [
     'words about absent nodes',
