@@ -10,10 +10,13 @@ import { isFinished, isLive } from './state.ts';
 
 /** A job that no barrier has to wait for any more. A failure counts only once its node has left the run. */
 export const isSettled = (job: Job): boolean =>
-  job.deferred !== null || (isFinished(job.state) && (job.state !== 'failed' || job.member.out !== null));
+  job.deferred !== null || (isFinished(job.state) && (job.state !== 'failed' || isPast(job)));
+
+/** Nobody decides about its failure any more: its node has left the run, or what became of that is known. */
+const isPast = ({ member, run }: Job): boolean => member.out !== null || run.outcome !== null;
 
 /** A failure that somebody may still decide about: its node has not left the run. */
-export const isOpenFailure = (job: Job): boolean => job.state === 'failed' && job.member.out === null;
+export const isOpenFailure = (job: Job): boolean => job.state === 'failed' && !isPast(job);
 
 /** Whether the job is over, also when nobody waits for it because it was deferred. */
 export const isOver = (job: Job): boolean => job.deferred === null && isSettled(job);
@@ -53,12 +56,16 @@ export const countsAsUnreachable = (run: Run, unit: UnitState, member: Member): 
 export const isOverBudget = (unit: UnitState): boolean =>
   unit.unknown.size > unit.limits.unknown || unit.unreachable.size > unit.limits.unreachable;
 
+/** Whether its steps belong to what the run does now: those of `finally` when its outcome is known, else the others. */
+export const isActive = (run: Run, { unit }: UnitState): boolean =>
+  (unit.finally === true) === (run.outcome !== null);
+
 function deriveJobs(run: Run, step: StepState): void {
   const { unit } = step;
   for (const [node, job] of step.jobs) {
     if (!isSettled(job)) {
       step.jobsUnfinished += 1;
-      run.jobsUnfinished += 1;
+      if (isActive(run, unit)) run.jobsUnfinished += 1;
     }
     if (isLive(job.state)) {
       unit.live.set(node, (unit.live.get(node) ?? 0) + 1);

@@ -35,6 +35,7 @@ const isAudit = {
   RunHeld: false,
   RunResumed: true,
   RunCancelRequested: true,
+  RunConcluded: true,
   RunEnded: true,
   RunArchived: false,
   NodeLeft: false,

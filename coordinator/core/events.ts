@@ -203,6 +203,13 @@ export type EventBody =
       readonly reason: string;
     }
   | { readonly type: 'RunCancelRequested'; readonly run: string; readonly by: Actor; readonly reason: string }
+  /** What became of it is known; the steps of `finally` are run now, and then it ends like that. */
+  | {
+      readonly type: 'RunConcluded';
+      readonly run: string;
+      readonly state: 'succeeded' | 'failed' | 'cancelled';
+      readonly reason: string;
+    }
   | {
       readonly type: 'RunEnded';
       readonly run: string;

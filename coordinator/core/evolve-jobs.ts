@@ -120,8 +120,8 @@ function failJob(state: State, job: Job, reason: string | null): void {
   job.lostAs = null;
   job.reason = reason;
   job.finishedAt = state.at;
-  // Its node has left the run already: nobody waits for this one.
-  if (job.member.out !== null) settleOnce(state, job);
+  // Its node has left the run already, or this is one of the last steps: nobody waits for it.
+  if (!isOpenFailure(job)) settleOnce(state, job);
 }
 
 function decideJob(state: State, job: Job, event: Extract<Event, { type: 'JobDecided' }>): void {
@@ -176,14 +176,17 @@ export function endAttempt(state: State, event: Extract<Event, { type: 'AttemptE
     case 'not-started':
       // What becomes of it is the next event of the same batch: requeued, held, or cancelled with its run.
       job.grant = null;
-      if (job.run.cancel !== null || job.member.out !== null)
-        finishJob(state, job, 'cancelled', event.reason);
+      if (isGivenUp(job)) finishJob(state, job, 'cancelled', event.reason);
       else setJobState(state, job, 'held');
       return;
     default:
       assertNever(event.outcome);
   }
 }
+
+/** No further attempt is made of it: the run is cancelled, or its node has left; for the last steps that counts no more. */
+const isGivenUp = ({ run, member }: Job): boolean =>
+  run.cancel !== null || (run.outcome === null && member.out !== null);
 
 /** The job stays live while its node is down, but not unknown: what it did is in the journal. */
 function awaitReboot(state: State, job: Job, boot: string): void {

@@ -3,6 +3,7 @@
  * decided when it was written, and a journal of years ago must still fold to the same state.
  */
 import { assertNever, present } from '../../shared/assert.ts';
+import { concludeRun } from './conclusion.ts';
 import { releaseNode, returnNode } from './deferral.ts';
 import { deriveRun, isDoneIn } from './derive.ts';
 import type { Event, EventBody, ParamScope, StoredValue } from './events.ts';
@@ -236,6 +237,9 @@ function evolveRun(
       state.agenda.runs.add(run);
       return;
     }
+    case 'RunConcluded':
+      concludeRun(state, runOf(state, event.run), { state: event.state, at: event.at, reason: event.reason });
+      return;
     case 'RunEnded': {
       const run = runOf(state, event.run);
       run.end = { state: event.state, at: event.at, reason: event.reason };
@@ -280,6 +284,7 @@ function createRun(state: State, event: Extract<Event, { type: 'RunCreated' }>):
     plannedAt: null,
     startedAt: null,
     end: null,
+    outcome: null,
     cancel: null,
     hold: null,
     failing: null,

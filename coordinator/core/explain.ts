@@ -4,7 +4,7 @@
  */
 import { assertNever } from '../../shared/assert.ts';
 import { lackSentence, lacks } from './agent-versions.ts';
-import { isOver, isSettled } from './derive.ts';
+import { isActive, isOver, isSettled } from './derive.ts';
 import { executorFor, executorOf } from './executors.ts';
 import { idOf } from './job-names.ts';
 import { describeFence, silentNodes } from './restoration.ts';
@@ -273,6 +273,8 @@ function budgetSentence(unit: UnitState): string {
 function waitingGate(job: Job): Gate {
   const { run, step } = job;
   if (run.startedAt === null) return queueGate(run, job);
+  if (!isActive(run, step.unit))
+    return { gate: 'end', sentence: 'is run at the end, whatever becomes of the rest', since: job.since };
   for (const need of step.step.needs) {
     const needed = run.steps[run.stepIndex.get(need.step) ?? -1];
     if (needed === undefined) continue;

@@ -7,7 +7,7 @@ export function afterFailure(turn: Turn, job: Job): void {
   const { run, step, member } = job;
   const { unit } = step;
   assert(job.state === 'failed', 'the job has failed');
-  if (member.out !== null) return;
+  if (member.out !== null || run.outcome !== null) return;
   const node = member.node.name;
   if (unit.failed.size <= unit.limits.failed) {
     turn.emit({ type: 'NodeLeft', run: run.id, node, reason: `${step.step.id} failed` });

@@ -278,6 +278,9 @@ export function grantedJobOf(job: Job, lookup: Lookup): GrantedJob {
       LOCKSTEP_CLUSTER: run.cluster,
       LOCKSTEP_STEP: step.id,
       ...(step.runOn === undefined ? {} : targetVariables(job)),
+      ...(run.outcome === null
+        ? {}
+        : { LOCKSTEP_OUTCOME: run.outcome.state, LOCKSTEP_REASON: run.outcome.reason }),
     },
   };
 }

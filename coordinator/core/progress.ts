@@ -9,7 +9,7 @@ import { formatDuration } from '../../shared/pipeline/duration.ts';
 import type { Target } from '../../shared/pipeline/model.ts';
 import { lacks } from './agent-versions.ts';
 import type { Decision, Effect, Lookup } from './commands.ts';
-import { hasLeft } from './derive.ts';
+import { hasLeft, isActive } from './derive.ts';
 import { awaitExecutor, executorFor } from './executors.ts';
 import { afterFailure } from './failure.ts';
 import { evaluateIf, grantedJobOf, prepareGrant } from './inputs.ts';
@@ -298,7 +298,7 @@ function offerJob(turn: Turn, run: Run, member: Member, job: Job): boolean {
 
 /** Gives away one place in a unit; false when there is nothing more to give now. */
 function considerUnit(turn: Turn, run: Run, unit: UnitState): boolean {
-  if (!isOpen(run)) return false;
+  if (!isOpen(run) || !isActive(run, unit)) return false;
   const rolling = unit.unit.strategy.kind === 'rolling';
   if (rolling && unit.waveUnfinished === 0 && openWave(turn, run, unit)) return true;
   if (unit.waiting.nodes.size === 0) return false;

@@ -1,12 +1,17 @@
 /** When a run starts, ends, is held or goes on: everything that concerns it as a whole. */
 import { present } from '../../shared/assert.ts';
+import { hasFinally } from './conclusion.ts';
 import { recallSegments } from './segments.ts';
 import { hasDomainRoom } from './slots.ts';
-import { isOpen, type Run, type UnitState } from './state.ts';
+import { isOpen, type Run, type RunEnd, type UnitState } from './state.ts';
 import type { Turn } from './turn.ts';
 
 export function considerRun(turn: Turn, run: Run): void {
   if (run.end !== null) return;
+  if (run.outcome !== null) {
+    considerEnd(turn, run, run.outcome);
+    return;
+  }
   if (run.cancel !== null) {
     if (run.jobsLive === 0)
       endRun(
@@ -69,7 +74,18 @@ function startRun(turn: Turn, run: Run): void {
   turn.emit({ type: 'RunStarted', run: run.id });
 }
 
+/** After the outcome: the run ends as it was to end when its last steps are through, or nobody wants to wait for them. */
+function considerEnd(turn: Turn, run: Run, { state, reason }: RunEnd): void {
+  if (run.jobsLive > 0) return;
+  if (run.jobsUnfinished > 0 && run.cancel === null) return;
+  turn.emit({ type: 'RunEnded', run: run.id, state, reason });
+}
+
 function endRun(turn: Turn, run: Run, state: 'succeeded' | 'failed' | 'cancelled', reason: string): void {
+  if (run.startedAt !== null && hasFinally(run)) {
+    turn.emit({ type: 'RunConcluded', run: run.id, state, reason });
+    return;
+  }
   turn.emit({ type: 'RunEnded', run: run.id, state, reason });
 }
 

@@ -153,6 +153,7 @@ export function scopeOf(state: State, job: Job, reads: Reads, lookup: Lookup): S
   if (reads.roots.has('node')) scope.node = memberScope(run, step, node.name, lookup);
   if (reads.roots.has('target')) scope.target = memberScope(run, step, job.member.node.name, lookup);
   if (reads.roots.has('cluster')) scope.cluster = new Map([['name', run.cluster]]);
+  if (reads.roots.has('outcome')) scope.outcome = run.outcome?.state ?? '';
   if (reads.roots.has('roles')) scope.roles = shared(step, 'roles', () => rolesScope(run, step, lookup));
   if (reads.roots.has('steps')) scope.steps = stepsScope(run, step, reads.steps, lookup);
   if (reads.roots.has('services')) scope.services = servicesScope(state, run);

@@ -86,6 +86,7 @@ const runFields = [
   'plannedAt',
   'startedAt',
   'end',
+  'outcome',
   'cancel',
   'hold',
   'failing',
@@ -306,6 +307,7 @@ function readRun(state: State, id: string, read: (name: string) => unknown): voi
     >),
     // Absent in snapshots of old.
     deferredAt: document.deferredAt ?? null,
+    outcome: document.outcome ?? null,
     roles: new Map(document.roles.map((role) => [role.name, { ...role }])),
     members: new Map(),
     units: [],

@@ -155,6 +155,8 @@ export type Run = {
   plannedAt: number | null;
   startedAt: number | null;
   end: RunEnd | null;
+  /** How it will end, while the steps of `finally` are run; null before, and for ever without such steps. */
+  outcome: RunEnd | null;
   cancel: { readonly by: string; readonly reason: string; readonly at: number } | null;
   hold: {
     readonly needs: 'decision' | 'contact';
@@ -443,10 +445,9 @@ export function nodeStateOf(node: Node): NodeStateName {
 export const isOpen = (run: Run): boolean =>
   run.startedAt !== null &&
   run.end === null &&
-  run.cancel === null &&
   run.hold === null &&
-  run.failing === null &&
-  run.unitsOverBudget === 0;
+  run.cancel === null &&
+  (run.outcome !== null || (run.failing === null && run.unitsOverBudget === 0));
 
 export const isLive = (state: JobState): boolean =>
   state === 'granted' || state === 'running' || state === 'unknown';

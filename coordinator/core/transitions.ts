@@ -6,6 +6,7 @@ import { assert, present } from '../../shared/assert.ts';
 import {
   clearDerived,
   countsAsUnreachable,
+  isActive,
   isDoneIn,
   isOver,
   isOverBudget,
@@ -177,6 +178,7 @@ export function reopenJob(state: State, job: Job): void {
 }
 
 function enableIfFree(state: State, job: Job): void {
+  if (!isActive(job.run, job.step.unit)) return;
   if (job.state === 'waiting' && job.blockers === 0 && job.step.barriers === 0) {
     setJobState(state, job, 'ready');
   }
@@ -282,7 +284,8 @@ export function leaveRun(state: State, run: Run, member: Member, reason: string)
   const open: Job[] = [];
   for (const step of run.steps) {
     const job = step.jobs.get(member.node.name);
-    if (job === undefined || isLive(job.state)) continue;
+    // What is to be done at the end is done on nodes that have left, too.
+    if (job === undefined || isLive(job.state) || step.unit.unit.finally === true) continue;
     if (job.state === 'failed') failed.push(job);
     else if (!isOver(job)) open.push(job);
   }

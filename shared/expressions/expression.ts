@@ -40,7 +40,7 @@ export type Compiled =
 /** Every name that any place may know. Which of them a place has, check.ts says. */
 export const variables: ReadonlySet<string> = new Set([
   ...['name', 'labels', 'facts', 'params', 'node', 'target', 'cluster', 'roles', 'steps', 'services'],
-  ...['outputs', 'exitCode', 'iteration'],
+  ...['outputs', 'exitCode', 'iteration', 'outcome'],
 ]);
 
 export const parsing = {

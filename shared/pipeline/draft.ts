@@ -44,6 +44,9 @@ export type DraftUnit = {
   readonly steps: DraftStep[];
 };
 
+/** It is run at the end, whatever became of the others. */
+export const isFinally = ({ path }: Pick<DraftUnit, 'path'>): boolean => path[0] === 'finally';
+
 /** A need with its place, before and after the name was looked up. */
 export type DraftNeed = Need & { readonly path: Path };
 

@@ -8,7 +8,7 @@ import type { Fault } from '../expressions/expression.ts';
 import { type Shape, shapes } from '../expressions/shape.ts';
 import { parseTemplate } from '../expressions/template.ts';
 import { nearestWord } from '../nearest.ts';
-import type { DraftStep, DraftUnit } from './draft.ts';
+import { type DraftStep, type DraftUnit, isFinally } from './draft.ts';
 import type { ParamDeclaration, RoleDeclaration, Step, TemplateValue } from './model.ts';
 import type { Order } from './order.ts';
 import { faultOfValue } from './params.ts';
@@ -168,11 +168,13 @@ export function checkUnits(
 ): ReadonlyMap<string, Pick<Step, 'with' | 'provides'>> {
   const drafts = units.flatMap(({ steps }) => steps);
   const steps = new Map(drafts.map((step) => [step.id, step]));
-  const values = jobValues(params, roles, drafts);
+  const main = jobValues(params, roles, drafts);
+  const end = jobValues(params, roles, drafts, true);
   const secrets = secretPaths(params, drafts);
-  const conditions = jobPlace('if', values);
   const results = new Map<string, Pick<Step, 'with' | 'provides'>>();
   for (const unit of units) {
+    const values = isFinally(unit) ? end : main;
+    const conditions = jobPlace('if', values);
     const [first] = unit.steps;
     if (unit.if !== undefined && first !== undefined) {
       reader.bare(

@@ -113,6 +113,7 @@ function reportKey(path: Path, key: string, { value, report, known }: File): voi
 
 function kindOf(owner: Path, value: unknown): keyof typeof misplacedWords | undefined {
   if (owner.length === 0) return 'file';
+  if (owner[0] === 'finally') return owner.length === 2 ? 'finally' : undefined;
   if (owner[0] !== 'steps') return undefined;
   if (owner[2] === 'group') return owner.length === 4 ? 'member' : undefined;
   return owner.length === 2 && isGroup(valueAt(value, owner)) ? 'group' : undefined;
@@ -212,7 +213,7 @@ function ownerOf(path: Path, value: unknown): string {
   if (last === undefined) return 'the file';
   const before = owner.at(-2);
   if (typeof last === 'number') {
-    if (before !== 'steps' && before !== 'group') return `entry ${last + 1}`;
+    if (before !== 'steps' && before !== 'group' && before !== 'finally') return `entry ${last + 1}`;
     const id = valueAt(value, [...owner, 'id']);
     return typeof id === 'string' ? `step ${id}` : `step ${last + 1}`;
   }

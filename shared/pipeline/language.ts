@@ -322,6 +322,11 @@ const unitFields = {
 
 export const stepSchema = z.strictObject({ ...memberStepFields, on, ...unitFields });
 
+/** What is run at the end waits for no node to come back, and nothing stops it. */
+const finallySchema = z
+  .strictObject({ ...memberStepFields, on })
+  .omit({ deferUntil: true, onUnknown: true, reboot: true, rebootTimeout: true });
+
 const groupHeadFields = {
   id: memberStepFields.id,
   title,
@@ -356,6 +361,10 @@ export const pipelineSchema = z
     ),
     roles: about(z.record(identifier, roleSchema), 'Named selections of nodes.'),
     steps: about(z.array(z.union([stepSchema, groupSchema])).min(1), 'Steps and groups, in order.'),
+    finally: about(
+      z.array(finallySchema).min(1).optional(),
+      'Steps that are run at the end, whatever became of the others; they cannot change the outcome, which they know as `outcome`.',
+    ),
   })
   .meta({
     title: 'Lockstep pipeline',

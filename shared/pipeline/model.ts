@@ -145,6 +145,8 @@ export type Unit = {
   readonly approve?: string;
   readonly strategy: Strategy;
   readonly steps: readonly Step[];
+  /** Of `finally`: it begins when the outcome of the others is known. */
+  readonly finally?: true;
 };
 
 export type Pipeline = {

@@ -5,7 +5,14 @@
 import { oneOf } from '../expressions/shape.ts';
 import { nearestWord } from '../nearest.ts';
 import { reportDeadlocks } from './deadlocks.ts';
-import { type DraftNeed, type DraftStep, type DraftUnit, isOnLeader, isWrittenId } from './draft.ts';
+import {
+  type DraftNeed,
+  type DraftStep,
+  type DraftUnit,
+  isFinally,
+  isOnLeader,
+  isWrittenId,
+} from './draft.ts';
 import type { MemberStepFile } from './language.ts';
 import type { Report } from './report.ts';
 import { asList, entryPath } from './roles.ts';
@@ -23,9 +30,15 @@ export type Order = {
 export function readOrder(units: readonly DraftUnit[], report: Report): Order {
   const needs = new Map<string, readonly DraftNeed[]>();
   const unknown = new Set<string>();
-  const names = namesOf(units);
+  const main = units.filter((unit) => !isFinally(unit));
+  const atEnd = units.filter(isFinally);
   let last: string | undefined;
   for (const unit of units) {
+    // Neither waits for the other step by step: what is in finally comes after all the rest.
+    const names: Names = isFinally(unit)
+      ? { steps: namesOf(atEnd), where: ' in finally' }
+      : { steps: namesOf(main), where: atEnd.length === 0 ? '' : ' before finally' };
+    if (unit === atEnd[0]) last = undefined;
     const previousUnit = last;
     const [first] = unit.steps;
     const lose = (step: DraftStep | undefined) => (): void => {
@@ -53,6 +66,10 @@ export function readOrder(units: readonly DraftUnit[], report: Report): Order {
   if (!circular) reportDeadlocks(units, needs, report);
   const everything: Before = { here: new Set(steps.keys()), everywhere: new Set(steps.keys()) };
   const befores = circular ? undefined : computeBefores(steps, needs, unknown, everything);
+  const rest = main.flatMap((unit) => unit.steps.map(({ id }) => id));
+  for (const { id } of atEnd.flatMap((unit) => unit.steps)) {
+    for (const step of rest) befores?.get(id)?.everywhere.add(step);
+  }
   return { needs, before: (id) => befores?.get(id) ?? everything };
 }
 
@@ -71,10 +88,13 @@ function namesOf(units: readonly DraftUnit[]): ReadonlyMap<string, string> {
   return names;
 }
 
+/** What `needs` may name: the last step by the name of its unit or its own. */
+type Names = { readonly steps: ReadonlyMap<string, string>; readonly where: string };
+
 function needsIn(
   file: MemberStepFile['needs'],
   path: Path,
-  names: ReadonlyMap<string, string>,
+  names: Names,
   lose: () => void,
   report: Report,
 ): readonly DraftNeed[] | undefined {
@@ -82,11 +102,11 @@ function needsIn(
   return asList<string | { step: string; same?: 'node' | undefined }>(file).flatMap((need, index) => {
     const at = entryPath(path, file, index);
     const name = typeof need === 'string' ? need : need.step;
-    const step = names.get(name);
+    const step = names.steps.get(name);
     if (step === undefined) {
       lose();
-      const written = [...names.keys()].filter(isWrittenId);
-      report.at(typeof need === 'string' ? at : [...at, 'step'], `there is no step "${name}"`, {
+      const written = [...names.steps.keys()].filter(isWrittenId);
+      report.at(typeof need === 'string' ? at : [...at, 'step'], `there is no step "${name}"${names.where}`, {
         nearest: nearestWord(name, written),
         expected: oneOf(written),
       });

@@ -5,7 +5,7 @@
 import type { Diagnostic } from '../diagnostic.ts';
 import { limits } from '../limits.ts';
 import { reportCounts } from './counts.ts';
-import type { DraftStep, DraftTask, DraftUnit } from './draft.ts';
+import { type DraftStep, type DraftTask, type DraftUnit, isFinally } from './draft.ts';
 import { parseDuration } from './duration.ts';
 import { keysAt, pipelineJsonSchema } from './editor-schema.ts';
 import { checkRole, checkUnits, ExpressionReader } from './expressions.ts';
@@ -54,7 +54,11 @@ export function parsePipeline(input: PipelineInput): PipelineParsed {
   const params = readParams(top.params, report);
   const roles = readRoles(top.roles, report);
   const bundles = { manifests: new Map<string, string>(), files: new Map<string, FileStat>() };
-  const units = readUnits(Array.isArray(top.steps) ? top.steps : [], {
+  const items = {
+    steps: Array.isArray(top.steps) ? top.steps : [],
+    finally: Array.isArray(top.finally) ? top.finally : [],
+  };
+  const units = readUnits(items, {
     report,
     roleNames: new Set(isRecord(top.roles) ? Object.keys(top.roles) : []),
     roles,
@@ -155,6 +159,7 @@ function buildUnit(
     on,
     ...(approve === undefined ? {} : { approve }),
     strategy,
+    ...(isFinally(draft) ? { finally: true } : {}),
     steps: draft.steps.map((step) => {
       const needs = (order.needs.get(step.id) ?? []).map(
         ({ step: needed, sameNode }): Need => ({ step: needed, sameNode }),
@@ -205,7 +210,8 @@ function buildStep(
     ...(file?.until === undefined ? {} : { until: { expression: file.until, everyMs: every } }),
     ...policy,
     outputs,
-    offline: file?.offline ?? 'wait',
+    // What is left at the end is done where it can be, and waits for nobody.
+    offline: file?.offline ?? (isFinally(unit) ? 'skip' : 'wait'),
     unknownAfterMs:
       unknownAfter === undefined
         ? limits.unknownAfterDefaultMs

@@ -22,7 +22,7 @@ import {
   shapes,
 } from '../expressions/shape.ts';
 import type { OutputType } from '../messages.ts';
-import { type DraftStep, isOnLeader } from './draft.ts';
+import { type DraftStep, isFinally, isOnLeader } from './draft.ts';
 import type { OutputDeclaration, ParamDeclaration, ParamType, RoleDeclaration } from './model.ts';
 import type { Order } from './order.ts';
 
@@ -123,10 +123,12 @@ function roleShape({ name, optional }: RoleDeclaration): Shape {
 }
 
 /** The values of `if`, `with` and `provides`, for all steps; what comes too early is judged by `judgeOrder`. */
+/** `atEnd`: for the steps of `finally`, which come after all others, whether those were run or not. */
 export function jobValues(
   params: Readonly<Record<string, ParamDeclaration>>,
   roles: Readonly<Record<string, RoleDeclaration>>,
   steps: readonly DraftStep[],
+  atEnd = false,
 ): ObjectShape {
   const service: Shape = shapes.object('a service', { endpoints: { shape: shapes.list(endpointShape) } });
   const provided = steps.flatMap(({ file }) =>
@@ -137,6 +139,7 @@ export function jobValues(
     node: { shape: nodeShape },
     target: { shape: nodeShape },
     cluster: { shape: shapes.object('cluster', { name: { shape: shapes.string } }) },
+    ...(atEnd ? { outcome: { shape: shapes.string } } : {}),
     roles: {
       shape: shapes.object(
         'roles',
@@ -146,7 +149,9 @@ export function jobValues(
     steps: {
       shape: shapes.object(
         'steps',
-        Object.fromEntries(steps.map((step) => [step.id, { shape: stepShape(step) }])),
+        Object.fromEntries(
+          steps.map((step) => [step.id, { shape: stepShape(atEnd ? perhapsNotRun(step) : step) }]),
+        ),
       ),
     },
     services: {
@@ -158,6 +163,11 @@ export function jobValues(
   });
 }
 
+function perhapsNotRun(step: DraftStep): DraftStep {
+  if (isFinally(step.unit)) return step;
+  return { ...step, skippable: step.skippable ?? `the run may end before step ${step.id}` };
+}
+
 const serviceName = (provides: string | { readonly service: string }): string =>
   typeof provides === 'string' ? provides : provides.service;
 
@@ -165,7 +175,7 @@ export const jobPlace = (title: string, values: ObjectShape): Place => ({
   title,
   values,
   node: nodeShape,
-  hint: 'outputs of a step are under steps, and what until knows is known on the node only',
+  hint: 'outputs of a step are under steps, what until knows is known on the node only, and the outcome in finally only',
 });
 
 /** The values of `until`: what the node itself knows. `given`: the types of what `with` gives. */

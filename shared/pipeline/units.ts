@@ -1,6 +1,6 @@
 /** Steps and groups as drafts: who does what, with names looked up, before order and expressions are judged. */
 import { limits } from '../limits.ts';
-import { type DraftStep, type DraftTask, type DraftUnit, missingId } from './draft.ts';
+import { type DraftStep, type DraftTask, type DraftUnit, isFinally, missingId } from './draft.ts';
 import {
   type GroupHeadFile,
   groupHeadSchema,
@@ -10,7 +10,7 @@ import {
   stepSchema,
   type VerifyFile,
 } from './language.ts';
-import type { RoleDeclaration, Target } from './model.ts';
+import type { RoleDeclaration, Strategy, Target } from './model.ts';
 import type { LoadedModule } from './module.ts';
 import type { Report } from './report.ts';
 import { asList, entryPath, readTarget } from './roles.ts';
@@ -31,11 +31,16 @@ export type Surroundings = {
   readonly bundles: Bundles;
 };
 
-export function readUnits(items: readonly unknown[], around: Surroundings): readonly DraftUnit[] {
+/** Those of `finally` come last. */
+export function readUnits(
+  items: { readonly steps: readonly unknown[]; readonly finally: readonly unknown[] },
+  around: Surroundings,
+): readonly DraftUnit[] {
   const taken = new Set<string>();
-  const units = items.map((item, index) =>
-    withOwnIds(readUnit(item, ['steps', index], around), taken, around.report),
-  );
+  const units = [
+    ...items.steps.map((item, index) => readUnit(item, ['steps', index], around)),
+    ...items.finally.map((item, index) => readSingle(item, ['finally', index], around)),
+  ].map((unit) => withOwnIds(unit, taken, around.report));
   if (units.flatMap(({ steps }) => steps).length > limits.pipelineStepsMax) {
     around.report.atKey(['steps'], `the pipeline has more than ${limits.pipelineStepsMax} steps`);
   }
@@ -111,6 +116,13 @@ function readGroup(item: object & { readonly group: unknown }, path: Path, aroun
   return unit;
 }
 
+/** What goes wrong in `finally` keeps nothing else of it from being done. */
+const all = { percent: 100 };
+const whatever: Strategy = {
+  kind: 'parallel',
+  budgets: { maxFailed: all, maxUnknown: all, maxUnreachable: all },
+};
+
 function unitOf(
   file: StepFile | GroupHeadFile,
   kind: DraftUnit['kind'],
@@ -124,7 +136,9 @@ function unitOf(
     kind,
     path,
     on: removed.has('on') ? [] : readTargets(file.on, [...path, 'on'], around),
-    strategy: readStrategy(file.strategy, [...path, 'strategy'], around.report),
+    strategy: isFinally({ path })
+      ? whatever
+      : readStrategy(file.strategy, [...path, 'strategy'], around.report),
     ...(title === undefined ? {} : { title }),
     ...(approve === undefined ? {} : { approve }),
     ...(needs === undefined ? {} : { needs }),
@@ -182,6 +196,11 @@ function readStep(
       expected: 'reboot on a step without runOn',
     });
   }
+  if (isFinally(unit) && file.offline === 'defer') {
+    report.at([...path, 'offline'], 'the end of a run waits for no node to come back', {
+      expected: 'skip or wait',
+    });
+  }
   if (runOn !== undefined && file.offline === 'defer') {
     report.at([...path, 'offline'], 'what another node carries out cannot be deferred', {
       expected: 'wait or skip',
@@ -224,6 +243,7 @@ function readStep(
 /** Why a node, or every node, may have done nothing in the step, so that its outputs are not there. */
 function skippableBecause(file: MemberStepFile, unit: DraftUnit, around: Surroundings): string | undefined {
   if (file.if !== undefined) return `step ${file.id} has an "if"`;
+  if (isFinally(unit)) return `step ${file.id} leaves out nodes that cannot be reached`;
   if (unit.if !== undefined) return `group ${unit.id} has an "if"`;
   if (file.offline === 'skip' || file.offline === 'defer')
     return `step ${file.id} goes on without nodes that cannot be reached`;

@@ -4,7 +4,6 @@
 export const laterWords: ReadonlySet<string> = new Set([
   'rescue',
   'always',
-  'finally',
   'concurrency',
   'extends',
   'insert',
@@ -23,39 +22,49 @@ export const laterWords: ReadonlySet<string> = new Set([
 ]);
 
 /** Keys that belong elsewhere, by the kind of thing they were found in. */
-export const misplacedWords: Readonly<Record<'member' | 'group' | 'file', Readonly<Record<string, string>>>> =
-  {
-    member: {
-      on: 'the steps of a group run where the group runs: say it on the group',
-      strategy: 'the group as a whole has a strategy: say it on the group',
-      approve: 'the group as a whole is approved: say it on the group',
-      group: 'groups cannot stand inside groups',
-    },
-    group: {
-      run: 'a group runs its steps: give the script to one of them',
-      check: 'a group runs its steps: give the check to one of them',
-      until: 'iterate one of its steps',
-      timeout: 'each step of a group has its own timeout',
-      retry: 'each step of a group is retried on its own',
-      rerun: 'each step of a group says it for itself',
-      with: 'values are given to the steps of a group',
-      shell: 'say it on the steps of the group',
-      uses: 'let one of its steps use the task',
-      outputs: 'outputs are declared by the steps of a group',
-      offline: 'say it on the steps of the group',
-      deferUntil: 'say it on the steps of the group',
-      onUnknown: 'say it on the steps of the group',
-      runOn: 'say it on the steps of the group that another node carries out',
-      reboot: 'say it on the step of the group after which the node reboots',
-      unknownAfter: 'say it on the steps of the group',
-    },
-    file: {
-      on: 'each step says on its own where it runs',
-      strategy: 'say it on a step or group',
-      timeout: 'say it on a step',
-      retry: 'say it on a step',
-    },
-  };
+export const misplacedWords: Readonly<
+  Record<'member' | 'group' | 'finally' | 'file', Readonly<Record<string, string>>>
+> = {
+  member: {
+    on: 'the steps of a group run where the group runs: say it on the group',
+    strategy: 'the group as a whole has a strategy: say it on the group',
+    approve: 'the group as a whole is approved: say it on the group',
+    group: 'groups cannot stand inside groups',
+  },
+  group: {
+    run: 'a group runs its steps: give the script to one of them',
+    check: 'a group runs its steps: give the check to one of them',
+    until: 'iterate one of its steps',
+    timeout: 'each step of a group has its own timeout',
+    retry: 'each step of a group is retried on its own',
+    rerun: 'each step of a group says it for itself',
+    with: 'values are given to the steps of a group',
+    shell: 'say it on the steps of the group',
+    uses: 'let one of its steps use the task',
+    outputs: 'outputs are declared by the steps of a group',
+    offline: 'say it on the steps of the group',
+    deferUntil: 'say it on the steps of the group',
+    onUnknown: 'say it on the steps of the group',
+    runOn: 'say it on the steps of the group that another node carries out',
+    reboot: 'say it on the step of the group after which the node reboots',
+    unknownAfter: 'say it on the steps of the group',
+  },
+  finally: {
+    group: 'write its steps one by one',
+    strategy: 'at the end each node that can be reached does it at once, and no failure stops the others',
+    approve: 'the end of a run waits for nobody',
+    onUnknown: 'no unknown job stops the end of a run',
+    reboot: 'the end of a run waits for no node to come back',
+    rebootTimeout: 'the end of a run waits for no node to come back',
+    deferUntil: 'the end of a run waits for no node to come back',
+  },
+  file: {
+    on: 'each step says on its own where it runs',
+    strategy: 'say it on a step or group',
+    timeout: 'say it on a step',
+    retry: 'say it on a step',
+  },
+};
 
 /** Names that every JavaScript object answers to: as keys of records they would be found where they are not. */
 export const isReservedName = (name: string): boolean => name in Object.prototype;

@@ -112,6 +112,8 @@ function formatEvent(event: Event): string | undefined {
       return `${event.run} resumed (${event.how}) by ${event.by}`;
     case 'RunCancelRequested':
       return `${event.run} cancelling: ${event.reason}`;
+    case 'RunConcluded':
+      return `${event.run} will be ${event.state}: ${event.reason}`;
     case 'RunEnded':
       return `${event.run} ${event.state}: ${event.reason}`;
     case 'NodeLeft':

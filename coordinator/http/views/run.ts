@@ -117,7 +117,7 @@ function viewJob(job: Job, lookup: Lookup): JobView {
 }
 
 function reasonOf(run: Run): string | null {
-  const reason = run.end?.reason ?? run.cancel?.reason ?? run.hold?.reason ?? run.failing?.reason ?? '';
+  const { reason } = run.end ?? run.outcome ?? run.cancel ?? run.hold ?? run.failing ?? { reason: '' };
   return reason === '' ? null : reason;
 }
 

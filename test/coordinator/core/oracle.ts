@@ -16,6 +16,8 @@ export class Oracle {
   readonly #roles = new Map<string, Map<string, RoleMembers>>();
   readonly #ended = new Set<string>();
   readonly #out = new Set<string>();
+  /** Runs of which the outcome is known, so that only their last steps are still done. */
+  readonly #concluded = new Set<string>();
   readonly #approved = new Set<string>();
   readonly #settled = new Set<string>();
   readonly #failed = new Set<string>();
@@ -118,6 +120,9 @@ export class Oracle {
       case 'NodeLeft':
         this.#out.add(`${event.run}/${event.node}`);
         return;
+      case 'RunConcluded':
+        this.#conclude(event.run);
+        return;
       case 'RunEnded':
         this.#ended.add(event.run);
         return;
@@ -160,7 +165,20 @@ export class Oracle {
   }
 
   #isSettled(run: string, step: string, node: string): boolean {
-    return this.#settled.has(`${run}/${step}/${node}`) || this.#out.has(`${run}/${node}`);
+    const id = `${run}/${step}/${node}`;
+    if (this.#unitOf(run, step).finally === true) return this.#settled.has(id) || this.#failed.has(id);
+    return this.#settled.has(id) || this.#out.has(`${run}/${node}`);
+  }
+
+  #conclude(run: string): void {
+    this.#require(!this.#concluded.has(run), `${run} is concluded twice`);
+    for (const [id, attempts] of this.#attempts) {
+      if (id.startsWith(`${run}/`))
+        this.#require(attempts.at(-1)?.live !== true, `P1: ${run} is concluded while ${id} is live`);
+    }
+    this.#concluded.add(run);
+    this.#stopped.delete(run);
+    this.#stopped.delete(`${run} for good`);
   }
 
   #checkGrant(event: Extract<Event, { type: 'JobGranted' }>): void {
@@ -171,7 +189,12 @@ export class Oracle {
     this.#require(!this.#ended.has(run), `P1: ${id} granted after the run ended`);
     this.#require(!this.#stopped.has(run), `P1: ${id} granted while the run is failing or held`);
     this.#require(!this.#stopped.has(`${run} for good`), `P1: ${id} granted while the run is cancelled`);
-    this.#require(!this.#out.has(`${run}/${node}`), `P1: ${id} granted to a node that left`);
+    const atEnd = unit.finally === true;
+    this.#require(
+      this.#concluded.has(run) === atEnd,
+      `P1: ${id} granted ${atEnd ? 'before' : 'after'} the outcome was known`,
+    );
+    this.#require(atEnd || !this.#out.has(`${run}/${node}`), `P1: ${id} granted to a node that left`);
     this.#require(
       this.#nodesOf(run, step.on).has(node),
       `P1: ${id} granted to a node that is not in the step`,

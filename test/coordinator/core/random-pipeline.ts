@@ -35,6 +35,7 @@ export class Random {
   }
 }
 
+const whole: Amount = { percent: 100 };
 const noBudget = { maxFailed: { count: 0 }, maxUnknown: { count: 0 }, maxUnreachable: { count: 0 } };
 
 function randomStrategy(random: Random): Strategy {
@@ -113,7 +114,30 @@ export function randomPipeline(random: Random): Pipeline {
       ...(random.chance(0.1) ? { approve: 'go on?' } : {}),
     });
   }
+  if (random.chance(0.3)) units.push(...randomEnd(random, targets));
   return { name: 'random', params: {}, roles, units, modules: {} };
+}
+
+/** Steps of `finally`: nothing of them stops the rest of them. */
+function randomEnd(random: Random, targets: readonly Target[]): readonly Unit[] {
+  const budgets = { maxFailed: whole, maxUnknown: whole, maxUnreachable: whole };
+  const units: Unit[] = [];
+  const count = 1 + random.below(2);
+  for (let index = 0; index < count; index += 1) {
+    const on = [random.pick(targets)];
+    const { onUnknown: _, ...step } = randomStep(random, `f${index}`, on, units, [], false);
+    const offline = step.offline === 'defer' ? 'skip' : step.offline;
+    const steps: Step[] = [{ ...step, offline }];
+    units.push({
+      id: step.id,
+      kind: 'step',
+      on,
+      steps,
+      strategy: { kind: 'parallel', budgets },
+      finally: true,
+    });
+  }
+  return units;
 }
 
 function randomStep(
