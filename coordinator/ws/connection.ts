@@ -22,8 +22,17 @@ type PauseReason = 'queue' | 'logs';
 /** Who it said it is; the counter tells it from other connections of the same node. */
 export type Identity = { readonly node: string; readonly incarnation: string; readonly counter: number };
 
+/** What is asked of the websocket below: the one of `ws`, and in test/simulation/ one without a network. */
+export type AgentSocket = Pick<
+  WebSocket,
+  'readyState' | 'bufferedAmount' | 'pause' | 'resume' | 'terminate'
+> & {
+  send(frame: string): void;
+  close(code: number, reason: string): void;
+};
+
 export class AgentConnection {
-  readonly socket: WebSocket;
+  readonly socket: AgentSocket;
   /** Id of the token it came with. */
   readonly token: string;
   /** From which address, for people. */
@@ -41,7 +50,7 @@ export class AgentConnection {
   endReason: string | null = null;
   #outgoing: string[] = [];
 
-  constructor(socket: WebSocket, token: string, peer: string, now: number) {
+  constructor(socket: AgentSocket, token: string, peer: string, now: number) {
     this.socket = socket;
     this.token = token;
     this.peer = peer;

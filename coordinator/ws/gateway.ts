@@ -21,7 +21,7 @@ import {
 import type { Effect, GrantedJob } from '../core/commands.ts';
 import type { Settled } from '../sequence/command-queue.ts';
 import { boundedComplaints, type Complain } from './complaints.ts';
-import { AgentConnection, type Identity } from './connection.ts';
+import { AgentConnection, type AgentSocket, type Identity } from './connection.ts';
 import { grantMessage } from './grant.ts';
 import { LogIntake, type LogPiece } from './log-intake.ts';
 import { Outbox } from './outbox.ts';
@@ -66,7 +66,7 @@ export class Gateway {
               detail: `${limits.connectionsMax} agents are connected; no more fit`,
             },
       putOff: () => pace.ask(ports.now()),
-      welcome: (socket, token, peer) => this.#greet(socket, token, peer),
+      welcome: (socket, token, peer) => this.#attend(socket, token, peer),
     });
     this.#sweep = setInterval(() => this.#endOverdue(), limits.connectionSweepMs);
   }
@@ -167,17 +167,20 @@ export class Gateway {
     }
   }
 
-  #greet(socket: WebSocket, token: string, peer: string): void {
-    const connection = new AgentConnection(socket, token, peer, this.#ports.now());
-    this.#connections.add(connection);
-    socket.on('message', (content: Buffer, isBinary: boolean) =>
-      this.#receive(connection, content, isBinary),
-    );
+  #attend(socket: WebSocket, token: string, peer: string): void {
+    const connection = this.greet(socket, token, peer);
+    socket.on('message', (content: Buffer, isBinary: boolean) => this.receive(connection, content, isBinary));
     // ws answers a broken frame with the right close code itself; here it is only told.
     socket.on('error', (error) =>
       this.#complain('an agent broke the websocket protocol', { peer, reason: error.message }),
     );
-    socket.on('close', (code) => this.#forget(connection, code));
+    socket.on('close', (code) => this.forget(connection, code));
+  }
+
+  /** Takes in a websocket that is open. What comes from it goes to `receive`; when it is closed, to `forget`. */
+  greet(socket: AgentSocket, token: string, peer: string): AgentConnection {
+    const connection = new AgentConnection(socket, token, peer, this.#ports.now());
+    this.#connections.add(connection);
     const origin = this.#ports.origin();
     connection.enqueue({
       type: 'challenge',
@@ -188,9 +191,10 @@ export class Gateway {
       nonce: randomBytes(16).toString('base64url'),
     });
     connection.flush();
+    return connection;
   }
 
-  #receive(connection: AgentConnection, content: Buffer, isBinary: boolean): void {
+  receive(connection: AgentConnection, content: Buffer, isBinary: boolean): void {
     if (connection.phase.kind === 'leaving') return;
     connection.lastHeardAt = this.#ports.now();
     if (isBinary) {
@@ -376,7 +380,7 @@ export class Gateway {
     connection.close(closeCodes.violation, reason);
   }
 
-  #forget(connection: AgentConnection, code: number): void {
+  forget(connection: AgentConnection, code: number): void {
     this.#connections.delete(connection);
     this.#outbox.drop(connection);
     const { joined, endReason } = connection;
