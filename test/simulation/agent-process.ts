@@ -1,0 +1,279 @@
+/**
+ * One life of an agent: what agent/agent.ts does around the real core. Inputs one after the other; what must
+ * be durable is, before any effect takes place. Here the time between is long enough to be killed in.
+ */
+import { alarmAt, beginAgent, step } from '../../agent/core/agent.ts';
+import { type LedgerRecord, mustBeDurable } from '../../agent/core/ledger.ts';
+import type { AgentState, Effect, Input, Now, Turned } from '../../agent/core/state.ts';
+import { LogUpload } from '../../agent/link/log-upload.ts';
+import { digestOf } from '../../coordinator/sequence/contents.ts';
+import { assertNever } from '../../shared/assert.ts';
+import { limits } from '../../shared/limits.ts';
+import { type CoordinatorMessage, type Hello, protocolVersion } from '../../shared/messages.ts';
+import { AgentLink } from './agent-link.ts';
+import type { Host } from './host.ts';
+import { Runner } from './runner.ts';
+import { type Life, newLife, type Task } from './timeline.ts';
+
+/** What is being written: the process may die before it is on disk, and after, with nothing done that follows. */
+type Writing = { readonly identity: AgentState['identity']; readonly records: readonly LedgerRecord[] };
+
+export class AgentProcess {
+  readonly life: Life;
+  readonly #host: Host;
+  readonly #link: AgentLink;
+  readonly #runner: Runner;
+  readonly #logUpload: LogUpload;
+  #state: AgentState;
+  #inputs: Input[] = [];
+  #draining = false;
+  /** Records that only save repetition; they are lost with the process. */
+  #waiting: LedgerRecord[] = [];
+  #writing: Writing | null = null;
+  #alarm: Task | undefined;
+
+  constructor(host: Host) {
+    this.#host = host;
+    this.life = newLife(`${host.id} agent`);
+    const { life } = this;
+    this.#link = new AgentLink({
+      host,
+      life,
+      onMessages: (messages) => this.#hear(messages),
+      onDown: () => {
+        this.#logUpload.pause();
+        this.#tell([{ kind: 'disconnected' }]);
+      },
+    });
+    this.#runner = new Runner({
+      host,
+      life,
+      tell: (input) => this.#tell([input]),
+      onLog: () => this.#logUpload.pump(),
+    });
+    this.#logUpload = new LogUpload({
+      streams: () => this.#runner.logs(),
+      send: (message) => this.#link.send(message),
+      onAcknowledged: (attempt) => {
+        this.#runner.dropLogs(attempt);
+        this.#tell([{ kind: 'logs-acknowledged', attempt }]);
+      },
+    });
+    const { disk, node, labels, boot } = host;
+    const beginning = beginAgent(
+      { node: { name: node, labels }, boot, identity: disk.identity, ledger: disk.ledger },
+      this.#now(),
+    );
+    this.#state = beginning.state;
+    const { jobs, ended } = beginning.state.ledger;
+    this.#runner.restore(
+      jobs.map((job) => job.attempt),
+      ended.filter((one) => !one.logsAcknowledged).map(({ result }) => result),
+    );
+    this.#draining = true;
+    host.timeline.after(
+      300 * host.random.next(),
+      () =>
+        this.#release(beginning, () => {
+          this.#link.connect();
+          this.#drained();
+        }),
+      life,
+    );
+  }
+
+  get state(): AgentState {
+    return this.#state;
+  }
+
+  heard(attempt: string): void {
+    this.#runner.heard(attempt);
+  }
+
+  /** Told to end: what it would have written later is written now. */
+  end(): void {
+    if (this.#writing !== null) {
+      this.kill(true);
+      return;
+    }
+    this.#host.disk.append(this.#waiting);
+    this.#link.close();
+    this.life.alive = false;
+  }
+
+  /** What was being written is on disk or not; of a batch that the power cut short, perhaps its first records. */
+  kill(kernelLives: boolean): void {
+    const { disk, random } = this.#host;
+    const writing = this.#writing;
+    if (writing !== null && random.chance(0.5)) {
+      disk.identity = writing.identity;
+      const { length } = writing.records;
+      const kept = kernelLives ? (random.chance(0.5) ? length : 0) : random.below(length + 1);
+      disk.append(writing.records.slice(0, kept));
+      this.#host.keep(writing.records.slice(0, kept));
+    }
+    this.#link.die(kernelLives);
+    this.life.alive = false;
+  }
+
+  #now(): Now {
+    const { monotonicMs, wallMs, freeBytes } = this.#host;
+    return { monotonicMs, wallMs, freeBytes };
+  }
+
+  #hear(messages: readonly CoordinatorMessage[]): void {
+    for (const message of messages) {
+      if (message.type === 'ack-log')
+        this.#logUpload.acknowledge(message.attempt, message.stream, message.upTo);
+    }
+    this.#tell(messages.map((message) => ({ kind: 'message', message })));
+  }
+
+  #tell(inputs: readonly Input[]): void {
+    this.#inputs.push(...inputs);
+    if (this.#draining) return;
+    this.#draining = true;
+    this.#host.timeline.after(0, () => this.#drain(), this.life);
+  }
+
+  #drain(): void {
+    const inputs = this.#inputs;
+    this.#inputs = [];
+    const records: LedgerRecord[] = [];
+    const effects: Effect[] = [];
+    for (const input of inputs) {
+      const seen = this.#state.identity.epochs;
+      const turned = step(this.#state, input, this.#now());
+      this.#state = turned.state;
+      records.push(...turned.records);
+      effects.push(...turned.effects);
+      if (input.kind === 'message' && input.message.type === 'grant') {
+        this.#host.tookGrant(input.message, seen, turned.records);
+      }
+    }
+    this.#release({ state: this.#state, records, effects }, () => this.#drained());
+  }
+
+  #drained(): void {
+    if (this.#inputs.length > 0) {
+      this.#drain();
+      return;
+    }
+    this.#draining = false;
+    this.#setAlarm();
+  }
+
+  #release({ state, records, effects }: Turned, done: () => void): void {
+    const { host, life } = { host: this.#host, life: this.life };
+    const isNewIdentity = state.identity !== host.disk.identity;
+    const mustWait = records.some(mustBeDurable);
+    this.#waiting.push(...records);
+    if (!isNewIdentity && !mustWait) {
+      for (const effect of effects) this.#perform(effect);
+      done();
+      return;
+    }
+    const written = mustWait ? this.#waiting : [];
+    if (mustWait) this.#waiting = [];
+    this.#writing = { identity: state.identity, records: written };
+    host.timeline.after(
+      host.random.chance(0.95) ? 4 * host.random.next() : 300 * host.random.next(),
+      () => {
+        this.#writing = null;
+        host.disk.identity = state.identity;
+        host.disk.append(written);
+        host.keep(written);
+        for (const effect of effects) this.#perform(effect);
+        done();
+      },
+      life,
+    );
+  }
+
+  #setAlarm(): void {
+    if (this.#alarm !== undefined) this.#alarm.cancelled = true;
+    const at = alarmAt(this.#state);
+    if (at === null) return;
+    const delayMs = Math.max(0, Math.ceil(at - this.#host.monotonicMs));
+    this.#alarm = this.#host.timeline.after(delayMs, () => this.#tell([{ kind: 'alarm' }]), this.life);
+  }
+
+  #perform(effect: Effect): void {
+    const { host, life } = { host: this.#host, life: this.life };
+    if (!life.alive) return;
+    switch (effect.kind) {
+      case 'send':
+        this.#link.send(effect.message);
+        return;
+      case 'greet':
+        this.#greet(effect.counter, effect.held);
+        return;
+      case 'send-facts': {
+        const facts = { host: host.id };
+        const message = { type: 'facts', digest: digestOf(JSON.stringify(facts)), facts } as const;
+        host.timeline.after(200 * host.random.next(), () => this.#link.send(message), life);
+        return;
+      }
+      case 'resume-logs':
+        this.#logUpload.resume();
+        return;
+      case 'prepare':
+        this.#runner.prepare(effect.job);
+        return;
+      case 'abandon-preparation':
+        this.#runner.abandonPreparation(effect.attempt);
+        return;
+      case 'recover':
+        this.#runner.recover(effect.job);
+        return;
+      case 'execute':
+        this.#runner.execute(effect.job, effect.number, effect.phase);
+        return;
+      case 'stop':
+        this.#runner.stop(effect.attempt);
+        return;
+      case 'collect':
+        this.#runner.collect(effect.attempt);
+        return;
+      case 'upload-files':
+        this.#tell([{ kind: 'files-uploaded', number: effect.number }]);
+        return;
+      case 'forget':
+        this.#runner.forget(effect.attempt);
+        return;
+      case 'hang-up':
+        this.#link.hangUp(effect.reason, effect.retryAfterMs ?? 0);
+        return;
+      case 'exit':
+        host.judge.tell(() => `${host.id}: agent exits: ${effect.reason}`);
+        this.#link.close();
+        this.life.alive = false;
+        host.restartAgentLater();
+        return;
+      case 'note':
+        host.judge.tell(() => `${host.id}: ${effect.text}`);
+        return;
+      default:
+        assertNever(effect);
+    }
+  }
+
+  #greet(counter: number, held: Hello['held']): void {
+    const { node, labels, boot, isDiskless, id } = this.#host;
+    this.#link.send({
+      type: 'hello',
+      protocol: protocolVersion,
+      version: '0',
+      name: node,
+      labels,
+      incarnation: this.#state.identity.incarnation,
+      boot,
+      counter,
+      diskless: isDiskless,
+      features: [],
+      held: held.slice(0, limits.agentFinishedMax),
+      machineId: id,
+      address: '10.0.0.1',
+    });
+  }
+}

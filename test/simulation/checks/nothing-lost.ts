@@ -1,0 +1,75 @@
+/**
+ * P4. Each result that was durable on a node is in the journal exactly once, as what it was, however long the
+ * way took, unless the disk that held it died. Logs are there byte for byte, or with a gap where a power cut took
+ * their end.
+ */
+import type { Event } from '../../../coordinator/core/events.ts';
+import { attemptIdOf, jobIdOf } from '../../../shared/ids.ts';
+import type { Outcome } from '../../../shared/messages.ts';
+import { type Checker, type FinalSight, require } from '../judge.ts';
+import type { WorldRecord } from '../world-record.ts';
+
+const streams = ['stdout', 'stderr'] as const;
+
+export class NothingLost implements Checker {
+  readonly #record: WorldRecord;
+  readonly #applied = new Map<string, Outcome>();
+  readonly #stale = new Set<string>();
+
+  constructor(record: WorldRecord) {
+    this.#record = record;
+  }
+
+  journaled(event: Event): void {
+    if (event.type === 'StaleResultReported') this.#stale.add(event.attempt);
+    if (event.type !== 'AttemptEnded') return;
+    const attempt = attemptIdOf(jobIdOf(event.run, event.step, event.node), event.attempt);
+    require(!this.#applied.has(attempt), () => `P4: the result of ${attempt} is applied twice`);
+    this.#applied.set(attempt, event.outcome);
+    if (event.reason?.startsWith('evidence lost') === true) return;
+    const reported = this.#record.results.filter(({ result }) => result.attempt === attempt);
+    require(reported.some(
+      ({ result }) => result.outcome === event.outcome && result.final === event.final,
+    ), () => `P4: ${attempt} is journaled as ${event.outcome}, and no node ever made that durable`);
+  }
+
+  finished({ hosts, logs }: FinalSight): void {
+    const { cloned, evidenceLost, executions, results } = this.#record;
+    const isBeyond = (node: string, incarnation: string): boolean =>
+      cloned.has(node) || evidenceLost.has(incarnation);
+    for (const { node, incarnation, result } of results) {
+      if (isBeyond(node, incarnation)) continue;
+      const { attempt } = result;
+      require(this.#applied.has(attempt) || this.#stale.has(attempt), () =>
+        `P4: the result of ${attempt} (${result.outcome}) never reached the journal`);
+      for (const stream of streams) this.#checkLog(attempt, stream, result.logs[stream], logs);
+    }
+    for (const { attempt, node, incarnation } of executions) {
+      if (isBeyond(node, incarnation)) continue;
+      const hasResult = results.some(({ result }) => result.attempt === attempt);
+      require(hasResult, () => `P4: ${attempt} ran on ${node}, and there is no result of it`);
+    }
+    for (const { node, ledger } of hosts) {
+      const waiting = ledger.ended.filter(({ acknowledged }) => !acknowledged);
+      require(waiting.length === 0 || cloned.has(node), () =>
+        `P4: ${node} still waits for ${waiting.length} acknowledgements`);
+    }
+  }
+
+  #checkLog(
+    attempt: string,
+    stream: (typeof streams)[number],
+    length: number,
+    logs: FinalSight['logs'],
+  ): void {
+    const { text, damaged } = this.#record.printed(attempt, stream);
+    const kept = logs.get(`${attempt} ${stream}`) ?? '';
+    require(kept.length >= length, () =>
+      `P4: ${stream} of ${attempt} has ${kept.length} bytes at the coordinator, and ${length} were reported`);
+    if (!damaged) require(kept === text, () => `P4: ${stream} of ${attempt} is not what was printed`);
+    for (let at = 0; at < kept.length; at += 1) {
+      require(kept[at] === text[at] || kept[at] === '\0', () =>
+        `P4: byte ${at} of ${stream} of ${attempt} is not what was printed`);
+    }
+  }
+}

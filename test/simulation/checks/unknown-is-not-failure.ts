@@ -1,0 +1,98 @@
+/**
+ * P6. Lost contact counts neither as success nor as failure: a run fails, and a node leaves it, only for failures
+ * that somebody reported or decided; and what was unknown becomes what really came of it.
+ */
+import type { Event } from '../../../coordinator/core/events.ts';
+import type { Amount, Pipeline } from '../../../shared/pipeline/model.ts';
+import { type Checker, require } from '../judge.ts';
+import type { WorldRecord } from '../world-record.ts';
+
+export class UnknownIsNotFailure implements Checker {
+  readonly #record: WorldRecord;
+  readonly #pipelines = new Map<string, Pipeline>();
+  /** Nodes with a reported or decided failure, by run and unit. */
+  readonly #failed = new Map<string, Set<string>>();
+  readonly #unknown = new Set<string>();
+  readonly #out = new Set<string>();
+
+  constructor(record: WorldRecord) {
+    this.#record = record;
+  }
+
+  journaled(event: Event): void {
+    switch (event.type) {
+      case 'RunCreated':
+        this.#pipelines.set(event.run, event.pipeline);
+        return;
+      case 'JobUnknown':
+        this.#unknown.add(`${event.run}/${event.step}/${event.node}`);
+        return;
+      case 'JobFound':
+        this.#unknown.delete(`${event.run}/${event.step}/${event.node}`);
+        return;
+      case 'JobFailed':
+        require(!this.#unknown.has(`${event.run}/${event.step}/${event.node}`), () =>
+          `P6: ${event.run}/${event.step}/${event.node} is unknown and fails by itself`);
+        this.#fail(event.run, event.step, event.node);
+        return;
+      case 'AttemptEnded':
+        this.#unknown.delete(`${event.run}/${event.step}/${event.node}`);
+        this.#attemptEnded(event);
+        return;
+      case 'JobDecided':
+        this.#unknown.delete(`${event.run}/${event.step}/${event.node}`);
+        if (event.as === 'failed') this.#fail(event.run, event.step, event.node);
+        else this.#failed.get(`${event.run}/${this.#unitOf(event.run, event.step)}`)?.delete(event.node);
+        return;
+      case 'RunResumed':
+        if (event.how === 'retry-failed' || event.how === 'accept-failed') this.#forgive(event.run);
+        return;
+      case 'NodeLeft':
+        this.#out.add(`${event.run}/${event.node}`);
+        return;
+      case 'RunFailing':
+        this.#runFails(event.run, event.unit);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #attemptEnded(event: Event & { readonly type: 'AttemptEnded' }): void {
+    if (event.outcome === 'interrupted' && event.reason?.startsWith('evidence lost') === true) {
+      const isTrue = [...this.#record.evidenceLost].some((incarnation) =>
+        incarnation.startsWith(`${event.node}-`),
+      );
+      require(isTrue || this.#record.cloned.has(event.node), () =>
+        `P6: ${event.run}/${event.step}/${event.node} is interrupted, and the node's disk never died`);
+    }
+    if (event.final && (event.outcome === 'failed' || event.outcome === 'timed-out'))
+      this.#fail(event.run, event.step, event.node);
+  }
+
+  /** What failed within its budget goes on counting against it. */
+  #forgive(run: string): void {
+    for (const [key, nodes] of this.#failed) {
+      if (!key.startsWith(`${run}/`)) continue;
+      for (const node of nodes) if (!this.#out.has(`${run}/${node}`)) nodes.delete(node);
+    }
+  }
+
+  #unitOf(run: string, step: string): string {
+    return this.#pipelines.get(run)?.units.find((unit) => unit.steps.some(({ id }) => id === step))?.id ?? '';
+  }
+
+  #fail(run: string, step: string, node: string): void {
+    const key = `${run}/${this.#unitOf(run, step)}`;
+    this.#failed.set(key, (this.#failed.get(key) ?? new Set()).add(node));
+  }
+
+  #runFails(run: string, unitId: string): void {
+    const unit = this.#pipelines.get(run)?.units.find(({ id }) => id === unitId);
+    const failed = this.#failed.get(`${run}/${unitId}`)?.size ?? 0;
+    const budget: Amount = unit?.strategy.budgets.maxFailed ?? { count: 0 };
+    const allowed = 'count' in budget ? budget.count : 0;
+    require(failed > allowed, () =>
+      `P6: ${run} fails in ${unitId} with ${failed} failures, and ${allowed} are allowed`);
+  }
+}

@@ -1,0 +1,269 @@
+/**
+ * A whole cluster from one seed: hosts with agents, a coordinator, a network, operators, and trouble for a
+ * while. Then the trouble stops, and within bounded time every run must end.
+ */
+import { explainRun } from '../../coordinator/core/explain.ts';
+import { runStateOf } from '../../coordinator/core/state.ts';
+import { Random } from '../coordinator/core/random-pipeline.ts';
+import { newCheckers } from './checks/all.ts';
+import { CoordinatorDisk } from './coordinator-disk.ts';
+import { CoordinatorProcess } from './coordinator-process.ts';
+import { bringTrouble } from './faults.ts';
+import { Host } from './host.ts';
+import { BrokenPromise, Judge } from './judge.ts';
+import { Network } from './network.ts';
+import { Operators } from './operators.ts';
+import { Timeline } from './timeline.ts';
+import { WorldRecord } from './world-record.ts';
+
+export type Story = {
+  readonly seed: number;
+  readonly nodes: number;
+  /** Of trouble, in simulated time. */
+  readonly minutes: number;
+};
+
+export type Outcome = {
+  readonly broken: BrokenPromise | null;
+  readonly events: number;
+  readonly executions: number;
+  readonly simulatedMs: number;
+  /** The journal as JSON lines. */
+  readonly journal: () => string;
+};
+
+/** What a seed stands for when nothing else is said. */
+export function storyOf(seed: number): Story {
+  const random = new Random(seed ^ 0x5eed);
+  return { seed, nodes: 3 + random.below(6), minutes: random.pick([2, 4, 8, 16]) };
+}
+
+const calmMsMax = 4 * 60 * 60_000;
+const lookMs = 20_000;
+
+export async function simulate(
+  story: Story,
+  listener: ((line: string) => void) | null = null,
+): Promise<Outcome> {
+  const cluster = new Cluster(story, listener);
+  const restore = cluster.timeline.replaceTimers();
+  try {
+    await cluster.play();
+  } catch (error) {
+    cluster.judge.accuse(error);
+  } finally {
+    restore();
+  }
+  return {
+    broken: cluster.judge.broken,
+    events: cluster.disk.events.length,
+    executions: cluster.record.executions.length,
+    simulatedMs: cluster.timeline.now,
+    journal: () => cluster.disk.events.map((event) => `${JSON.stringify(event)}\n`).join(''),
+  };
+}
+
+export class Cluster {
+  readonly timeline = new Timeline();
+  readonly record = new WorldRecord();
+  readonly judge: Judge;
+  readonly network: Network;
+  readonly disk = new CoordinatorDisk('lineage');
+  readonly hosts: Host[] = [];
+  readonly #story: Story;
+  readonly #random: Random;
+  readonly #operators: Operators;
+  #copies: CoordinatorDisk[] = [];
+  hasTrouble = true;
+
+  constructor(story: Story, listener: ((line: string) => void) | null) {
+    this.#story = story;
+    const random = new Random(story.seed);
+    this.#random = random;
+    const tell =
+      listener === null
+        ? null
+        : (line: string) => listener(`${(this.timeline.now / 1000).toFixed(3)} ${line}`);
+    this.judge = new Judge(newCheckers(this.record), tell);
+    this.network = new Network(this.timeline, random);
+    this.#operators = new Operators(random, () => this.#coordinator);
+    for (let index = 0; index < story.nodes; index += 1) {
+      const labels = { rack: `r${index % 3}`, kind: index % 2 === 0 ? 'even' : 'odd' };
+      this.hosts.push(this.#newHost(`n${index + 1}`, `n${index + 1}`, labels, random.chance(0.15)));
+    }
+  }
+
+  later(ms: number, run: () => void): void {
+    this.timeline.after(ms, run, this.timeline.world);
+  }
+
+  async play(): Promise<void> {
+    const { timeline, judge } = this;
+    const troubleMs = this.#story.minutes * 60_000;
+    this.startCoordinator();
+    for (const host of this.hosts) this.later(2_000 * this.#random.next(), () => host.powerOn());
+    const runs = 1 + this.#random.below(3);
+    for (let run = 0; run < runs; run += 1)
+      this.later(5_000 + 0.6 * troubleMs * this.#random.next() * Math.min(run, 1), () =>
+        this.#operators.submitRun(),
+      );
+    this.later(8_000, () => bringTrouble(this, this.#random));
+    const meddleMs = this.#random.pick([5_000, 20_000, 90_000]);
+    const meddle = (): void => {
+      if (!this.hasTrouble) return;
+      this.#operators.meddle();
+      this.later(2 * meddleMs * this.#random.next(), meddle);
+    };
+    this.later(15_000, meddle);
+    this.#look();
+    await timeline.run(() => judge.broken !== null || timeline.now >= troubleMs);
+    if (judge.broken !== null) return;
+    this.#endTrouble();
+    const until = timeline.now + calmMsMax;
+    await timeline.run(() => judge.broken !== null || timeline.now >= until || this.#isDone());
+    if (judge.broken !== null) return;
+    if (!this.#isDone())
+      throw new BrokenPromise(
+        `liveness: after ${calmMsMax / 60_000} minutes without trouble ${this.#whatIsOpen()}`,
+      );
+    const state = this.#coordinator?.state;
+    if (state === undefined) return;
+    const { events, logs } = this.disk;
+    const hosts = this.hosts.map(({ node, disk, agent }) => ({
+      node,
+      identity: disk.identity,
+      ledger: agent?.state.ledger ?? disk.ledger,
+    }));
+    judge.show((checker) => checker.finished?.({ events, logs, hosts, state, record: this.record }));
+  }
+
+  get #coordinator(): CoordinatorProcess | null {
+    const { coordinator } = this.network;
+    return coordinator?.isListening === true && coordinator === this.#true ? coordinator : null;
+  }
+
+  /** The one whose journal counts, as long as it lives. */
+  #true: CoordinatorProcess | null = null;
+
+  startCoordinator(): void {
+    if (this.network.coordinator !== null) return;
+    // A day wrong now and then: its clock must neither stop nor expire everything.
+    const wrongMs = this.#random.chance(0.1) ? 24 * 60 * 60_000 * (this.#random.next() - 0.5) : 0;
+    this.#true = this.#newCoordinator(this.disk, false, Date.UTC(2026, 0, 1) + this.timeline.now + wrongMs);
+    this.network.reaches = () => true;
+  }
+
+  stopCoordinator(why: string, kernelLives: boolean): void {
+    this.network.coordinator?.kill(why, kernelLives);
+  }
+
+  /**
+   * Somebody starts a copy of the data that is at least a reign older, in the place of the true one. Hosts that
+   * know nothing newer could not tell: they do not reach it.
+   */
+  startOldCopy(forMs: number): void {
+    const copy = this.#copies.shift();
+    if (copy === undefined) return;
+    this.stopCoordinator('an old copy is started in its place', true);
+    const old = this.#newCoordinator(copy, true, Date.UTC(2026, 0, 1) + this.timeline.now);
+    const { epoch } = old.state;
+    this.network.reaches = (host) =>
+      host.disk.identity.epochs.some((seen) => seen.lineage === this.disk.lineage && seen.epoch > epoch + 1);
+    this.later(forMs, () => {
+      if (this.network.coordinator === old) this.stopCoordinator('it was an old copy', true);
+    });
+  }
+
+  /** The state folder is copied to a host that comes up beside the first. */
+  clone(host: Host): void {
+    if (this.record.cloned.has(host.node) || !host.isUp) return;
+    this.record.cloned.add(host.node);
+    const copy = this.#newHost(`${host.id}-clone`, host.node, host.labels, false, host.disk.copy());
+    copy.powerOn();
+    this.later(120_000, () => copy.powerOff(true));
+  }
+
+  #newHost(
+    id: string,
+    node: string,
+    labels: Readonly<Record<string, string>>,
+    isDiskless: boolean,
+    disk?: Host['disk'],
+  ): Host {
+    const { timeline, record, judge, network } = this;
+    return new Host(
+      { id, node, labels, isDiskless, timeline, random: this.#random, record, judge, network },
+      disk,
+    );
+  }
+
+  #newCoordinator(disk: CoordinatorDisk, isImpostor: boolean, wallMs: number): CoordinatorProcess {
+    const { timeline, judge } = this;
+    const process = new CoordinatorProcess({
+      timeline,
+      random: this.#random,
+      judge,
+      disk,
+      wallMs: Math.floor(wallMs),
+      isImpostor,
+      onEnd: () => {
+        this.network.coordinator = null;
+        if (!isImpostor && this.#random.chance(0.3)) this.#copies.push(disk.copy());
+        // A service manager starts it again.
+        this.later(1_000 + 2_000 * this.#random.next(), () => this.startCoordinator());
+      },
+    });
+    this.network.coordinator = process;
+    process.start('0');
+    return process;
+  }
+
+  #look(): void {
+    const coordinator = this.#coordinator;
+    if (coordinator !== null) this.judge.show((checker) => checker.looked?.(coordinator.state));
+    this.later(lookMs, () => this.#look());
+  }
+
+  #endTrouble(): void {
+    this.judge.tell(() => 'the trouble ends');
+    this.hasTrouble = false;
+    this.disk.isFull = false;
+    this.disk.isFailing = false;
+    this.#copies = [];
+    const settle = (): void => {
+      for (const host of this.hosts) {
+        this.network.unblock(host);
+        host.fillDisk(false);
+        host.powerOn();
+        host.startAgent();
+      }
+      this.#operators.settle();
+      this.later(10_000, settle);
+    };
+    this.later(300_000, settle);
+  }
+
+  #isDone(): boolean {
+    const coordinator = this.#coordinator;
+    if (coordinator === null || coordinator.state.activeRuns.size > 0 || !coordinator.isQuiet) return false;
+    return this.hosts.every(({ agent }) => {
+      const ledger = agent?.state.ledger;
+      return ledger !== undefined && ledger.jobs.length === 0 && ledger.ended.length === 0;
+    });
+  }
+
+  #whatIsOpen(): string {
+    const state = this.#coordinator?.state;
+    if (state === undefined) return 'there is no coordinator';
+    const runs = [...state.activeRuns.values()].map((run) => {
+      const sentences = explainRun(state, run).map(({ sentence }) => sentence);
+      return `${run.id} is ${runStateOf(run)}: ${sentences.join(' | ')}`;
+    });
+    const hosts = this.hosts.flatMap(({ id, disk: { ledger } }) =>
+      ledger.jobs.length + ledger.ended.length > 0
+        ? [`${id} still holds ${JSON.stringify(ledger).slice(0, 500)}`]
+        : [],
+    );
+    return [...runs, ...hosts].join('; ');
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * People: they submit runs, answer what waits for them, meddle while there are faults, and when the faults have
+ * stopped they decide whatever is still open.
+ */
+import type { Command } from '../../coordinator/core/commands.ts';
+import { explainRun } from '../../coordinator/core/explain.ts';
+import type { Run, State } from '../../coordinator/core/state.ts';
+import { type Random, randomPipeline } from '../coordinator/core/random-pipeline.ts';
+import type { CoordinatorProcess } from './coordinator-process.ts';
+
+const by = 'operator:simulated';
+const reason = 'simulated';
+
+const administrations = ['in-service', 'in-service', 'cordoned', 'maintenance', 'retired'] as const;
+
+export class Operators {
+  readonly #random: Random;
+  readonly #coordinator: () => CoordinatorProcess | null;
+
+  constructor(random: Random, coordinator: () => CoordinatorProcess | null) {
+    this.#random = random;
+    this.#coordinator = coordinator;
+  }
+
+  submitRun(): void {
+    this.#say({
+      type: 'CreateRun',
+      by,
+      cluster: 'default',
+      pipeline: randomPipeline(this.#random),
+      params: {},
+      generated: {},
+      limit: null,
+      checkOnly: this.#random.chance(0.05),
+    });
+  }
+
+  /** Does one thing, sensible or not. */
+  meddle(): void {
+    const state = this.#coordinator()?.state;
+    if (state === undefined) return;
+    const random = this.#random;
+    const node = random.pick([...state.nodes.keys(), 'nobody']);
+    const runs = [...state.activeRuns.values()];
+    const kind = random.below(100);
+    if (kind < 20) {
+      const administration = random.pick(administrations);
+      this.#say({ type: 'AdministerNode', node, administration, by, reason });
+    } else if (kind < 25) {
+      const set = { rack: `r${random.below(3)}` };
+      this.#say({ type: 'LabelNode', node, set, unset: [], by });
+    } else if (kind < 28) this.#say({ type: 'RemoveNode', node, by, reason });
+    else if (runs.length === 0) return;
+    else if (kind < 90) this.#answer(state, random.pick(runs));
+    else if (kind < 93) this.#say({ type: 'CancelRun', run: random.pick(runs).id, by, reason });
+    else
+      this.#say({
+        type: 'ResumeRun',
+        run: random.pick(runs).id,
+        how: { kind: 'elect', node, role: null },
+        by,
+        reason,
+      });
+  }
+
+  #answer(state: State, run: Run): void {
+    const random = this.#random;
+    this.#approve(run);
+    for (const job of jobsOf(run)) {
+      const isOpen = job.state === 'held' || (job.state === 'unknown' && random.chance(0.1));
+      if (isOpen) this.#decide(run, job, random.pick(['succeeded', 'failed', 'again'] as const));
+    }
+    if (run.hold === null && !random.chance(0.1)) return;
+    const kind = random.pick(['continue', 'retry-failed', 'accept-failed'] as const);
+    this.#say({
+      type: 'ResumeRun',
+      run: run.id,
+      how: { kind },
+      by,
+      reason: explainRun(state, run)[0]?.gate ?? '',
+    });
+  }
+
+  /** Everything open is answered so that it can end. */
+  settle(): void {
+    const state = this.#coordinator()?.state;
+    if (state === undefined) return;
+    for (const node of state.nodes.values()) {
+      if (node.administration !== 'in-service')
+        this.#say({ type: 'AdministerNode', node: node.name, administration: 'in-service', by, reason });
+    }
+    for (const run of state.activeRuns.values()) {
+      this.#approve(run);
+      for (const job of jobsOf(run)) if (job.state === 'held') this.#decide(run, job, 'succeeded');
+      if (run.hold === null) continue;
+      for (const kind of ['continue', 'accept-failed'] as const)
+        this.#say({ type: 'ResumeRun', run: run.id, how: { kind }, by, reason });
+      for (const role of run.roles.values()) {
+        const [node] = role.nodes;
+        if (role.leader === null && node !== undefined)
+          this.#say({
+            type: 'ResumeRun',
+            run: run.id,
+            how: { kind: 'elect', node, role: role.name },
+            by,
+            reason,
+          });
+      }
+    }
+  }
+
+  #approve(run: Run): void {
+    for (const { unit, approval } of run.units) {
+      if (approval.kind === 'requested')
+        this.#say({ type: 'ApproveUnit', run: run.id, unit: unit.id, by, reason });
+    }
+  }
+
+  #decide(run: Run, job: ReturnType<typeof jobsOf>[number], as: 'succeeded' | 'failed' | 'again'): void {
+    const id = `${run.id}/${job.step.step.id}/${job.member.node.name}`;
+    this.#say({ type: 'DecideJob', job: id, as, by, reason });
+  }
+
+  #say(command: Command): void {
+    this.#coordinator()?.command(command);
+  }
+}
+
+const jobsOf = (run: Run) => run.steps.flatMap((step) => [...step.jobs.values()]);
