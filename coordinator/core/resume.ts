@@ -186,6 +186,8 @@ function elect(turn: Turn, run: Run, command: ResumeRun, node: string, named: st
     `${node} is not in role ${role.name} (it has ${role.nodes.join(', ')})`,
   );
   requireThat(role.leader !== node, 'conflict', `${node} is already the leader of role ${role.name}`);
+  const out = run.members.get(node)?.out ?? null;
+  requireThat(out === null, 'conflict', `${node} has left run ${run.id} (${out ?? ''}): elect another node`);
   const busy = liveLeaderJob(run, role.name);
   requireThat(
     busy === undefined,
