@@ -184,12 +184,17 @@ function afterInterruption(turn: Turn, job: Job, outcome: 'interrupted' | 'not-s
   }
 }
 
-/** Ends the live attempt of a node whose evidence is gone. */
+/**
+ * Ends the live attempt of a node whose evidence is gone, and with it all that its grant allowed: the node may
+ * have gone on to any of them by itself, and the name of an attempt must not stand for two executions.
+ */
 export function interruptJob(turn: Turn, job: Job, reason: string): void {
+  const { grant } = job;
+  const last = grant === null ? job.attempt : grant.attempt + grant.attemptsMax - 1;
   turn.emit({
     type: 'AttemptEnded',
     ...namesOf(job),
-    attempt: job.attempt,
+    attempt: last,
     outcome: 'interrupted',
     final: true,
     unchanged: false,
