@@ -93,7 +93,7 @@ export class Operators {
       this.#approve(run);
       for (const job of jobsOf(run)) if (job.state === 'held') this.#decide(run, job, 'succeeded');
       if (run.hold === null) continue;
-      for (const kind of ['continue', 'accept-failed'] as const)
+      for (const kind of ['accept-failed', 'continue'] as const)
         this.#say({ type: 'ResumeRun', run: run.id, how: { kind }, by, reason });
       for (const role of run.roles.values()) {
         const [node] = role.nodes;

@@ -7,12 +7,17 @@ import type { Pipeline, Step, Target, Unit } from '../../../shared/pipeline/mode
 
 type RoleMembers = { nodes: readonly string[]; leader: string | null };
 type Attempt = { number: number; live: boolean; outcome: string | null; executor: string; leaves?: string };
-type NodeKnown = { boot: string; rack: string; unreachable: boolean; inService: boolean };
+type Labels = Readonly<Record<string, string>>;
+type NodeKnown = { boot: string; own: Labels; given: Labels; unreachable: boolean; inService: boolean };
+/** Of a unit in a run, as they were when it was planned, or when an elected leader changed them. */
+type Frozen = { nodes: ReadonlySet<string>; labels: ReadonlyMap<string, Labels> };
 
 export class Oracle {
   #seq = 0;
   readonly #nodes = new Map<string, NodeKnown>();
   readonly #pipelines = new Map<string, Pipeline>();
+  readonly #onlyChecks = new Set<string>();
+  readonly #frozen = new Map<string, Frozen>();
   readonly #roles = new Map<string, Map<string, RoleMembers>>();
   readonly #ended = new Set<string>();
   readonly #out = new Set<string>();
@@ -38,10 +43,20 @@ export class Oracle {
       case 'NodeConnected':
         this.#nodes.set(event.node, {
           boot: event.boot,
-          rack: event.labels.rack ?? '(none)',
+          own: event.labels,
+          given: this.#nodes.get(event.node)?.given ?? {},
           unreachable: false,
           inService: this.#nodes.get(event.node)?.inService ?? true,
         });
+        return;
+      case 'NodeLabelled': {
+        const known = this.#node(event.node);
+        const kept = Object.entries(known.given).filter(([key]) => !event.unset.includes(key));
+        known.given = { ...Object.fromEntries(kept), ...event.set };
+        return;
+      }
+      case 'NodeRemoved':
+        this.#nodes.delete(event.node);
         return;
       case 'NodeUnreachable':
         this.#node(event.node).unreachable = true;
@@ -51,6 +66,7 @@ export class Oracle {
         return;
       case 'RunCreated':
         this.#pipelines.set(event.run, event.pipeline);
+        if (event.checkOnly) this.#onlyChecks.add(event.run);
         this.#roles.set(event.run, new Map());
         return;
       case 'RunPlanned':
@@ -58,12 +74,11 @@ export class Oracle {
           event.run,
           new Map(Object.entries(event.roles).map(([name, role]) => [name, { ...role }])),
         );
+        for (const unit of this.#units(event.run)) this.#freeze(event.run, unit);
         return;
-      case 'LeaderElected': {
-        const role = this.#roles.get(event.run)?.get(event.role);
-        if (role !== undefined) role.leader = event.node;
+      case 'LeaderElected':
+        this.#elect(event.run, event.role, event.node);
         return;
-      }
       case 'ApprovalGiven':
         this.#approved.add(`${event.run}/${event.unit}`);
         return;
@@ -141,13 +156,54 @@ export class Oracle {
     return node;
   }
 
+  #units(run: string): readonly Unit[] {
+    return this.#pipelines.get(run)?.units ?? [];
+  }
+
+  #freeze(run: string, unit: Unit): void {
+    const nodes = this.#nodesOf(run, unit.on);
+    const labels = new Map(
+      [...nodes].map((name) => [name, { ...this.#node(name).own, ...this.#node(name).given }] as const),
+    );
+    this.#frozen.set(`${run}/${unit.id}`, { nodes, labels });
+  }
+
+  /** What nobody has begun passes to the new leader; the rest stays with those who have it. */
+  #elect(run: string, roleName: string, node: string): void {
+    const role = this.#roles.get(run)?.get(roleName);
+    if (role === undefined || role.leader === node) return;
+    role.leader = node;
+    for (const unit of this.#units(run)) {
+      if (!unit.on.some(({ role, who }) => role === roleName && who !== 'all')) continue;
+      const before = this.#nodesIn(run, unit);
+      const isBegun = unit.steps.some(({ id }) => [...before].some((name) => this.#isBegun(run, id, name)));
+      if (isBegun) continue;
+      this.#freeze(run, unit);
+      this.#slots.delete(`${run}/${unit.id}`);
+      this.#waves.delete(`${run}/${unit.id}`);
+      const after = this.#nodesIn(run, unit);
+      for (const { id } of unit.steps)
+        for (const name of before) if (!after.has(name)) this.#attempts.delete(`${run}/${id}/${name}`);
+    }
+  }
+
+  #isBegun(run: string, step: string, node: string): boolean {
+    const id = `${run}/${step}/${node}`;
+    const live = this.#attempts.get(id)?.at(-1)?.live === true;
+    return live || this.#failed.has(id) || this.#isSettled(run, step, node);
+  }
+
+  #nodesIn(run: string, unit: Unit): ReadonlySet<string> {
+    return this.#frozen.get(`${run}/${unit.id}`)?.nodes ?? new Set();
+  }
+
   #unitOf(run: string, step: string): Unit {
-    const unit = this.#pipelines.get(run)?.units.find((one) => one.steps.some(({ id }) => id === step));
+    const unit = this.#units(run).find((one) => one.steps.some(({ id }) => id === step));
     this.#require(unit !== undefined, `unit of ${step}`);
     return unit;
   }
 
-  #step(run: string, id: string): Step {
+  #stepOf(run: string, id: string): Step {
     const step = this.#unitOf(run, id).steps.find((one) => one.id === id);
     this.#require(step !== undefined, `step ${id}`);
     return step;
@@ -184,7 +240,7 @@ export class Oracle {
   #checkGrant(event: Extract<Event, { type: 'JobGranted' }>): void {
     const { run, node } = event;
     const id = jobOf(event);
-    const step = this.#step(run, event.step);
+    const step = this.#stepOf(run, event.step);
     const unit = this.#unitOf(run, event.step);
     this.#require(!this.#ended.has(run), `P1: ${id} granted after the run ended`);
     this.#require(!this.#stopped.has(run), `P1: ${id} granted while the run is failing or held`);
@@ -195,12 +251,9 @@ export class Oracle {
       `P1: ${id} granted ${atEnd ? 'before' : 'after'} the outcome was known`,
     );
     this.#require(atEnd || !this.#out.has(`${run}/${node}`), `P1: ${id} granted to a node that left`);
-    this.#require(
-      this.#nodesOf(run, step.on).has(node),
-      `P1: ${id} granted to a node that is not in the step`,
-    );
+    this.#require(this.#nodesIn(run, unit).has(node), `P1: ${id} granted to a node that is not in the step`);
     for (const need of step.needs) {
-      const nodes = this.#nodesOf(run, this.#step(run, need.step).on);
+      const nodes = this.#nodesIn(run, this.#unitOf(run, need.step));
       for (const other of nodes) {
         if (need.sameNode && other !== node) continue;
         // In a segment the node's own job before it is a gate that only the node sees open.
@@ -215,7 +268,7 @@ export class Oracle {
         );
       }
     }
-    if (unit.approve !== undefined) {
+    if (unit.approve !== undefined && !this.#onlyChecks.has(run)) {
       this.#require(this.#approved.has(`${run}/${unit.id}`), `P1: ${id} granted without approval`);
     }
     if (unit.strategy.kind === 'rolling') {
@@ -266,7 +319,7 @@ export class Oracle {
     if (event.outcome === 'succeeded' || event.outcome === 'cancelled') this.#settled.add(id);
     else if (event.outcome === 'failed' || event.outcome === 'timed-out') this.#failed.add(id);
     else if (event.outcome === 'interrupted') {
-      const { rerun } = this.#step(event.run, event.step);
+      const { rerun } = this.#stepOf(event.run, event.step);
       this.#mayRepeat.set(id, rerun !== 'never-twice');
     } else this.#mayRepeat.set(id, true);
   }
@@ -310,7 +363,7 @@ export class Oracle {
 
   #checkWave(run: string, unitId: string, nodes: readonly string[]): void {
     const waves = this.#waves.get(`${run}/${unitId}`) ?? new Map<string, number>();
-    const unit = this.#pipelines.get(run)?.units.find(({ id }) => id === unitId);
+    const unit = this.#units(run).find(({ id }) => id === unitId);
     const last = unit?.steps.at(-1);
     this.#require(last !== undefined, `unit ${unitId}`);
     for (const earlier of waves.keys()) {
@@ -324,10 +377,10 @@ export class Oracle {
   }
 
   #checkSlot(run: string, unitId: string, node: string): void {
-    const unit = this.#pipelines.get(run)?.units.find(({ id }) => id === unitId);
+    const unit = this.#units(run).find(({ id }) => id === unitId);
     this.#require(unit?.strategy.kind === 'rolling', `P8: slot in ${unitId}`);
     const { strategy } = unit;
-    const nodes = this.#nodesOf(run, unit.on);
+    const nodes = this.#nodesIn(run, unit);
     const slots = this.#slots.get(`${run}/${unitId}`) ?? new Set<string>();
     this.#slots.set(`${run}/${unitId}`, slots);
     slots.add(node);
@@ -342,17 +395,16 @@ export class Oracle {
         : Math.max(1, Math.floor((maxUnavailable.percent * nodes.size) / 100));
     this.#require(down.length <= max, `P8: ${down.join(', ')} are down in ${unitId}, ${max} may be`);
     if (by === undefined) return;
+    const labels = this.#frozen.get(`${run}/${unitId}`)?.labels;
+    const rackOf = (name: string): string => labels?.get(name)?.[by.label] ?? '(none)';
     const racks = new Map<string, number>();
-    for (const name of down) {
-      const { rack } = this.#node(name);
-      racks.set(rack, (racks.get(rack) ?? 0) + 1);
-    }
+    for (const name of down) racks.set(rackOf(name), (racks.get(rackOf(name)) ?? 0) + 1);
     this.#require(
       racks.size <= by.domains,
       `P8: ${racks.size} racks are down in ${unitId}, ${by.domains} may be`,
     );
     // Accidents in another rack are not this slot's doing.
-    const { rack } = this.#node(node);
+    const rack = rackOf(node);
     const count = racks.get(rack) ?? 0;
     this.#require(
       by.perDomain === undefined || count <= by.perDomain,
