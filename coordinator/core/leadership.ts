@@ -8,7 +8,7 @@ import { addJob } from './evolve-jobs.ts';
 import { layoutUnit, linesOf } from './layout.ts';
 import type { Run, State } from './state.ts';
 import { isLive } from './state.ts';
-import { enableAll, wakeRun } from './transitions.ts';
+import { enableAll, setJobState, wakeRun } from './transitions.ts';
 
 /** Steps whose nodes change with the leader and that nobody has begun: they can still be given away. */
 const isUntouched = (run: Run, stepIndex: number): boolean => {
@@ -34,6 +34,10 @@ export function electLeader(state: State, run: Run, roleName: string, node: stri
     const { nodes, rank, domains, waveOf, wave, limits } = laidOut;
     Object.assign(unit, { nodes, rank, domains, waveOf, wave, limits });
     unit.slots.clear();
+    // Places in line are by rank, and ranks have changed; whoever may start stands in line again.
+    unit.waiting.nodes.clear();
+    unit.waiting.all.length = 0;
+    unit.waiting.byDomain.clear();
     for (const index of indexes) {
       const step = present(run.steps[index], 'step');
       const names = lineOf(step.step.on).nodes;
@@ -45,6 +49,16 @@ export function electLeader(state: State, run: Run, roleName: string, node: stri
     }
   }
   deriveRun(run);
+  disableBlocked(state, run);
   if (run.startedAt !== null) enableAll(state, run);
   wakeRun(state, run);
+}
+
+/** A node that has got a job by the election may have been ready for what needs that job. */
+function disableBlocked(state: State, run: Run): void {
+  for (const step of run.steps) {
+    for (const job of step.jobs.values()) {
+      if (job.state === 'ready' && (job.blockers > 0 || step.barriers > 0)) setJobState(state, job, 'waiting');
+    }
+  }
 }
