@@ -223,5 +223,11 @@ export function resumeJobs(state: State, run: Run, how: Extract<Event, { type: '
 export function addJob(state: State, run: Run, stepIndex: number, node: string): void {
   const step = present(run.steps[stepIndex], 'step');
   const member = present(run.members.get(node), `member ${node}`);
-  step.jobs.set(node, newJob(run, step, member, state.at));
+  const job = newJob(run, step, member, state.at);
+  if (member.out !== null) {
+    job.state = 'cancelled';
+    job.reason = `node out: ${member.out}`;
+    job.finishedAt = state.at;
+  }
+  step.jobs.set(node, job);
 }
