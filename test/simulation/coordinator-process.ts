@@ -204,7 +204,7 @@ export class CoordinatorProcess {
             for (const event of events) {
               disk.events.push(event);
               if (!isImpostor) judge.show((checker) => checker.journaled?.(event));
-              judge.tell(() => `journal: ${JSON.stringify(event).slice(0, 400)}`);
+              judge.tell(() => `journal: ${JSON.stringify(event).slice(0, 9000)}`);
             }
           };
           this.#dying = () => {

@@ -22,8 +22,12 @@ export class Durable implements Checker {
 
   journaled(event: Event): void {
     this.#seq = event.seq;
-    if (event.type === 'JobGranted') this.#granted.add(idOf(event));
-    else if (event.type === 'AttemptEnded') this.#reported.add(idOf(event));
+    if (event.type === 'JobGranted') {
+      // A grant allows these attempts, and is sent again with the first of them that is not over.
+      for (let more = 0; more < event.attemptsMax; more += 1)
+        this.#granted.add(idOf({ ...event, attempt: event.attempt + more }));
+    }
+    if (event.type === 'AttemptEnded') this.#reported.add(idOf(event));
     else if (event.type === 'StaleResultReported') this.#reported.add(event.attempt);
     else if (event.type === 'NodeConnected') this.#connected.add(event.node);
     else if (event.type === 'NodeDisconnected') this.#connected.delete(event.node);
