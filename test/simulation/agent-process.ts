@@ -142,13 +142,12 @@ export class AgentProcess {
     const records: LedgerRecord[] = [];
     const effects: Effect[] = [];
     for (const input of inputs) {
-      const seen = this.#state.identity.epochs;
       const turned = step(this.#state, input, this.#now());
       this.#state = turned.state;
       records.push(...turned.records);
       effects.push(...turned.effects);
       if (input.kind === 'message' && input.message.type === 'grant') {
-        this.#host.tookGrant(input.message, seen, turned.records);
+        this.#host.tookGrant(input.message, turned.records);
       }
     }
     this.#release({ state: this.#state, records, effects }, () => this.#drained());

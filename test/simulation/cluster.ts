@@ -38,6 +38,10 @@ export function storyOf(seed: number): Story {
   return { seed, nodes: 3 + random.below(6), minutes: random.pick([2, 4, 8, 16]) };
 }
 
+export function* storiesOf(first: number, last: number): Generator<Story> {
+  for (let seed = first; seed <= last; seed += 1) yield storyOf(seed);
+}
+
 const calmMsMax = 4 * 60 * 60_000;
 const lookMs = 20_000;
 

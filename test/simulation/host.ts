@@ -1,6 +1,5 @@
 /** One physical host: its power, its clocks, its disk, the scripts that run on it, and its agent while one runs. */
 import type { LedgerRecord } from '../../agent/core/ledger.ts';
-import type { Identity } from '../../agent/core/state.ts';
 import type { AgentMessage, CoordinatorMessage } from '../../shared/messages.ts';
 import type { Random } from '../coordinator/core/random-pipeline.ts';
 import { AgentProcess } from './agent-process.ts';
@@ -204,13 +203,12 @@ export class Host {
     }
   }
 
-  tookGrant(grant: Grant, seen: Identity['epochs'], records: readonly LedgerRecord[]): void {
-    const epoch = seen.find(({ lineage }) => lineage === grant.lineage)?.epoch ?? 0;
+  tookGrant({ epoch }: Grant, records: readonly LedgerRecord[]): void {
+    const { incarnation } = this.disk.identity;
     for (const record of records) {
       if (record.kind !== 'granted') continue;
-      for (const { attempt } of record.jobs) {
-        this.judge.show((checker) => checker.grantTaken?.(attempt, grant.epoch, epoch));
-      }
+      for (const { attempt } of record.jobs)
+        this.judge.show((checker) => checker.grantTaken?.(incarnation, attempt, epoch));
     }
   }
 

@@ -35,8 +35,8 @@ export type Checker = {
   agentSaid?(node: string, message: AgentMessage, disk: DiskSight): void;
   /** An operator was told that his command took effect, with the last seq of it. */
   operatorTold?(seq: number): void;
-  /** A grant was taken in by an agent that had seen this epoch. */
-  grantTaken?(attempt: string, epoch: number, seen: number): void;
+  /** An agent took in an order of this epoch. */
+  grantTaken?(incarnation: string, attempt: string, epoch: number): void;
   /** The coordinator was started from its disk. */
   recovered?(state: State, events: readonly Event[]): void;
   /** Now and then, between two events. */

@@ -3,9 +3,12 @@
  * is never applied.
  */
 import type { Event } from '../../../coordinator/core/events.ts';
-import { type Checker, require } from '../judge.ts';
+import type { AgentMessage } from '../../../shared/messages.ts';
+import { type Checker, type DiskSight, require } from '../judge.ts';
 
 export class Fencing implements Checker {
+  /** The highest epoch that each incarnation had on its disk when it spoke; there is one lineage here. */
+  readonly #seen = new Map<string, number>();
   /** The attempts that may end, by job: from the granted one on. */
   readonly #live = new Map<string, { first: number; last: number }>();
 
@@ -25,7 +28,14 @@ export class Fencing implements Checker {
     }
   }
 
-  grantTaken(attempt: string, epoch: number, seen: number): void {
+  agentSaid(_node: string, _message: AgentMessage, { identity }: DiskSight): void {
+    const { incarnation, epochs } = identity;
+    for (const { epoch } of epochs)
+      this.#seen.set(incarnation, Math.max(epoch, this.#seen.get(incarnation) ?? 0));
+  }
+
+  grantTaken(incarnation: string, attempt: string, epoch: number): void {
+    const seen = this.#seen.get(incarnation) ?? 0;
     require(epoch >= seen, () => `P7: ${attempt} is taken from epoch ${epoch} where ${seen} was seen`);
   }
 }

@@ -12,7 +12,8 @@ export class UnknownIsNotFailure implements Checker {
   readonly #pipelines = new Map<string, Pipeline>();
   /** Nodes with a reported or decided failure, by run and unit. */
   readonly #failed = new Map<string, Set<string>>();
-  readonly #unknown = new Set<string>();
+  /** Jobs with an attempt that may be running. */
+  readonly #live = new Set<string>();
   readonly #out = new Set<string>();
 
   constructor(record: WorldRecord) {
@@ -24,23 +25,20 @@ export class UnknownIsNotFailure implements Checker {
       case 'RunCreated':
         this.#pipelines.set(event.run, event.pipeline);
         return;
-      case 'JobUnknown':
-        this.#unknown.add(`${event.run}/${event.step}/${event.node}`);
-        return;
-      case 'JobFound':
-        this.#unknown.delete(`${event.run}/${event.step}/${event.node}`);
+      case 'JobGranted':
+        this.#live.add(`${event.run}/${event.step}/${event.node}`);
         return;
       case 'JobFailed':
-        require(!this.#unknown.has(`${event.run}/${event.step}/${event.node}`), () =>
-          `P6: ${event.run}/${event.step}/${event.node} is unknown and fails by itself`);
+        require(!this.#live.has(`${event.run}/${event.step}/${event.node}`), () =>
+          `P6: ${event.run}/${event.step}/${event.node} may be running and fails by itself`);
         this.#fail(event.run, event.step, event.node);
         return;
       case 'AttemptEnded':
-        this.#unknown.delete(`${event.run}/${event.step}/${event.node}`);
+        if (event.final) this.#live.delete(`${event.run}/${event.step}/${event.node}`);
         this.#attemptEnded(event);
         return;
       case 'JobDecided':
-        this.#unknown.delete(`${event.run}/${event.step}/${event.node}`);
+        this.#live.delete(`${event.run}/${event.step}/${event.node}`);
         if (event.as === 'failed') this.#fail(event.run, event.step, event.node);
         else this.#failed.get(`${event.run}/${this.#unitOf(event.run, event.step)}`)?.delete(event.node);
         return;

@@ -1,0 +1,156 @@
+/**
+ * Classic faults, to prove that the checkers bite: each is an edit of the product's own source, made while a
+ * thread loads it (plant.ts), and names the promise that must be found broken.
+ */
+export type Edit = {
+  readonly file: string;
+  /** Occurs exactly once there, or the test fails: a fault that is not planted proves nothing. */
+  readonly find: string;
+  readonly replace: string;
+};
+
+export type PlantedFault = {
+  readonly name: string;
+  readonly edits: readonly Edit[];
+  /** Any of these may be the first that is found broken. */
+  readonly breaks: readonly string[];
+};
+
+const fault = (name: string, breaks: readonly string[], ...edits: readonly Edit[]): PlantedFault => ({
+  name,
+  breaks,
+  edits,
+});
+
+export const plantedFaults: readonly PlantedFault[] = [
+  fault('the coordinator releases what it decided before the fsync', ['P3'], {
+    file: 'coordinator/sequencer.ts',
+    find: 'if (batch.events.length > 0 && !(await this.#write(batch))) return;\n      this.#release(batch.releases);',
+    replace:
+      'this.#release(batch.releases);\n      if (batch.events.length > 0 && !(await this.#write(batch))) return;',
+  }),
+  fault('grants and acknowledgements leave when they are decided', ['P3'], {
+    file: 'coordinator/sequencer.ts',
+    find: 'this.#pending.add(decision, entry);',
+    replace: 'this.#pending.add(decision, entry); this.#options.edge.deliver(decision.effects);',
+  }),
+  fault(
+    'a job is granted again when its node was away for a while',
+    ['P2', 'P4', 'P6', 'P7'],
+    {
+      file: 'coordinator/core/progress.ts',
+      find: "  turn.emit({\n    type: 'JobUnknown',",
+      replace:
+        "  interruptJob(turn, job, 'its lease ran out');\n  if (job.state === 'running') turn.emit({\n    type: 'JobUnknown',",
+    },
+    {
+      file: 'coordinator/core/progress.ts',
+      find: 'import { gatherRuns,',
+      replace: "import { interruptJob } from './results.ts';\nimport { gatherRuns,",
+    },
+  ),
+  fault('what is unknown counts as failed', ['P6'], {
+    file: 'coordinator/core/progress.ts',
+    find: "    type: 'JobUnknown',",
+    replace: "    type: 'JobFailed', reason: 'no contact',",
+  }),
+  fault('the agent forgets which epoch it has seen', ['P7'], {
+    file: 'agent/core/link.ts',
+    find: 'identity.epochs.find((seen) => seen.lineage === lineage)?.epoch ?? 0;',
+    replace: 'identity.epochs.length < 0 && lineage !== "" ? 1 : 0;',
+  }),
+  fault('the agent forgets its outbox when it is restarted', ['P4', 'liveness', 'crash'], {
+    file: 'agent/core/agent.ts',
+    find: '    { ...beginning, link:',
+    replace: '    { ...beginning, ledger: { ...beginning.ledger, ended: [] }, link:',
+  }),
+  fault('a script begins before the record of it is durable', ['P3'], {
+    file: 'agent/core/ledger.ts',
+    find: " || record.kind === 'begun'",
+    replace: '',
+  }),
+  fault('a job is accepted before the record of it is durable', ['P3'], {
+    file: 'agent/core/ledger.ts',
+    find: "record.kind === 'granted' || ",
+    replace: '',
+  }),
+  fault(
+    'an attempt that is granted again is executed again',
+    ['P2', 'crash'],
+    {
+      file: 'agent/core/ledger.ts',
+      find: "if (ended !== undefined) return { kind: 'ended', ended };",
+      replace: "if (ended !== undefined) return { kind: 'new' };",
+    },
+    {
+      file: 'coordinator/core/agents.ts',
+      find: '  if (!found) turn.effect',
+      replace: '  turn.effect',
+    },
+  ),
+  fault('after a reboot the agent goes on where it was', ['P2', 'P4'], {
+    file: 'agent/core/conclusion.ts',
+    find: '.filter((job) => job.boot !== turn.state.boot)',
+    replace: ".filter((job) => job.boot === '')",
+  }),
+  fault('a result of a superseded attempt is applied', ['P7'], {
+    file: 'coordinator/core/results.ts',
+    find: 'isLive(job.state) && attempt >= job.attempt)',
+    replace: 'isLive(job.state))',
+  }),
+  fault('the end of an older connection ends the newer one', ['liveness', 'P3'], {
+    file: 'coordinator/core/agents.ts',
+    find: '  if (node.incarnation !== command.incarnation || node.counter !== command.counter) return;\n',
+    replace: '',
+  }),
+  fault(
+    'credit that belongs to an older connection is kept for the newer one',
+    ['P9', 'P2', 'crash', 'liveness'],
+    {
+      file: 'coordinator/core/evolve-nodes.ts',
+      find: '      node.contactSince = event.at;\n      node.credit = 0;\n      refreshNode(state, node);',
+      replace:
+        '      node.contactSince = event.at;\n      node.credit += 1;\n      refreshNode(state, node);',
+    },
+  ),
+  fault('unreachable nodes do not count as unavailable', ['P8'], {
+    file: 'coordinator/core/derive.ts',
+    find: "  member.node.contact === 'unreachable' ||\n  member.node.administration",
+    replace: '  member.node.administration',
+  }),
+  fault('a slot that was given does not count at once', ['P8'], {
+    file: 'coordinator/core/evolve.ts',
+    find: '      unit.slots.set(event.node, event.at);\n      refreshAvailability(state, run, unit, memberOf(run, event.node));',
+    replace: '      unit.slots.set(event.node, event.at);',
+  }),
+  fault('a barrier opens before its last node is done', ['P1'], {
+    file: 'coordinator/core/transitions.ts',
+    find: '} else if (step.jobsUnfinished === 0) {',
+    replace: '} else if (step.jobsUnfinished === 1) {',
+  }),
+  fault('what may not run twice is repeated after an interruption', ['P2'], {
+    file: 'coordinator/core/results.ts',
+    find: '  switch (step.rerun) {',
+    replace: "  switch (step.rerun === 'never-twice' ? 'idempotent' : step.rerun) {",
+  }),
+  fault('a snapshot forgets how many attempts were made', ['P5', 'P2', 'crash'], {
+    file: 'coordinator/core/snapshot.ts',
+    find: 'Object.assign(job, fields)',
+    replace: 'Object.assign(job, fields, { attempt: 0 })',
+  }),
+  fault('logs are acknowledged before they are durable', ['P4'], {
+    file: 'coordinator/ws/log-intake.ts',
+    find: 'if (taken.durable > next.offset) this.#hooks.acknowledge(next, taken.durable);',
+    replace: 'this.#hooks.acknowledge(next, next.offset + Buffer.from(next.base64 ?? "", "base64").length);',
+  }),
+  fault('an approval is taken for granted', ['P1'], {
+    file: 'coordinator/core/progress.ts',
+    find: "  if (unit.approval.kind === 'requested') return false;\n  const rolling",
+    replace: '  const rolling',
+  }),
+  fault('why has no answer for what is held', ['P10'], {
+    file: 'coordinator/core/explain.ts',
+    find: "    case 'held':\n      return {\n        gate: 'decision',",
+    replace: "    case 'held':\n      return {\n        gate: '',",
+  }),
+];
