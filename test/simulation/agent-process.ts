@@ -8,8 +8,7 @@ import type { AgentState, Effect, Input, Now, Turned } from '../../agent/core/st
 import { LogUpload } from '../../agent/link/log-upload.ts';
 import { digestOf } from '../../coordinator/sequence/contents.ts';
 import { assertNever } from '../../shared/assert.ts';
-import { limits } from '../../shared/limits.ts';
-import { type CoordinatorMessage, type Hello, protocolVersion } from '../../shared/messages.ts';
+import { type CoordinatorMessage, protocolVersion } from '../../shared/messages.ts';
 import { AgentLink } from './agent-link.ts';
 import type { Host } from './host.ts';
 import { Runner } from './runner.ts';
@@ -59,9 +58,14 @@ export class AgentProcess {
         this.#tell([{ kind: 'logs-acknowledged', attempt }]);
       },
     });
-    const { disk, node, labels, boot } = host;
+    const { disk, node, labels, boot, isDiskless } = host;
     const beginning = beginAgent(
-      { node: { name: node, labels }, boot, identity: disk.identity, ledger: disk.ledger },
+      {
+        node: { name: node, labels },
+        host: { boot, diskless: isDiskless, mayReboot: host.mayReboot },
+        identity: disk.identity,
+        ledger: disk.ledger,
+      },
       this.#now(),
     );
     this.#state = beginning.state;
@@ -205,7 +209,7 @@ export class AgentProcess {
         this.#link.send(effect.message);
         return;
       case 'greet':
-        this.#greet(effect.counter, effect.held);
+        this.#greet(effect);
         return;
       case 'send-facts': {
         const facts = { host: host.id };
@@ -240,6 +244,9 @@ export class AgentProcess {
       case 'forget':
         this.#runner.forget(effect.attempt);
         return;
+      case 'reboot':
+        host.rebootSoon();
+        return;
       case 'hang-up':
         this.#link.hangUp(effect.reason, effect.retryAfterMs ?? 0);
         return;
@@ -257,7 +264,7 @@ export class AgentProcess {
     }
   }
 
-  #greet(counter: number, held: Hello['held']): void {
+  #greet({ kind: _kind, ...greeting }: Extract<Effect, { kind: 'greet' }>): void {
     const { node, labels, boot, isDiskless, id } = this.#host;
     this.#link.send({
       type: 'hello',
@@ -267,10 +274,9 @@ export class AgentProcess {
       labels,
       incarnation: this.#state.identity.incarnation,
       boot,
-      counter,
+      ...greeting,
       diskless: isDiskless,
       features: [],
-      held: held.slice(0, limits.agentFinishedMax),
       machineId: id,
       address: '10.0.0.1',
     });

@@ -45,6 +45,7 @@ export class Host {
   #bootedAt = 0;
   #wallOffsetMs: number;
   agent: AgentProcess | null = null;
+  readonly mayReboot: boolean;
   freeBytes = plenty;
 
   constructor(parts: HostParts, disk?: HostDisk) {
@@ -59,6 +60,7 @@ export class Host {
     this.network = network;
     this.#record = record;
     this.disk = disk ?? this.#newDisk();
+    this.mayReboot = random.chance(0.9);
     // Some clocks were never set.
     this.#wallOffsetMs = random.chance(0.1) ? 0 : Date.UTC(2026, 0, 1) + 60_000 * random.below(10);
   }
@@ -96,18 +98,31 @@ export class Host {
     this.startAgent();
   }
 
+  /** As a job asked for: what was written is written before the host goes down. Now and then nothing comes of it. */
+  rebootSoon(): void {
+    const boot = this.#boot;
+    const { random, timeline } = this;
+    if (boot === null || random.chance(0.05)) return;
+    const reboot = (): void => {
+      this.powerOff(true, true);
+      timeline.after(5_000 + 30_000 * random.next(), () => this.powerOn(), timeline.world);
+    };
+    timeline.after(100 + 3_000 * random.next(), reboot, boot);
+  }
+
   /** Everything stops at once; nobody is told. `keepsDisk` is false when the host is installed anew. */
-  powerOff(keepsDisk: boolean): void {
+  powerOff(keepsDisk: boolean, isOrderly = false): void {
     if (this.#boot === null) return;
     this.judge.tell(() => `${this.id}: power cut${keepsDisk ? '' : ', its disk is gone'}`);
-    this.agent?.kill(false);
+    this.agent?.kill(isOrderly);
     this.agent = null;
     this.#boot.alive = false;
     this.#boot = null;
     for (const script of this.#scripts.values()) script.die();
     this.#scripts.clear();
-    if (keepsDisk && !this.isDiskless) this.disk.losePower(this.random, this.#record);
-    else {
+    if (keepsDisk && !this.isDiskless) {
+      if (!isOrderly) this.disk.losePower(this.random, this.#record);
+    } else {
       this.#record.evidenceLost.add(this.disk.identity.incarnation);
       this.disk = this.#newDisk();
     }

@@ -27,7 +27,7 @@ export class Operators {
       type: 'CreateRun',
       by,
       cluster: 'default',
-      pipeline: randomPipeline(this.#random),
+      pipeline: randomPipeline(this.#random, true),
       params: {},
       generated: {},
       limit: null,

@@ -74,7 +74,8 @@ const executors: readonly Target[] = [
 
 const reruns: readonly RerunClass[] = ['idempotent', 'verify-first', 'never-twice'];
 
-export function randomPipeline(random: Random): Pipeline {
+/** `more`: what only hosts can answer, as a whole simulated cluster has them. */
+export function randomPipeline(random: Random, more = false): Pipeline {
   const roles: Pipeline['roles'] = {
     all: { name: 'all', select: 'true', except: [], optional: false },
     odd: { name: 'odd', select: 'labels.kind == "odd"', except: [], optional: true },
@@ -103,7 +104,7 @@ export function randomPipeline(random: Random): Pipeline {
     const stepCount = group ? 2 + random.below(2) : 1;
     const steps: Step[] = [];
     for (let position = 0; position < stepCount; position += 1) {
-      steps.push(randomStep(random, `s${index}-${position}`, on, units, steps, position > 0));
+      steps.push(randomStep(random, `s${index}-${position}`, on, units, steps, position > 0, more));
     }
     units.push({
       id: group ? `g${index}` : (steps[0]?.id ?? ''),
@@ -147,6 +148,7 @@ function randomStep(
   units: readonly Unit[],
   before: readonly Step[],
   inGroup: boolean,
+  more: boolean,
 ): Step {
   const needs: { step: string; sameNode: boolean }[] = [];
   const previous = before.at(-1);
@@ -168,7 +170,10 @@ function randomStep(
     tasks: [{ run: { shell: ['sh', '-e'], text: 'true' }, check: { shell: ['sh', '-e'], text: 'false' } }],
     with: {},
     timeoutMs: 60_000,
-    retry: { attempts: random.chance(0.3) && rerun !== 'never-twice' ? 2 : 1, backoffMs: 0 },
+    retry: {
+      attempts: random.chance(0.3) && rerun !== 'never-twice' ? 2 + random.below(2) : 1,
+      backoffMs: more && random.chance(0.5) ? 15_000 : 0,
+    },
     rerun,
     outputs: {},
     leaves: 'nothing',
@@ -178,6 +183,7 @@ function randomStep(
     ...(random.chance(0.1) ? { onUnknown: random.pick(['hold', 'stop'] as const) } : {}),
     unknownAfterMs: 60_000,
     ...(runOn === undefined ? {} : { runOn }),
+    ...(more && random.chance(0.08) ? { reboot: 'after', rebootTimeoutMs: 120_000 } : {}),
     ...(random.chance(0.15) ? { if: 'node.labels.rack != "r1"' } : {}),
   };
 }

@@ -21,6 +21,7 @@ export class Bounds implements Checker {
 
   looked(state: State): void {
     for (const node of state.nodes.values())
-      require(node.credit >= 0 && node.credit <= 1, () => `P9: ${node.name} has a credit of ${node.credit}`);
+      require(node.credit >= 0 && node.credit <= limits.segmentJobsMax, () =>
+        `P9: ${node.name} has a credit of ${node.credit}`);
   }
 }

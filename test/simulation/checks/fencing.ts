@@ -18,7 +18,8 @@ export class Fencing implements Checker {
         first: event.attempt,
         last: event.attempt + event.attemptsMax - 1,
       });
-    } else if (event.type === 'JobDecided') this.#live.delete(`${event.run}/${event.step}/${event.node}`);
+    } else if (event.type === 'JobDecided' || event.type === 'JobFailed')
+      this.#live.delete(`${event.run}/${event.step}/${event.node}`);
     else if (event.type === 'AttemptEnded') {
       const job = `${event.run}/${event.step}/${event.node}`;
       const live = this.#live.get(job);
