@@ -7,7 +7,7 @@
  */
 import { assertNever, present } from '../../shared/assert.ts';
 import type { JobSpecification, Script } from '../../shared/messages.ts';
-import { collect, failed, lost, mayNotReboot, neverStarted, stopped } from './conclusion.ts';
+import { collect, endSegment, failed, lost, mayNotReboot, neverStarted, stopped } from './conclusion.ts';
 import { isUntouched, type Job } from './ledger.ts';
 import {
   type Execution,
@@ -167,8 +167,12 @@ function goOnUnexecuted(turn: Turn, activity: Active<'executing'>, number: numbe
 export function cancelJob(turn: Turn, job: Job, reason: string): void {
   const { activity, ledger } = turn.state;
   const isActive = activity.kind !== 'idle' && job === ledger.jobs[0];
-  if (isActive) stopActive(turn, { kind: 'cancelled', reason });
-  else turn.conclude(job.lineage, unexecuted(job.attempt, 'cancelled', reason, turn.now));
+  if (isActive) {
+    stopActive(turn, { kind: 'cancelled', reason });
+    return;
+  }
+  turn.conclude(job.lineage, unexecuted(job.attempt, 'cancelled', reason, turn.now));
+  endSegment(turn, job, ledger.jobs.slice(ledger.jobs.indexOf(job) + 1));
 }
 
 function stopActive(turn: Turn, stop: Stop): void {

@@ -95,7 +95,7 @@ export function onCollected(turn: Turn, input: Input & { readonly kind: 'collect
     },
   );
   if (reboots) wantReboot(turn, job.attempt);
-  if (!retry && end.outcome !== 'succeeded') endSegment(turn, job);
+  if (!retry && end.outcome !== 'succeeded') endSegment(turn, job, turn.state.ledger.jobs);
 }
 
 /** `problem`: with the files of its outputs. What asks for a reboot that cannot be has not succeeded. */
@@ -145,8 +145,8 @@ function backoffOf(job: Job): number {
 }
 
 /** The jobs of one grant stand for the same node's consecutive steps: none may run after one that failed. */
-function endSegment(turn: Turn, after: Job): void {
-  for (const job of turn.state.ledger.jobs) {
+export function endSegment(turn: Turn, after: Job, later: readonly Job[]): void {
+  for (const job of later) {
     if (job.segment !== after.segment || job.lineage !== after.lineage) continue;
     const reason = `${after.attempt}, which comes before it on this node, did not succeed`;
     turn.conclude(job.lineage, unexecuted(job.attempt, 'not-started', reason, turn.now));

@@ -5,9 +5,9 @@ import type { Command } from './commands.ts';
 import { grantedJobOf } from './inputs.ts';
 import { attemptOf, idOf, markFound, markStarted, namesOf } from './job-names.ts';
 import { isGranted, isUndecided, takeAccount } from './restoration.ts';
-import { endReboots, interruptJob } from './results.ts';
-import { recallFrom } from './segments.ts';
-import { isOpen, type Node } from './state.ts';
+import { endReboots, giveBack, interruptJob } from './results.ts';
+import { isStranded, recallFrom } from './segments.ts';
+import { isOpen, type Job, type Node } from './state.ts';
 import type { Turn } from './turn.ts';
 import { resumeTaking } from './upgrades.ts';
 
@@ -127,7 +127,13 @@ function reconcile(turn: Turn, node: Node, { held, rebooting }: Hello): void {
     turn.effect({ kind: 'cancel', node: node.name, attempt: rebooting, reason: 'the run has gone on' });
   }
   for (const job of segment) markFound(turn, job);
-  const lost = segment.filter((job) => missing.has(job));
+  const lost: Job[] = [];
+  for (const job of segment) {
+    if (!missing.has(job)) continue;
+    if (isStranded(job))
+      giveBack(turn, job, 'what it was to follow came to nothing before the node heard of it');
+    else lost.push(job);
+  }
   if (lost.length > 0) {
     const jobs = lost.map((job) => grantedJobOf(job, turn.lookup));
     turn.effect({ kind: 'grant', node: node.name, jobs });

@@ -58,7 +58,8 @@ export function electLeader(state: State, run: Run, roleName: string, node: stri
 function disableBlocked(state: State, run: Run): void {
   for (const step of run.steps) {
     for (const job of step.jobs.values()) {
-      if (job.state === 'ready' && (job.blockers > 0 || step.barriers > 0)) setJobState(state, job, 'waiting');
+      if (job.state === 'ready' && (job.blockers > 0 || step.barriers > 0))
+        setJobState(state, job, 'waiting');
     }
   }
 }

@@ -191,11 +191,25 @@ function afterInterruption(turn: Turn, job: Job, outcome: 'interrupted' | 'not-s
 export function interruptJob(turn: Turn, job: Job, reason: string): void {
   const { grant } = job;
   const last = grant === null ? job.attempt : grant.attempt + grant.attemptsMax - 1;
+  endUnreported(turn, job, last, 'interrupted', reason);
+}
+
+/** Ends an attempt that the node never heard of. */
+export const giveBack = (turn: Turn, job: Job, reason: string): void =>
+  endUnreported(turn, job, job.attempt, 'not-started', reason);
+
+function endUnreported(
+  turn: Turn,
+  job: Job,
+  attempt: number,
+  outcome: 'interrupted' | 'not-started',
+  reason: string,
+): void {
   turn.emit({
     type: 'AttemptEnded',
     ...namesOf(job),
-    attempt: last,
-    outcome: 'interrupted',
+    attempt,
+    outcome,
     final: true,
     unchanged: false,
     exitCode: null,
@@ -208,5 +222,5 @@ export function interruptJob(turn: Turn, job: Job, reason: string): void {
     outputs: {},
     logs: { stdout: 0, stderr: 0 },
   });
-  afterInterruption(turn, job, 'interrupted');
+  afterInterruption(turn, job, outcome);
 }

@@ -14,7 +14,7 @@ import { isSettled } from './derive.ts';
 import { evaluateIf } from './inputs.ts';
 import { attemptOf } from './job-names.ts';
 import { type Reads, readsOfExpression, readsOfTemplate } from './scope.ts';
-import type { Job, Node, Run, StepState } from './state.ts';
+import { isLive, type Job, type Node, type Run, type StepState } from './state.ts';
 import type { Turn } from './turn.ts';
 
 /** The job that comes next on the node once those of the segment are done, if it may be granted with them. */
@@ -104,6 +104,14 @@ function* expressionsOf(step: Step): Iterable<Reads> {
   for (const value of [step.provides?.port, step.provides?.address]) {
     if (value !== undefined) yield readsOfTemplate(value.template);
   }
+}
+
+/** Whether what the job was granted after has come to nothing meanwhile: then it must not begin. */
+export function isStranded({ run, step, member }: Job): boolean {
+  return step.step.needs.some((need) => {
+    const own = jobAt(run, run.stepIndex.get(need.step) ?? -1, member.node.name);
+    return own !== undefined && !isSettled(own) && !isLive(own.state);
+  });
 }
 
 /** Takes back what has not begun, when the run does not let new work begin any more. */

@@ -310,6 +310,11 @@ export class Scenario {
       case 'disconnect':
         for (const node of args) world.disconnect(node);
         return [];
+      case 'lose':
+        // With the link goes the grant that was on its way.
+        world.held.delete(first);
+        world.disconnect(first);
+        return [];
       case 'reimage': {
         const before = [
           world.held.get(first),

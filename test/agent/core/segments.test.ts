@@ -103,3 +103,16 @@ t.test('an agent asks for as many jobs as a segment may have', async (t) => {
   const pull = core.effects.find((effect) => effect.kind === 'send' && effect.message.type === 'pull');
   t.match(pull, { message: { credit: limits.segmentJobsMax } });
 });
+
+t.test('what comes after a job that is cancelled before it began does not begin either', async (t) => {
+  const core = joined();
+  const other = 'r1/z/n1#1';
+  core.grant(jobOf(other, 'x'));
+  core.grant(...jobs);
+  t.same(core.message({ type: 'cancel', attempt: a1, reason: 'decided' }), [
+    `result 1 ${a1} cancelled`,
+    `result 2 ${b1} not-started`,
+    `result 3 ${c1} not-started`,
+  ]);
+  t.ok(end(core, other).includes(`result 4 ${other} succeeded`), 'another segment is not touched');
+});
