@@ -212,7 +212,7 @@ export class Cluster {
       isImpostor,
       onEnd: () => {
         this.network.coordinator = null;
-        if (!isImpostor && this.#random.chance(0.3)) this.#copies.push(disk.copy());
+        if (!isImpostor && this.#random.chance(0.6)) this.#copies.push(disk.copy());
         // A service manager starts it again.
         this.later(1_000 + 2_000 * this.#random.next(), () => this.startCoordinator());
       },

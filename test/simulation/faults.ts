@@ -79,7 +79,7 @@ const rare: ReadonlySet<string> = new Set(['state folder copied', 'old copy star
 /** Draws the troubles of this story and lets each come again and again until the faults stop. */
 export function bringTrouble(cluster: Cluster, random: Random): void {
   for (const [name, fault] of Object.entries(faults)) {
-    if (!random.chance(rare.has(name) ? 0.12 : 0.45)) continue;
+    if (!random.chance(rare.has(name) ? 0.15 : 0.45)) continue;
     const meanMs = random.pick([15_000, 60_000, 240_000]);
     const strike = (): void => {
       if (!cluster.hasTrouble) return;

@@ -54,25 +54,25 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: "    type: 'JobUnknown',",
     replace: "    type: 'JobFailed', reason: 'no contact',",
   }),
-  fault('the agent forgets which epoch it has seen', ['P7'], {
+  fault('the agent forgets which epoch it has seen', ['P7', 'P4'], {
     file: 'agent/core/link.ts',
     find: 'identity.epochs.find((seen) => seen.lineage === lineage)?.epoch ?? 0;',
     replace: 'identity.epochs.length < 0 && lineage !== "" ? 1 : 0;',
   }),
-  fault('the agent forgets its outbox when it is restarted', ['P4', 'liveness', 'crash'], {
+  fault('the agent forgets its outbox when it is restarted', ['P4', 'P2', 'liveness', 'crash'], {
     file: 'agent/core/agent.ts',
-    find: '    { ...beginning, link:',
-    replace: '    { ...beginning, ledger: { ...beginning.ledger, ended: [] }, link:',
+    find: '      ...beginning,\n',
+    replace: '      ...beginning, ledger: { ...beginning.ledger, ended: [] },\n',
   }),
   fault('a script begins before the record of it is durable', ['P3'], {
     file: 'agent/core/ledger.ts',
-    find: " || record.kind === 'begun'",
-    replace: '',
+    find: "return record.kind !== 'acknowledged'",
+    replace: "return record.kind !== 'begun' && record.kind !== 'acknowledged'",
   }),
   fault('a job is accepted before the record of it is durable', ['P3'], {
     file: 'agent/core/ledger.ts',
-    find: "record.kind === 'granted' || ",
-    replace: '',
+    find: "return record.kind !== 'acknowledged'",
+    replace: "return record.kind !== 'granted' && record.kind !== 'begun' && record.kind !== 'acknowledged'",
   }),
   fault(
     'an attempt that is granted again is executed again',
@@ -84,18 +84,18 @@ export const plantedFaults: readonly PlantedFault[] = [
     },
     {
       file: 'coordinator/core/agents.ts',
-      find: '  if (!found) turn.effect',
-      replace: '  turn.effect',
+      find: '      missing.delete(job);\n',
+      replace: '',
     },
   ),
   fault('after a reboot the agent goes on where it was', ['P2', 'P4'], {
     file: 'agent/core/conclusion.ts',
-    find: '.filter((job) => job.boot !== turn.state.boot)',
+    find: '.filter((job) => job.boot !== turn.state.host.boot)',
     replace: ".filter((job) => job.boot === '')",
   }),
-  fault('a result of a superseded attempt is applied', ['P7'], {
+  fault('a result that was applied is applied again', ['P4', 'P7', 'crash'], {
     file: 'coordinator/core/results.ts',
-    find: 'isLive(job.state) && attempt >= job.attempt)',
+    find: '!applied && isLive(job.state) && attempt >= job.attempt)',
     replace: 'isLive(job.state))',
   }),
   fault('the end of an older connection ends the newer one', ['liveness', 'P3'], {
@@ -123,6 +123,21 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: '      unit.slots.set(event.node, event.at);\n      refreshAvailability(state, run, unit, memberOf(run, event.node));',
     replace: '      unit.slots.set(event.node, event.at);',
   }),
+  fault('a segment goes on after a job of it has failed', ['P1'], {
+    file: 'agent/core/conclusion.ts',
+    find: "if (!retry && end.outcome !== 'succeeded') endSegment(turn, job);",
+    replace: '',
+  }),
+  fault('a segment reaches over a barrier that other nodes keep closed', ['P1'], {
+    file: 'coordinator/core/segments.ts',
+    find: 'else if (needed.jobsUnfinished === 1) barriers += 1;',
+    replace: 'else barriers += 1;',
+  }),
+  fault('a job is done before its node is back from the reboot', ['P1', 'P2'], {
+    file: 'coordinator/core/evolve-jobs.ts',
+    find: 'if (event.reboot === undefined || event.reboot.boot !== job.member.node.boot)',
+    replace: 'if (event.at > 0)',
+  }),
   fault('a barrier opens before its last node is done', ['P1'], {
     file: 'coordinator/core/transitions.ts',
     find: '} else if (step.jobsUnfinished === 0) {',
@@ -138,7 +153,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'Object.assign(job, fields)',
     replace: 'Object.assign(job, fields, { attempt: 0 })',
   }),
-  fault('logs are acknowledged before they are durable', ['P4'], {
+  fault('logs are acknowledged before they are durable', ['P4', 'liveness'], {
     file: 'coordinator/ws/log-intake.ts',
     find: 'if (taken.durable > next.offset) this.#hooks.acknowledge(next, taken.durable);',
     replace: 'this.#hooks.acknowledge(next, next.offset + Buffer.from(next.base64 ?? "", "base64").length);',

@@ -10,6 +10,8 @@ import type { WorldExecution, WorldRecord } from '../world-record.ts';
 export class AtMostOnce implements Checker {
   readonly #record: WorldRecord;
   readonly #steps = new Map<string, Step>();
+  /** The highest attempt of each job whose end is durable. */
+  readonly #ended = new Map<string, number>();
   /** Jobs that an operator, or the report of a failure, allowed to run once more. */
   readonly #allowed = new Map<string, number>();
 
@@ -22,6 +24,9 @@ export class AtMostOnce implements Checker {
       case 'RunCreated':
         for (const unit of event.pipeline.units)
           for (const step of unit.steps) this.#steps.set(`${event.run}/${step.id}`, step);
+        return;
+      case 'AttemptEnded':
+        this.#ended.set(`${event.run}/${event.step}/${event.node}`, event.attempt);
         return;
       case 'JobDecided':
         if (event.as === 'again') this.#allow(`${event.run}/${event.step}/${event.node}`);
@@ -38,6 +43,9 @@ export class AtMostOnce implements Checker {
   began(began: WorldExecution): void {
     // With a copied state folder nobody can promise anything until it is found out.
     if (this.#record.cloned.has(began.node)) return;
+    const ended = this.#ended.get(began.job) ?? 0;
+    require(began.attemptNumber > ended, () =>
+      `P2: ${began.attempt} begins on ${began.host} after the journal says how attempt ${ended} ended`);
     const others = this.#record.executions.filter((other) => other !== began && other.job === began.job);
     for (const other of others) {
       require(other.endedAt !== null, () =>

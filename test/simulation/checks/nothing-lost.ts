@@ -27,6 +27,8 @@ export class NothingLost implements Checker {
     require(!this.#applied.has(attempt), () => `P4: the result of ${attempt} is applied twice`);
     this.#applied.set(attempt, event.outcome);
     if (event.reason?.startsWith('evidence lost') === true) return;
+    const isUnheardOf = !this.#record.executions.some((one) => one.attempt === attempt);
+    if (event.outcome === 'not-started' && isUnheardOf) return;
     const reported = this.#record.results.filter(({ result }) => result.attempt === attempt);
     require(reported.some(
       ({ result }) => result.outcome === event.outcome && result.final === event.final,

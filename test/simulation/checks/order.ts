@@ -1,16 +1,24 @@
 /**
  * P1. In the journal: the oracle's judgement, event by event. In the world: a script begins only when the grant
- * of its attempt is durable, and everything that it needs is settled in what is durable.
+ * of its attempt is durable, and what was granted before it in the same segment has succeeded there, durably.
  */
 import type { Event } from '../../../coordinator/core/events.ts';
+import { attemptIdOf, jobIdOf } from '../../../shared/ids.ts';
+import type { Step } from '../../../shared/pipeline/model.ts';
 import { Oracle } from '../../coordinator/core/oracle.ts';
-import { type Checker, require } from '../judge.ts';
+import { type Checker, type DiskSight, require } from '../judge.ts';
 import type { WorldExecution } from '../world-record.ts';
+
+type Grant = { readonly first: number; readonly count: number; readonly segment: string };
+
+const idOf = (event: { run: string; step: string; node: string }): string =>
+  jobIdOf(event.run, event.step, event.node);
 
 export class Order implements Checker {
   readonly #oracle = new Oracle();
-  /** By job: the first attempt of each durable grant, and how many it allows. */
-  readonly #granted = new Map<string, { readonly first: number; readonly count: number }[]>();
+  readonly #grants = new Map<string, Grant[]>();
+  readonly #steps = new Map<string, Step>();
+  readonly #succeeded = new Set<string>();
 
   journaled(event: Event): void {
     try {
@@ -18,17 +26,35 @@ export class Order implements Checker {
     } catch (error) {
       require(false, () => (error instanceof Error ? error.message : String(error)));
     }
-    if (event.type !== 'JobGranted') return;
-    const job = `${event.run}/${event.step}/${event.node}`;
-    const grants = this.#granted.get(job) ?? [];
-    grants.push({ first: event.attempt, count: event.attemptsMax });
-    this.#granted.set(job, grants);
+    if (event.type === 'RunCreated') {
+      for (const unit of event.pipeline.units)
+        for (const step of unit.steps) this.#steps.set(`${event.run}/${step.id}`, step);
+    } else if (event.type === 'AttemptEnded' && event.outcome === 'succeeded') {
+      this.#succeeded.add(idOf(event));
+    } else if (event.type === 'JobDecided' && event.as === 'succeeded') this.#succeeded.add(idOf(event));
+    else if (event.type === 'JobGranted') {
+      const job = idOf(event);
+      const segment = event.segment ?? attemptIdOf(job, event.attempt);
+      const grant = { first: event.attempt, count: event.attemptsMax, segment };
+      this.#grants.set(job, [...(this.#grants.get(job) ?? []), grant]);
+    }
   }
 
-  began({ attempt, attemptNumber, job }: WorldExecution): void {
-    const isGranted = (this.#granted.get(job) ?? []).some(
-      ({ first, count }) => attemptNumber >= first && attemptNumber < first + count,
-    );
-    require(isGranted, () => `P1: ${attempt} began, and no durable grant allows it`);
+  began({ attempt, attemptNumber, job, run, step, node }: WorldExecution, { ledger }: DiskSight): void {
+    const grant = this.#grants
+      .get(job)
+      ?.find(({ first, count }) => attemptNumber >= first && attemptNumber < first + count);
+    require(grant !== undefined, () => `P1: ${attempt} began, and no durable grant allows it`);
+    // What was granted with it is a gate that the node itself has to see open, on its own disk.
+    for (const need of this.#steps.get(`${run}/${step}`)?.needs ?? []) {
+      const own = jobIdOf(run, need.step, node);
+      const isAhead = this.#grants.get(own)?.some(({ segment }) => segment === grant.segment) === true;
+      if (!isAhead || own === job) continue;
+      const isDone = [...ledger.ended, ...ledger.finished].some(
+        ({ result }) => result?.outcome === 'succeeded' && result.attempt.startsWith(`${own}#`),
+      );
+      require(isDone || this.#succeeded.has(own), () =>
+        `P1: ${attempt} began, and ${own}, which it was granted with, has not succeeded`);
+    }
   }
 }
