@@ -195,7 +195,9 @@ function considerNode(turn: Turn, node: Node): void {
     // What was deferred comes before what came after it.
     if (index > (member.deferred[0] ?? index)) return;
     const job = run.steps[index]?.jobs.get(node.name);
-    if (job?.state !== 'ready' || (job.step.step.runOn === undefined && node.credit === 0)) continue;
+    // One that became ready just now has its condition looked at first, in the next turn of this node.
+    if (job?.state !== 'ready' || !job.admitted) continue;
+    if (job.step.step.runOn === undefined && node.credit === 0) continue;
     if (offerJob(turn, run, member, job)) return;
   }
 }
@@ -314,7 +316,7 @@ function considerUnit(turn: Turn, run: Run, unit: UnitState): boolean {
   const job = member.ready
     .filter((index) => index >= unit.firstStep && index <= unit.lastStep)
     .map((index) => run.steps[index]?.jobs.get(node))
-    .find((ready) => ready !== undefined && mayTake(ready));
+    .find((ready) => ready?.admitted === true && mayTake(ready));
   if (job === undefined) return true;
   // A slot is not taken before somebody can use it.
   if (!isExecutorFree(job)) return true;

@@ -3,6 +3,7 @@
  * was allowed to assume, and knows nothing of counters, queues or slots as the core keeps them.
  */
 import type { Event } from '../../../coordinator/core/events.ts';
+import { evaluateCondition } from '../../../shared/expressions/evaluate.ts';
 import type { Pipeline, Step, Target, Unit } from '../../../shared/pipeline/model.ts';
 
 type RoleMembers = { nodes: readonly string[]; leader: string | null };
@@ -267,6 +268,15 @@ export class Oracle {
           `P1: ${id} granted before ${need.step} on ${other}`,
         );
       }
+    }
+    const { own, given } = this.#node(node);
+    // Whether it holds is looked at once, and an operator may change labels after that.
+    if (step.if !== undefined && Object.keys(given).length === 0) {
+      const condition = evaluateCondition(step.if, { node: { name: node, labels: own } });
+      this.#require(
+        !condition.ok || condition.value,
+        `P1: ${id} granted although its condition does not hold`,
+      );
     }
     if (unit.approve !== undefined && !this.#onlyChecks.has(run)) {
       this.#require(this.#approved.has(`${run}/${unit.id}`), `P1: ${id} granted without approval`);
