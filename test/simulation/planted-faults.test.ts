@@ -12,7 +12,7 @@ for (const fault of plantedFaults) {
   t.test(fault.name, async (t) => {
     for (const { file, find } of fault.edits) {
       const source = readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8');
-      t.equal(source.split(find).length - 1, 1, `${file} has the place once`);
+      if (!t.equal(source.split(find).length - 1, 1, `${file} has the place once`)) return;
     }
     let found: Played | undefined;
     await playAll(storiesOf(1, seedsMax), {

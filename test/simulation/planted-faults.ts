@@ -39,9 +39,8 @@ export const plantedFaults: readonly PlantedFault[] = [
     ['P2', 'P4', 'P6', 'P7'],
     {
       file: 'coordinator/core/progress.ts',
-      find: "  turn.emit({\n    type: 'JobUnknown',",
-      replace:
-        "  interruptJob(turn, job, 'its lease ran out');\n  if (job.state === 'running') turn.emit({\n    type: 'JobUnknown',",
+      find: "turn.emit({ type: 'JobUnknown', ...namesOf(job), attempt: job.attempt, since: node.contactSince });",
+      replace: "interruptJob(turn, job, 'its lease ran out');",
     },
     {
       file: 'coordinator/core/progress.ts',
@@ -51,8 +50,8 @@ export const plantedFaults: readonly PlantedFault[] = [
   ),
   fault('what is unknown counts as failed', ['P6'], {
     file: 'coordinator/core/progress.ts',
-    find: "    type: 'JobUnknown',",
-    replace: "    type: 'JobFailed', reason: 'no contact',",
+    find: "turn.emit({ type: 'JobUnknown', ...namesOf(job), attempt: job.attempt, since: node.contactSince });",
+    replace: "turn.emit({ type: 'JobFailed', ...namesOf(job), reason: 'no contact' });",
   }),
   fault('the agent forgets which epoch it has seen', ['P7', 'P4'], {
     file: 'agent/core/link.ts',
@@ -118,6 +117,11 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: "  member.node.contact === 'unreachable' ||\n  member.node.administration",
     replace: '  member.node.administration',
   }),
+  fault('a condition is not looked at when a job becomes ready in the same turn', ['P1'], {
+    file: 'coordinator/core/progress.ts',
+    find: "if (job?.state !== 'ready' || !job.admitted) continue;",
+    replace: "if (job?.state !== 'ready') continue;",
+  }),
   fault('a slot that was given does not count at once', ['P8'], {
     file: 'coordinator/core/evolve.ts',
     find: '      unit.slots.set(event.node, event.at);\n      refreshAvailability(state, run, unit, memberOf(run, event.node));',
@@ -125,7 +129,7 @@ export const plantedFaults: readonly PlantedFault[] = [
   }),
   fault('a segment goes on after a job of it has failed', ['P1'], {
     file: 'agent/core/conclusion.ts',
-    find: "if (!retry && end.outcome !== 'succeeded') endSegment(turn, job);",
+    find: "if (!retry && end.outcome !== 'succeeded') endSegment(turn, job, turn.state.ledger.jobs);",
     replace: '',
   }),
   fault('a segment reaches over a barrier that other nodes keep closed', ['P1'], {

@@ -43,7 +43,7 @@ export class Order implements Checker {
   began({ attempt, attemptNumber, job, run, step, node }: WorldExecution, { ledger }: DiskSight): void {
     const grant = this.#grants
       .get(job)
-      ?.find(({ first, count }) => attemptNumber >= first && attemptNumber < first + count);
+      ?.findLast(({ first, count }) => attemptNumber >= first && attemptNumber < first + count);
     require(grant !== undefined, () => `P1: ${attempt} began, and no durable grant allows it`);
     // What was granted with it is a gate that the node itself has to see open, on its own disk.
     for (const need of this.#steps.get(`${run}/${step}`)?.needs ?? []) {
