@@ -19,11 +19,19 @@ const staticStages = {
   'dead code': ['knip', '--no-progress'],
 } as const satisfies Record<string, readonly [string, ...string[]]>;
 
-/** Hosts and clusters share the machine badly with each other, so their tests run one by one. */
+/**
+ * Hosts and clusters share the machine badly with each other, so their tests run one by one; a simulation keeps all
+ * of it busy by itself.
+ */
 const suites = {
   unit: { jobs: 2, timeoutSeconds: 120 },
+  simulation: { jobs: 1, timeoutSeconds: 600 },
   'end-to-end': { jobs: 1, timeoutSeconds: 600 },
 } as const;
+
+/** Suites whose tests have a folder of their own. */
+const ownFolders = ['simulation', 'end-to-end'] as const;
+const suiteNames = ['unit', ...ownFolders] as const;
 
 type Part = 'static' | keyof typeof suites;
 const isPart = (word: string): word is Part => word === 'static' || Object.hasOwn(suites, word);
@@ -109,12 +117,12 @@ function selected(words: readonly string[]): { readonly parts: Set<Part>; readon
   const parts = new Set(words.filter(isPart));
   const paths = words.filter((word) => !isPart(word));
   if (words.length === 0)
-    return { parts: new Set(['static', 'unit', 'end-to-end']), files: testFiles('test') };
+    return { parts: new Set(['static', ...suiteNames]), files: testFiles('test') };
   const files = paths.flatMap((path) => {
     const stats = statSync(resolve(root, path), { throwIfNoEntry: false });
     if (stats === undefined) {
       console.error(
-        `scripts/test: ${path} is neither a part (static, unit, end-to-end) nor a file or folder`,
+        `scripts/test: ${path} is neither a part (static, ${suiteNames.join(', ')}) nor a file or folder`,
       );
       process.exit(2);
     }
@@ -125,14 +133,15 @@ function selected(words: readonly string[]): { readonly parts: Set<Part>; readon
 }
 
 function suiteOf(file: string): keyof typeof suites {
-  return resolve(root, file).startsWith(join(root, 'test/end-to-end/')) ? 'end-to-end' : 'unit';
+  const path = resolve(root, file);
+  return ownFolders.find((suite) => path.startsWith(join(root, 'test', suite, '/'))) ?? 'unit';
 }
 
 const { parts, files } = selected(process.argv.slice(2));
 if (parts.has('static')) {
   for (const [name, argv] of Object.entries(staticStages)) await runStatic(name, argv);
 }
-for (const suite of ['unit', 'end-to-end'] as const) {
+for (const suite of suiteNames) {
   if (!parts.has(suite)) continue;
   const own = files.filter((file) => suiteOf(file) === suite);
   if (own.length > 0) await runSuite(suite, own);

@@ -15,6 +15,8 @@ const found: readonly (readonly [seed: number, what: string])[] = [
   [545, 'an election kept places in line by ranks that had changed, and one node waited for ever'],
   [1167, 'a job was ready before an election gave its node what it needs, and did not wait for that'],
   [1912, 'an election gave a job to a node that had left the run'],
+  [999, 'a segment got lost, its first job was decided as failed, and the rest was sent again and began'],
+  [1413, 'a job that a skip made ready was granted without its condition being looked at'],
 ];
 
 const threads = Math.min(2, availableParallelism());

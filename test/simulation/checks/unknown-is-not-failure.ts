@@ -3,7 +3,7 @@
  * that somebody reported or decided; and what was unknown becomes what really came of it.
  */
 import type { Event } from '../../../coordinator/core/events.ts';
-import type { Amount, Pipeline } from '../../../shared/pipeline/model.ts';
+import type { Amount, Pipeline, Step } from '../../../shared/pipeline/model.ts';
 import { type Checker, require } from '../judge.ts';
 import type { WorldRecord } from '../world-record.ts';
 
@@ -15,6 +15,8 @@ export class UnknownIsNotFailure implements Checker {
   /** Jobs with an attempt that may be running. */
   readonly #live = new Set<string>();
   readonly #out = new Set<string>();
+  /** Units with a job that became unknown and whose step says that the run stops then. */
+  readonly #stopping = new Set<string>();
 
   constructor(record: WorldRecord) {
     this.#record = record;
@@ -24,6 +26,10 @@ export class UnknownIsNotFailure implements Checker {
     switch (event.type) {
       case 'RunCreated':
         this.#pipelines.set(event.run, event.pipeline);
+        return;
+      case 'JobUnknown':
+        if (this.#stepOf(event.run, event.step)?.onUnknown === 'stop')
+          this.#stopping.add(`${event.run}/${this.#unitOf(event.run, event.step)}`);
         return;
       case 'JobGranted':
         this.#live.add(`${event.run}/${event.step}/${event.node}`);
@@ -76,6 +82,13 @@ export class UnknownIsNotFailure implements Checker {
     }
   }
 
+  #stepOf(run: string, step: string): Step | undefined {
+    return this.#pipelines
+      .get(run)
+      ?.units.flatMap(({ steps }) => steps)
+      .find(({ id }) => id === step);
+  }
+
   #unitOf(run: string, step: string): string {
     return this.#pipelines.get(run)?.units.find((unit) => unit.steps.some(({ id }) => id === step))?.id ?? '';
   }
@@ -86,6 +99,7 @@ export class UnknownIsNotFailure implements Checker {
   }
 
   #runFails(run: string, unitId: string): void {
+    if (this.#stopping.has(`${run}/${unitId}`)) return;
     const unit = this.#pipelines.get(run)?.units.find(({ id }) => id === unitId);
     const failed = this.#failed.get(`${run}/${unitId}`)?.size ?? 0;
     const budget: Amount = unit?.strategy.budgets.maxFailed ?? { count: 0 };
