@@ -116,8 +116,7 @@ const testFiles = (folder: string): string[] =>
 function selected(words: readonly string[]): { readonly parts: Set<Part>; readonly files: string[] } {
   const parts = new Set(words.filter(isPart));
   const paths = words.filter((word) => !isPart(word));
-  if (words.length === 0)
-    return { parts: new Set(['static', ...suiteNames]), files: testFiles('test') };
+  if (words.length === 0) return { parts: new Set(['static', ...suiteNames]), files: testFiles('test') };
   const files = paths.flatMap((path) => {
     const stats = statSync(resolve(root, path), { throwIfNoEntry: false });
     if (stats === undefined) {

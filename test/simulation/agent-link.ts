@@ -10,12 +10,12 @@ import {
   formatFrame,
   parseCoordinatorFrame,
 } from '../../shared/messages.ts';
+import type { AgentHost } from './agent-host.ts';
 import type { Connection, End } from './connection.ts';
-import type { Host } from './host.ts';
 import type { Life, Task } from './timeline.ts';
 
 export type LinkParts = {
-  readonly host: Host;
+  readonly host: AgentHost;
   readonly life: Life;
   readonly onMessages: (messages: readonly CoordinatorMessage[]) => void;
   readonly onDown: () => void;

@@ -9,8 +9,8 @@ import { LogUpload } from '../../agent/link/log-upload.ts';
 import { digestOf } from '../../coordinator/sequence/contents.ts';
 import { assertNever } from '../../shared/assert.ts';
 import { type CoordinatorMessage, protocolVersion } from '../../shared/messages.ts';
+import type { AgentHost } from './agent-host.ts';
 import { AgentLink } from './agent-link.ts';
-import type { Host } from './host.ts';
 import { Runner } from './runner.ts';
 import { type Life, newLife, type Task } from './timeline.ts';
 
@@ -19,7 +19,7 @@ type Writing = { readonly identity: AgentState['identity']; readonly records: re
 
 export class AgentProcess {
   readonly life: Life;
-  readonly #host: Host;
+  readonly #host: AgentHost;
   readonly #link: AgentLink;
   readonly #runner: Runner;
   readonly #logUpload: LogUpload;
@@ -31,7 +31,7 @@ export class AgentProcess {
   #writing: Writing | null = null;
   #alarm: Task | undefined;
 
-  constructor(host: Host) {
+  constructor(host: AgentHost) {
     this.#host = host;
     this.life = newLife(`${host.id} agent`);
     const { life } = this;

@@ -8,7 +8,7 @@ import { Random } from '../coordinator/core/random-pipeline.ts';
 import { newCheckers } from './checks/all.ts';
 import { CoordinatorDisk } from './coordinator-disk.ts';
 import { CoordinatorProcess } from './coordinator-process.ts';
-import { bringTrouble } from './faults.ts';
+import { bringTrouble, type Stage } from './faults.ts';
 import { Host } from './host.ts';
 import { BrokenPromise, Judge } from './judge.ts';
 import { Network } from './network.ts';
@@ -67,7 +67,7 @@ export async function simulate(
   };
 }
 
-export class Cluster {
+class Cluster implements Stage {
   readonly timeline = new Timeline();
   readonly record = new WorldRecord();
   readonly judge: Judge;

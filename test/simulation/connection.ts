@@ -11,6 +11,8 @@ export type End = {
   readonly closed: () => void;
 };
 
+export type AgentEnd = End & { readonly opened: () => void };
+
 /** Null is the end of the stream. */
 type Sent = string | null;
 

@@ -3,8 +3,10 @@
  * once would hide what only a quiet one shows.
  */
 import type { Random } from '../coordinator/core/random-pipeline.ts';
-import type { Cluster } from './cluster.ts';
+import type { CoordinatorDisk } from './coordinator-disk.ts';
 import type { Host } from './host.ts';
+import type { Judge } from './judge.ts';
+import type { Network } from './network.ts';
 
 const dayMs = 24 * 60 * 60_000;
 
@@ -16,7 +18,21 @@ const awhile = (random: Random): number =>
       ? 60_000 * random.next()
       : 240_000 * random.next();
 
-type Fault = (cluster: Cluster, host: Host, random: Random) => void;
+/** Where it goes wrong. */
+export type Stage = {
+  readonly hosts: readonly Host[];
+  readonly network: Network;
+  readonly disk: CoordinatorDisk;
+  readonly judge: Judge;
+  readonly hasTrouble: boolean;
+  later(ms: number, run: () => void): void;
+  startCoordinator(): void;
+  stopCoordinator(why: string, kernelLives: boolean): void;
+  startOldCopy(forMs: number): void;
+  clone(host: Host): void;
+};
+
+type Fault = (cluster: Stage, host: Host, random: Random) => void;
 
 const faults = {
   'agent killed': (cluster, host, random) => {
@@ -77,7 +93,7 @@ const faults = {
 const rare: ReadonlySet<string> = new Set(['state folder copied', 'old copy started', 'host installed anew']);
 
 /** Draws the troubles of this story and lets each come again and again until the faults stop. */
-export function bringTrouble(cluster: Cluster, random: Random): void {
+export function bringTrouble(cluster: Stage, random: Random): void {
   for (const [name, fault] of Object.entries(faults)) {
     if (!random.chance(rare.has(name) ? 0.15 : 0.45)) continue;
     const meanMs = random.pick([15_000, 60_000, 240_000]);

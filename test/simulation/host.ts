@@ -2,6 +2,7 @@
 import type { LedgerRecord } from '../../agent/core/ledger.ts';
 import type { AgentMessage, CoordinatorMessage } from '../../shared/messages.ts';
 import type { Random } from '../coordinator/core/random-pipeline.ts';
+import type { AgentHost } from './agent-host.ts';
 import { AgentProcess } from './agent-process.ts';
 import { type AttemptFolder, type ExecutionFolder, HostDisk } from './host-disk.ts';
 import type { Judge } from './judge.ts';
@@ -26,7 +27,7 @@ type Grant = CoordinatorMessage & { readonly type: 'grant' };
 
 const plenty = 2 ** 40;
 
-export class Host {
+export class Host implements AgentHost {
   readonly id: string;
   readonly node: string;
   readonly labels: Readonly<Record<string, string>>;

@@ -1,12 +1,11 @@
 /** Who reaches the coordinator: connections that agents make to it, and what keeps their words from arriving. */
 import type { Random } from '../coordinator/core/random-pipeline.ts';
-import { Connection, type End } from './connection.ts';
+import type { AgentHost } from './agent-host.ts';
+import { type AgentEnd, Connection } from './connection.ts';
 import type { CoordinatorProcess } from './coordinator-process.ts';
-import type { Host } from './host.ts';
 import type { Life, Timeline } from './timeline.ts';
 
 type Direction = 'up' | 'down';
-export type AgentEnd = End & { readonly opened: () => void };
 
 /** Stands for the handshake of the websocket, in both directions. */
 const handshake = '';
@@ -14,11 +13,11 @@ const handshake = '';
 export class Network {
   readonly #timeline: Timeline;
   readonly #random: Random;
-  readonly #connections = new Map<Connection, Host>();
-  readonly #blocked = new Map<Host, Set<Direction>>();
+  readonly #connections = new Map<Connection, AgentHost>();
+  readonly #blocked = new Map<AgentHost, Set<Direction>>();
   /** Who answers at the coordinator's address now, to those who may reach it. */
   coordinator: CoordinatorProcess | null = null;
-  reaches: (host: Host) => boolean = () => true;
+  reaches: (host: AgentHost) => boolean = () => true;
 
   constructor(timeline: Timeline, random: Random) {
     this.#timeline = timeline;
@@ -26,7 +25,7 @@ export class Network {
   }
 
   /** Undefined when it is refused at once. */
-  dial(host: Host, life: Life, end: AgentEnd): Connection | undefined {
+  dial(host: AgentHost, life: Life, end: AgentEnd): Connection | undefined {
     const { coordinator } = this;
     if (coordinator === null || !coordinator.isListening || !this.reaches(host)) return undefined;
     const accepted = coordinator.accept(() => connection, host.node);
@@ -61,18 +60,18 @@ export class Network {
   }
 
   /** Nothing gets through in these directions, and neither side is told. */
-  block(host: Host, directions: readonly Direction[]): void {
+  block(host: AgentHost, directions: readonly Direction[]): void {
     this.#blocked.set(host, new Set(directions));
     for (const connection of this.#of(host)) for (const direction of directions) connection.block(direction);
   }
 
-  unblock(host: Host): void {
+  unblock(host: AgentHost): void {
     this.#blocked.delete(host);
     for (const connection of this.#of(host)) connection.unblock();
   }
 
   /** Something between both forgets their connections: what is on its way may be lost, and a side may not notice. */
-  break(host: Host): void {
+  break(host: AgentHost): void {
     const random = this.#random;
     const noticed = (): number | null => (random.chance(0.6) ? 200 * random.next() : null);
     for (const connection of this.#of(host)) {
@@ -80,7 +79,7 @@ export class Network {
     }
   }
 
-  #of(host: Host): readonly Connection[] {
+  #of(host: AgentHost): readonly Connection[] {
     return [...this.#connections].flatMap(([connection, owner]) => (owner === host ? [connection] : []));
   }
 }

@@ -5,12 +5,12 @@ import type { Execution, Phase } from '../../agent/core/next-step.ts';
 import type { ExecutionEnd, Input, Recovery } from '../../agent/core/state.ts';
 import { limits } from '../../shared/limits.ts';
 import type { AttemptResult, StreamName } from '../../shared/messages.ts';
-import type { Host } from './host.ts';
+import type { AgentHost } from './agent-host.ts';
 import type { ExecutionFolder } from './host-disk.ts';
 import type { Life } from './timeline.ts';
 
 export type RunnerParts = {
-  readonly host: Host;
+  readonly host: AgentHost;
   /** Of the agent's process. */
   readonly life: Life;
   readonly tell: (input: Input) => void;
