@@ -8,6 +8,7 @@ import type { AgentState, Effect, Input, Now, Turned } from '../../agent/core/st
 import { LogUpload } from '../../agent/link/log-upload.ts';
 import { digestOf } from '../../coordinator/sequence/contents.ts';
 import { assertNever } from '../../shared/assert.ts';
+import { allFeatures } from '../../shared/features.ts';
 import { type CoordinatorMessage, protocolVersion } from '../../shared/messages.ts';
 import type { AgentHost } from './agent-host.ts';
 import { AgentLink } from './agent-link.ts';
@@ -65,6 +66,8 @@ export class AgentProcess {
         host: { boot, diskless: isDiskless, mayReboot: host.mayReboot },
         identity: disk.identity,
         ledger: disk.ledger,
+        onTrial: false,
+        upgradesFailed: [],
       },
       this.#now(),
     );
@@ -247,6 +250,10 @@ export class AgentProcess {
       case 'reboot':
         host.rebootSoon();
         return;
+      case 'take-upgrade':
+      case 'leave-for-upgrade':
+      case 'prove-health':
+        throw new Error(`${effect.kind}, and nobody here offers other versions`);
       case 'hang-up':
         this.#link.hangUp(effect.reason, effect.retryAfterMs ?? 0);
         return;
@@ -276,7 +283,7 @@ export class AgentProcess {
       boot,
       ...greeting,
       diskless: isDiskless,
-      features: [],
+      features: [...allFeatures],
       machineId: id,
       address: '10.0.0.1',
     });

@@ -13,7 +13,7 @@ import { Order } from './order.ts';
 import { UnknownIsNotFailure } from './unknown-is-not-failure.ts';
 
 export const newCheckers = (record: WorldRecord): readonly Checker[] => [
-  new Order(),
+  new Order(record),
   new AtMostOnce(record),
   new Durable(),
   new NothingLost(record),

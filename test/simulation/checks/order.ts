@@ -7,7 +7,7 @@ import { attemptIdOf, jobIdOf } from '../../../shared/ids.ts';
 import type { Step } from '../../../shared/pipeline/model.ts';
 import { Oracle } from '../../coordinator/core/oracle.ts';
 import { type Checker, type DiskSight, require } from '../judge.ts';
-import type { WorldExecution } from '../world-record.ts';
+import type { WorldExecution, WorldRecord } from '../world-record.ts';
 
 type Grant = { readonly first: number; readonly count: number; readonly segment: string };
 
@@ -15,10 +15,15 @@ const idOf = (event: { run: string; step: string; node: string }): string =>
   jobIdOf(event.run, event.step, event.node);
 
 export class Order implements Checker {
+  readonly #record: WorldRecord;
   readonly #oracle = new Oracle();
   readonly #grants = new Map<string, Grant[]>();
   readonly #steps = new Map<string, Step>();
   readonly #succeeded = new Set<string>();
+
+  constructor(record: WorldRecord) {
+    this.#record = record;
+  }
 
   journaled(event: Event): void {
     try {
@@ -45,6 +50,8 @@ export class Order implements Checker {
       .get(job)
       ?.findLast(({ first, count }) => attemptNumber >= first && attemptNumber < first + count);
     require(grant !== undefined, () => `P1: ${attempt} began, and no durable grant allows it`);
+    // Two hosts with one state folder each go their own way until they are found out.
+    if (this.#record.cloned.has(node)) return;
     // What was granted with it is a gate that the node itself has to see open, on its own disk.
     for (const need of this.#steps.get(`${run}/${step}`)?.needs ?? []) {
       const own = jobIdOf(run, need.step, node);
