@@ -133,10 +133,6 @@ export class CoordinatorProcess {
     return this.#sequencer.queued === 0 && this.state.seq === this.#parts.disk.durableSeq;
   }
 
-  get queued(): number {
-    return this.#sequencer.queued;
-  }
-
   /** A websocket that somebody opened: what to do with what comes from it. */
   accept(connection: () => Connection, node: string): End & { readonly open: () => void } {
     const { timeline, judge, random, isImpostor } = this.#parts;

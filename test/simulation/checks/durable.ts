@@ -3,7 +3,7 @@
  * does rests on records that are durable on its disk.
  */
 import type { Event } from '../../../coordinator/core/events.ts';
-import { attemptIdOf, jobIdOf, parseAttemptId } from '../../../shared/ids.ts';
+import { attemptIdOf, jobIdOf } from '../../../shared/ids.ts';
 import type { AgentMessage, CoordinatorMessage } from '../../../shared/messages.ts';
 import { type Checker, type DiskSight, require } from '../judge.ts';
 import type { WorldExecution } from '../world-record.ts';
@@ -71,10 +71,9 @@ export class Durable implements Checker {
     }
   }
 
-  began({ attempt, number, host }: WorldExecution, { ledger }: DiskSight): void {
+  began({ attempt, host }: WorldExecution, { ledger }: DiskSight): void {
     const job = ledger.jobs.find((held) => held.attempt === attempt);
-    require(number > 1 || job === undefined
-      ? parseAttemptId(attempt) !== undefined
-      : job.begun !== null, () => `P3: ${attempt} runs on ${host} before its beginning is durable there`);
+    require(job !== undefined && job.begun !== null, () =>
+      `P3: ${attempt} runs on ${host} before its beginning is durable there`);
   }
 }
