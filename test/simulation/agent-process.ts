@@ -221,7 +221,7 @@ export class AgentProcess {
         return;
       }
       case 'resume-logs':
-        this.#logUpload.resume();
+        this.#logUpload.resume(effect.lineage);
         return;
       case 'prepare':
         this.#runner.prepare(effect.job);

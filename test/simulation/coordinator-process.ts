@@ -3,6 +3,7 @@
  * simulated time, disk and sockets. It decides nothing.
  */
 import type { Command } from '../../coordinator/core/commands.ts';
+import { originOf } from '../../coordinator/core/restoration.ts';
 import type { State } from '../../coordinator/core/state.ts';
 import type { Store } from '../../coordinator/sequence/batch.ts';
 import { Contents, digestOf } from '../../coordinator/sequence/contents.ts';
@@ -77,6 +78,7 @@ export class CoordinatorProcess {
     return new Gateway({
       admit: () => ({ ok: true, token: 'join' }),
       reign: () => ({ lineage: this.state.lineage, epoch: this.state.epoch }),
+      origin: () => originOf(this.state),
       post: (command, settle) => this.#sequencer.post(command, settle),
       congested: () => this.#sequencer.congested,
       reportFacts: (node, facts) => {
