@@ -53,11 +53,20 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: "turn.emit({ type: 'JobUnknown', ...namesOf(job), attempt: job.attempt, since: node.contactSince });",
     replace: "turn.emit({ type: 'JobFailed', ...namesOf(job), reason: 'no contact' });",
   }),
-  fault('the agent forgets which epoch it has seen', ['P7', 'P4'], {
-    file: 'agent/core/link.ts',
-    find: 'identity.epochs.find((seen) => seen.lineage === lineage)?.epoch ?? 0;',
-    replace: 'identity.epochs.length < 0 && lineage !== "" ? 1 : 0;',
-  }),
+  fault(
+    'the agent forgets which epoch it has seen',
+    ['P7', 'P4'],
+    {
+      file: 'agent/core/reign.ts',
+      find: '  epochs.find((seen) => seen.lineage === lineage)?.epoch ?? 0;',
+      replace: '  epochs.length < 0 && lineage !== "" ? 1 : 0;',
+    },
+    {
+      file: 'agent/core/reign.ts',
+      find: '? seen.epoch > asked.epoch',
+      replace: '? seen.epoch < 0',
+    },
+  ),
   fault('the agent forgets its outbox when it is restarted', ['P4', 'P2', 'liveness', 'crash'], {
     file: 'agent/core/agent.ts',
     find: '      ...beginning,\n',
@@ -94,8 +103,8 @@ export const plantedFaults: readonly PlantedFault[] = [
   }),
   fault('a result that was applied is applied again', ['P4', 'P7', 'crash'], {
     file: 'coordinator/core/results.ts',
-    find: '!applied && isLive(job.state) && attempt >= job.attempt)',
-    replace: 'isLive(job.state))',
+    find: 'if (job !== undefined && !applied && isGranted(job, attempt)) {',
+    replace: 'if (job !== undefined && isLive(job.state)) {',
   }),
   fault('the end of an older connection ends the newer one', ['liveness', 'P3'], {
     file: 'coordinator/core/agents.ts',
