@@ -6,6 +6,7 @@ import { alarmAt, beginAgent, step } from '../../agent/core/agent.ts';
 import { type LedgerRecord, mustBeDurable } from '../../agent/core/ledger.ts';
 import type { AgentState, Effect, Input, Now, Turned } from '../../agent/core/state.ts';
 import { LogUpload } from '../../agent/link/log-upload.ts';
+import { Uplink } from '../../agent/link/uplink.ts';
 import { digestOf } from '../../coordinator/sequence/contents.ts';
 import { assertNever } from '../../shared/assert.ts';
 import { allFeatures } from '../../shared/features.ts';
@@ -52,6 +53,7 @@ export class AgentProcess {
       onLog: () => this.#logUpload.pump(),
     });
     this.#logUpload = new LogUpload({
+      uplink: new Uplink(null),
       streams: () => this.#runner.logs(),
       send: (message) => this.#link.send(message),
       onAcknowledged: (attempt) => {

@@ -89,6 +89,7 @@ export class CoordinatorProcess {
           : 'full';
       },
       takeLog: (piece) => this.#logs.take(piece),
+      carriesOut: () => false,
       onLogFailure: (error) => judge.accuse(error),
       secret: contents.secret,
       now,
