@@ -103,7 +103,7 @@ export const plantedFaults: readonly PlantedFault[] = [
   }),
   fault('a result that was applied is applied again', ['P4', 'P7', 'crash'], {
     file: 'coordinator/core/results.ts',
-    find: 'if (job !== undefined && !applied && isGranted(job, attempt)) {',
+    find: 'if (!applied && isLiveHere) {',
     replace: 'if (job !== undefined && isLive(job.state)) {',
   }),
   fault('the end of an older connection ends the newer one', ['liveness', 'P3'], {
@@ -148,7 +148,7 @@ export const plantedFaults: readonly PlantedFault[] = [
   }),
   fault('a job is done before its node is back from the reboot', ['P1', 'P2'], {
     file: 'coordinator/core/evolve-jobs.ts',
-    find: 'if (event.reboot === undefined || event.reboot.boot !== job.member.node.boot)',
+    find: 'if (event.reboot === undefined || event.reboot.boot !== executorOf(job).node.boot)',
     replace: 'if (event.at > 0)',
   }),
   fault('a barrier opens before its last node is done', ['P1'], {

@@ -271,7 +271,7 @@ export class Oracle {
     }
     const { own, given } = this.#node(node);
     // Whether it holds is looked at once, and an operator may change labels after that.
-    if (step.if !== undefined && Object.keys(given).length === 0) {
+    if (step.if !== undefined && step.runOn === undefined && Object.keys(given).length === 0) {
       const condition = evaluateCondition(step.if, { node: { name: node, labels: own } });
       this.#require(
         !condition.ok || condition.value,
@@ -407,15 +407,14 @@ export class Oracle {
     if (by === undefined) return;
     const labels = this.#frozen.get(`${run}/${unitId}`)?.labels;
     const rackOf = (name: string): string => labels?.get(name)?.[by.label] ?? '(none)';
-    const racks = new Map<string, number>();
-    for (const name of down) racks.set(rackOf(name), (racks.get(rackOf(name)) ?? 0) + 1);
+    const racks = Map.groupBy(down, rackOf);
     this.#require(
       racks.size <= by.domains,
       `P8: ${racks.size} racks are down in ${unitId}, ${by.domains} may be`,
     );
     // Accidents in another rack are not this slot's doing.
     const rack = rackOf(node);
-    const count = racks.get(rack) ?? 0;
+    const count = racks.get(rack)?.length ?? 0;
     this.#require(
       by.perDomain === undefined || count <= by.perDomain,
       `P8: ${count} nodes of ${rack} are down`,
