@@ -115,18 +115,18 @@ export function randomPipeline(random: Random, more = false): Pipeline {
       ...(random.chance(0.1) ? { approve: 'go on?' } : {}),
     });
   }
-  if (random.chance(0.3)) units.push(...randomEnd(random, targets));
+  if (random.chance(0.3)) units.push(...randomEnd(random, targets, more));
   return { name: 'random', params: {}, roles, units, modules: {} };
 }
 
 /** Steps of `finally`: nothing of them stops the rest of them. */
-function randomEnd(random: Random, targets: readonly Target[]): readonly Unit[] {
+function randomEnd(random: Random, targets: readonly Target[], more: boolean): readonly Unit[] {
   const budgets = { maxFailed: whole, maxUnknown: whole, maxUnreachable: whole };
   const units: Unit[] = [];
   const count = 1 + random.below(2);
   for (let index = 0; index < count; index += 1) {
     const on = [random.pick(targets)];
-    const { onUnknown: _, ...step } = randomStep(random, `f${index}`, on, units, [], false);
+    const { onUnknown: _, reboot: __, ...step } = randomStep(random, `f${index}`, on, units, [], false, more);
     const offline = step.offline === 'defer' ? 'skip' : step.offline;
     const steps: Step[] = [{ ...step, offline }];
     units.push({
