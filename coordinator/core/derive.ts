@@ -13,7 +13,11 @@ export const isSettled = (job: Job): boolean =>
   job.deferred !== null || (isFinished(job.state) && (job.state !== 'failed' || isPast(job)));
 
 /** Nobody decides about its failure any more: its node has left the run, or what became of that is known. */
-const isPast = ({ member, run }: Job): boolean => member.out !== null || run.outcome !== null;
+const isPast = (job: Job): boolean => hasNodeLeft(job) || job.run.outcome !== null;
+
+/** Its node does no more of this: it has left the run, and what is to be done at the end it does all the same. */
+export const hasNodeLeft = ({ member, step }: Job): boolean =>
+  member.out !== null && step.unit.unit.finally !== true;
 
 /** A failure that somebody may still decide about: its node has not left the run. */
 export const isOpenFailure = (job: Job): boolean => job.state === 'failed' && !isPast(job);

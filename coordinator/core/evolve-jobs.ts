@@ -2,7 +2,7 @@
 import { assertNever, present } from '../../shared/assert.ts';
 import { limits } from '../../shared/limits.ts';
 import { deferJob } from './deferral.ts';
-import { isOpenFailure } from './derive.ts';
+import { hasNodeLeft, isOpenFailure } from './derive.ts';
 import type { Event } from './events.ts';
 import { executorOf } from './executors.ts';
 import { newJob } from './layout.ts';
@@ -184,9 +184,8 @@ export function endAttempt(state: State, event: Extract<Event, { type: 'AttemptE
   }
 }
 
-/** No further attempt is made of it: the run is cancelled, or its node has left; for the last steps that counts no more. */
-const isGivenUp = ({ run, member }: Job): boolean =>
-  run.cancel !== null || (run.outcome === null && member.out !== null);
+/** No further attempt is made of it. */
+const isGivenUp = (job: Job): boolean => job.run.cancel !== null || hasNodeLeft(job);
 
 /** The job stays live while its node is down, but not unknown: what it did is in the journal. */
 function awaitReboot(state: State, job: Job, boot: string): void {
@@ -224,7 +223,7 @@ export function addJob(state: State, run: Run, stepIndex: number, node: string):
   const step = present(run.steps[stepIndex], 'step');
   const member = present(run.members.get(node), `member ${node}`);
   const job = newJob(run, step, member, state.at);
-  if (member.out !== null) {
+  if (hasNodeLeft(job)) {
     job.state = 'cancelled';
     job.reason = `node out: ${member.out}`;
     job.finishedAt = state.at;

@@ -2,7 +2,7 @@
 import { assertNever } from '../../shared/assert.ts';
 import { requireThat } from './administration.ts';
 import type { Command } from './commands.ts';
-import { isOpenFailure, isSettled } from './derive.ts';
+import { hasNodeLeft, isOpenFailure, isSettled } from './derive.ts';
 import { findJob } from './evolve-jobs.ts';
 import { executorOf } from './executors.ts';
 import { afterFailure } from './failure.ts';
@@ -244,7 +244,7 @@ export function decideJob(turn: Turn, command: Extract<Command, { type: 'DecideJ
   );
   requireThat(!(job.state === 'failed' && as === 'failed'), 'conflict', `${command.job} has failed already`);
   requireThat(
-    as !== 'again' || job.member.out === null,
+    as !== 'again' || !hasNodeLeft(job),
     'conflict',
     `${node} has left run ${runId} (${job.member.out ?? ''}): ${command.job} can only be decided as succeeded or failed`,
   );
