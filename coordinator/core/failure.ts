@@ -1,5 +1,9 @@
-/** What a failed job means for its run: within the budget its node leaves, over it nothing more is granted. */
+/**
+ * What a failed job means for its run: within the budget its node leaves, over it nothing more is granted. A leader
+ * does not leave like that: what only it was to do would be left out, and what comes after it would be done.
+ */
 import { assert } from '../../shared/assert.ts';
+import { isOver } from './derive.ts';
 import type { Job } from './state.ts';
 import type { Turn } from './turn.ts';
 
@@ -9,7 +13,9 @@ export function afterFailure(turn: Turn, job: Job): void {
   assert(job.state === 'failed', 'the job has failed');
   if (member.out !== null || run.outcome !== null) return;
   const node = member.node.name;
-  if (unit.failed.size <= unit.limits.failed) {
+  const isWithin = unit.failed.size <= unit.limits.failed;
+  const lead = isWithin ? leadOf(job) : undefined;
+  if (isWithin && lead === undefined) {
     turn.emit({ type: 'NodeLeft', run: run.id, node, reason: `${step.step.id} failed` });
     return;
   }
@@ -19,7 +25,23 @@ export function afterFailure(turn: Turn, job: Job): void {
     type: 'RunFailing',
     run: run.id,
     unit: unit.unit.id,
-    reason: `${step.step.id} failed on ${node}; ${allowed} in ${unit.unit.id}`,
-    hold: unit.unit.strategy.kind === 'rolling',
+    reason: `${step.step.id} failed on ${node}${lead === undefined ? `; ${allowed} in ${unit.unit.id}` : `, which ${lead}`}`,
+    hold: lead !== undefined || unit.unit.strategy.kind === 'rolling',
   });
+}
+
+/** What the node of the job has still to do in this run as the leader of a role. */
+function leadOf({ run, member }: Job): string | undefined {
+  const node = member.node.name;
+  for (const role of run.roles.values()) {
+    if (role.leader !== node) continue;
+    for (const { step, unit, jobs } of run.steps) {
+      if (unit.unit.finally === true) continue;
+      if (!step.on.some((target) => target.role === role.name && target.who === 'leader')) continue;
+      const job = jobs.get(node);
+      if (job === undefined || isOver(job) || job.state === 'failed') continue;
+      return `leads ${role.name} and has ${step.id} still to do`;
+    }
+  }
+  return undefined;
 }

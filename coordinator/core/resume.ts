@@ -49,19 +49,14 @@ function resumed(turn: Turn, run: Run, command: ResumeRun): void {
   });
 }
 
-/** A unit over its budget because of nodes that have not left: those that have were dealt with. */
-const overBudgetUnit = (run: Run): string | undefined =>
-  run.units.find(
-    (unit) =>
-      unit.failed.size > unit.limits.failed &&
-      [...unit.failed].some((node) => run.members.get(node)?.out === null),
-  )?.unit.id;
+/** Whether somebody has still to decide about failures: nodes that have left were dealt with. */
+const hasOpenFailures = (run: Run): boolean =>
+  run.units.some((unit) => [...unit.failed].some((node) => run.members.get(node)?.out === null));
 
 function continueRun(turn: Turn, run: Run, command: ResumeRun): void {
   requireThat(run.hold !== null, 'conflict', `run ${run.id} is not held (it is ${runStateOf(run)})`);
-  const over = overBudgetUnit(run);
   requireThat(
-    over === undefined,
+    !hasOpenFailures(run),
     'conflict',
     `run ${run.id} is held because ${run.hold.reason}: resume it with --retry-failed or --accept-failed`,
   );
@@ -199,7 +194,7 @@ function elect(turn: Turn, run: Run, command: ResumeRun, node: string, named: st
   const { by, reason } = command;
   turn.emit({ type: 'LeaderElected', run: run.id, cluster: run.cluster, role: role.name, node, by, reason });
   const mayGoOn = run.hold !== null && run.hold.restored === undefined;
-  if (mayGoOn && leaderlessRoles(run).length === 0 && overBudgetUnit(run) === undefined) {
+  if (mayGoOn && leaderlessRoles(run).length === 0 && !hasOpenFailures(run)) {
     resumed(turn, run, command);
   }
 }
@@ -261,7 +256,7 @@ export function decideJob(turn: Turn, command: Extract<Command, { type: 'DecideJ
     afterFailure(turn, job);
     return;
   }
-  if (run.failing !== null && run.hold?.restored === undefined && overBudgetUnit(run) === undefined) {
+  if (run.failing !== null && run.hold?.restored === undefined && !hasOpenFailures(run)) {
     turn.emit({ type: 'RunResumed', run: run.id, how: 'continue', by, reason });
   }
 }
