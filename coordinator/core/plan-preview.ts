@@ -160,6 +160,7 @@ function gatesOf(step: Step, { unit, limits }: UnitState): readonly string[] {
   const gates: string[] = step.needs.map((need) =>
     need.sameNode ? `${need.step} on the same node` : `${need.step} on every node`,
   );
+  if (unit.finally === true && step.needs.length === 0) gates.push('the end of the run, whatever it is');
   if (unit.steps[0] === step) {
     if (unit.approve !== undefined) gates.push(`approval: ${unit.approve}`);
     if (unit.strategy.kind === 'rolling') gates.push(`a slot (${limits.atOnce} at once)`);

@@ -321,6 +321,35 @@ steps:
     }
   });
 
+  await t.test('steps that are run at the end of a run that has failed', async (t) => {
+    const file = cluster.write(
+      'end.yaml',
+      `kind: pipeline
+name: end
+roles: { all: { select: 'labels.use == "language"' } }
+steps:
+  - { id: work, on: all, run: 'test "$LOCKSTEP_NODE" != n2' }
+  - { id: never, on: all, run: 'true' }
+finally:
+  - { id: tidy, on: all, rerun: idempotent, run: 'echo "$LOCKSTEP_OUTCOME: $LOCKSTEP_REASON"; test "$LOCKSTEP_NODE" != n3' }
+  - { id: tell, on: all.leader, if: 'outcome == "failed"', with: { how: '\${{ outcome }}' }, run: 'echo "it has $PARAM_HOW"' }
+`,
+    );
+    const plan = await cluster.cli(['plan', file]);
+    t.match(plan.stdout, /tidy +n\[1-3\] +the end of the run, whatever it is/);
+    const done = await cluster.run(file);
+    const reason = 'work failed on n2; none may fail in work';
+    t.match(done, { state: 'failed', reason });
+    t.match(jobOf(done, 'never', 'n1'), { state: 'cancelled' });
+    for (const node of ['n1', 'n2', 'n3']) {
+      const said = await cluster.cli(['logs', done.id, 'tidy', node]);
+      t.equal(said.stdout, `failed: ${reason}\n`, node);
+    }
+    t.match(jobOf(done, 'tidy', 'n3'), { state: 'failed' }, 'which changes nothing');
+    const told = await cluster.cli(['logs', done.id, 'tell']);
+    t.match(told.stdout, 'it has failed');
+  });
+
   await t.test('a decision after an interruption', async (t) => {
     const file = cluster.write(
       'once.yaml',
