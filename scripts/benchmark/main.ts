@@ -14,12 +14,23 @@ import { type Figures, formatReport, judge } from './report.ts';
 import { measureReturn, type ReturnFigures } from './return.ts';
 import { type Extent, type LoadFigures, measureLoad } from './simulated-load.ts';
 import { endAllStarted, root } from './started-process.ts';
+import { measureSupervision } from './supervision.ts';
 
 /** Two, because the load shares two cores with the coordinator. */
 const fleetProcesses = 2;
 
-const full = { extent: { jobs: 40_000, barriers: 100 }, hostTaskSteps: 150, echoMs: 4_000 };
-const quick = { extent: { jobs: 6_000, barriers: 20 }, hostTaskSteps: 15, echoMs: 1_000 };
+const full = {
+  extent: { jobs: 40_000, barriers: 100 },
+  hostTaskSteps: 150,
+  supervisionBatches: 10,
+  echoMs: 4_000,
+};
+const quick = {
+  extent: { jobs: 6_000, barriers: 20 },
+  hostTaskSteps: 15,
+  supervisionBatches: 3,
+  echoMs: 1_000,
+};
 
 const say = (text: string): void => console.error(`bench: ${text}`);
 
@@ -30,6 +41,8 @@ async function measure(options: Options, folder: string): Promise<Figures> {
   const most = agents.at(-1) ?? 1;
   say(`what this machine can do (${most} bare connections)`);
   const limits = await withFleet((fleet) => measureLimits(folder, fleet, most, size.echoMs));
+  say('what the supervisor of a job costs');
+  const supervision = await measureSupervision(join(folder, 'supervision'), size.supervisionBatches);
   say(`memory with ${agents.join(', ')} idle agents`);
   const idleMemory = await withFleet((fleet) =>
     withCoordinator(join(folder, 'idle'), null, (coordinator) =>
@@ -61,6 +74,7 @@ async function measure(options: Options, folder: string): Promise<Figures> {
     load,
     comeBack,
     hostTask,
+    supervision,
   };
 }
 

@@ -31,6 +31,8 @@ export type Memory = {
   readonly residentBytes: number;
   /** What would come back if only this process ended. */
   readonly privateBytes: number;
+  /** The private part, and of each shared page as much as is this process's share of those that have it. */
+  readonly proportionalBytes: number;
   readonly peakBytes: number;
 };
 
@@ -40,6 +42,7 @@ export function memoryOf(pid: number): Memory {
   return {
     residentBytes: kilobytesIn(status, 'VmRSS') * 1024,
     privateBytes: (kilobytesIn(rollup, 'Private_Clean') + kilobytesIn(rollup, 'Private_Dirty')) * 1024,
+    proportionalBytes: kilobytesIn(rollup, 'Pss') * 1024,
     peakBytes: kilobytesIn(status, 'VmHWM') * 1024,
   };
 }

@@ -7,6 +7,7 @@ import type { MachineLimits } from './machine-limits.ts';
 import type { HostTaskFigures } from './real-agents.ts';
 import type { ReturnFigures } from './return.ts';
 import type { LoadFigures } from './simulated-load.ts';
+import type { SupervisionFigures } from './supervision.ts';
 import { formatTable } from './table.ts';
 
 export type Machine = {
@@ -27,6 +28,7 @@ export type Figures = {
   readonly load: readonly LoadFigures[];
   readonly comeBack: ReturnFigures;
   readonly hostTask: HostTaskFigures;
+  readonly supervision: SupervisionFigures;
 };
 
 export type Verdict = {
@@ -49,10 +51,12 @@ const budgets = {
   barrierP99MsMax: 20,
   backMsMax: 30_000,
   residentBytesMax: 600 * 1024 ** 2,
+  supervisorCpuMsMax: 3,
+  supervisorMebibytesMax: 2,
 } as const;
 
 /** Nothing when it was done quickly; without a measurement of so many agents, only what does not depend on it. */
-export function judge({ quick, load, comeBack, hostTask }: Figures): Verdict[] {
+export function judge({ quick, load, comeBack, hostTask, supervision }: Figures): Verdict[] {
   if (quick) return [];
   const atMost = (what: string, measured: number, budget: number, unit: string): Verdict => ({
     what,
@@ -80,8 +84,18 @@ export function judge({ quick, load, comeBack, hostTask }: Figures): Verdict[] {
             'MiB',
           ),
         ];
+  const alone = [
+    hostTasks,
+    atMost('CPU that the supervisor adds', supervision.addedCpuMs, budgets.supervisorCpuMsMax, 'ms'),
+    atMost(
+      'memory of a supervisor',
+      supervision.proportionalBytes / 1024 ** 2,
+      budgets.supervisorMebibytesMax,
+      'MiB',
+    ),
+  ];
   const full = load.find(({ agents }) => agents === budgetAgents);
-  if (full === undefined) return [hostTasks, ...returns];
+  if (full === undefined) return [...alone, ...returns];
   const rate = full.jobsPerSecond;
   return [
     {
@@ -92,14 +106,14 @@ export function judge({ quick, load, comeBack, hostTask }: Figures): Verdict[] {
       isMet: rate >= budgets.jobsPerSecondMin,
     },
     atMost('coordinator CPU per job', full.coordinatorCpuMsPerJob, budgets.coordinatorCpuMsPerJobMax, 'ms'),
-    hostTasks,
+    ...alone,
     atMost('barrier latency p99', full.barrierMs.p99, budgets.barrierP99MsMax, 'ms'),
     ...returns,
   ];
 }
 
 export function formatReport(figures: Figures): string {
-  const { machine, limits, load, comeBack, hostTask } = figures;
+  const { machine, limits, load, comeBack, hostTask, supervision } = figures;
   const verdicts = judge(figures);
   const loadTable = formatTable([
     ['', ...load.map(({ agents }) => `${whole(agents)} agents`), 'budget', 'limit of this machine'],
@@ -116,6 +130,19 @@ export function formatReport(figures: Figures): string {
     ['  of the agent', ms(hostTask.agentCpuMs), '', ''],
     ['  of supervisor and script', ms(hostTask.processesCpuMs), '', ''],
     ['  of the coordinator', ms(hostTask.coordinatorCpuMs), '', ''],
+    [
+      '  added by the supervisor',
+      ms(supervision.addedCpuMs),
+      `≤ ${budgets.supervisorCpuMsMax} ms`,
+      `${ms(supervision.directCpuMs)} for the script without it`,
+    ],
+    [
+      'memory of a supervisor, shared pages in part',
+      mib(supervision.proportionalBytes),
+      `≤ ${budgets.supervisorMebibytesMax} MiB`,
+      '',
+    ],
+    ['  of it private', mib(supervision.privateBytes), '', ''],
     ['tasks per second', whole(hostTask.tasksPerSecond), '', ''],
     ['memory of one agent', mib(hostTask.agentResidentBytes), '', ''],
     ['  of it private', mib(hostTask.agentPrivateBytes), '', ''],

@@ -66,7 +66,12 @@ t.test('columns', async (t) => {
 });
 
 const summary = { samples: 100, p50: 2, p99: 19.96, max: 30 };
-const memory = { residentBytes: 100 * 1024 ** 2, privateBytes: 60 * 1024 ** 2, peakBytes: 120 * 1024 ** 2 };
+const memory = {
+  residentBytes: 100 * 1024 ** 2,
+  privateBytes: 60 * 1024 ** 2,
+  proportionalBytes: 80 * 1024 ** 2,
+  peakBytes: 120 * 1024 ** 2,
+};
 
 const loadOf = (agents: number): LoadFigures => ({
   agents,
@@ -122,6 +127,14 @@ const figures = {
     agentResidentBytes: 70 * 1024 ** 2,
     agentPrivateBytes: 25 * 1024 ** 2,
   },
+  supervision: {
+    scripts: 500,
+    directCpuMs: 1.5,
+    supervisedCpuMs: 4.5,
+    addedCpuMs: 3,
+    proportionalBytes: 2 * 1024 ** 2,
+    privateBytes: 0.2 * 1024 ** 2,
+  },
 } satisfies Figures;
 
 t.test('budgets are met up to their very edge', async (t) => {
@@ -131,6 +144,8 @@ t.test('budgets are met up to their very edge', async (t) => {
       ['durable jobs per second', true],
       ['coordinator CPU per job', true],
       ['CPU per no-op host task', true],
+      ['CPU that the supervisor adds', true],
+      ['memory of a supervisor', true],
       ['barrier latency p99', true],
       ['all agents back after a kill', true],
       ['nodes counted as lost meanwhile', true],
@@ -153,6 +168,7 @@ t.test('budgets are met up to their very edge', async (t) => {
       memoryAfter: { ...memory, residentBytes: 601 * 1024 ** 2 },
     },
     hostTask: { ...figures.hostTask, cpuMsPerTask: 10.1 },
+    supervision: { ...figures.supervision, addedCpuMs: 3.1, proportionalBytes: 2.1 * 1024 ** 2 },
   });
   t.ok(missed.every(({ isMet }) => !isMet));
   t.strictSame(
@@ -161,7 +177,7 @@ t.test('budgets are met up to their very edge', async (t) => {
       load: [{ ...worse, agents: 100 }],
       comeBack: { ...figures.comeBack, agents: 1_000 },
     }).map(({ what }) => what),
-    ['CPU per no-op host task'],
+    ['CPU per no-op host task', 'CPU that the supervisor adds', 'memory of a supervisor'],
     'what was written for 1,000 agents is not judged by fewer',
   );
   t.strictSame(judge({ ...figures, quick: true }), [], 'and nothing by a quick look');
@@ -183,6 +199,12 @@ t.test('the report has every figure beside its budget and its limit', async (t) 
   t.strictSame(row('then until all are back')?.slice(1), ['30,000 ms', '≤ 30,000 ms']);
   t.strictSame(row('coordinator memory, all back')?.slice(1), ['600 MiB', '≤ 600 MiB']);
   t.strictSame(row('CPU, both ends')?.slice(1, 3), ['10 ms', '≤ 10 ms']);
+  t.strictSame(row('  added by the supervisor')?.slice(1), [
+    '3 ms',
+    '≤ 3 ms',
+    '1.5 ms for the script without it',
+  ]);
+  t.strictSame(row('memory of a supervisor')?.slice(1, 3), ['2 MiB', '≤ 2 MiB']);
   t.notMatch(formatReport(figures), 'note');
   const disturbed = { ...figures, load: [loadOf(100), { ...loadOf(1_000), othersShare: 0.3 }] };
   t.match(formatReport(disturbed), 'note    others took up to 30 % of the CPU');
