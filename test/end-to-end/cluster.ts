@@ -66,6 +66,11 @@ export class Coordinator {
     return this.host.exec([lockstep, ...args], { timeoutMs: commandMsMax, ...options, env });
   }
 
+  /** The same through a shell, which finds the program and its words as its own. */
+  execShell(command: string, args: readonly string[]): Promise<Completed> {
+    return this.host.exec(['sh', '-c', command, 'sh', lockstep, ...args], { timeoutMs: commandMsMax });
+  }
+
   /** A command that must succeed, and the one JSON document that it prints. */
   async query<T>(schema: z.ZodType<T>, args: readonly string[]): Promise<T> {
     const { status, stdout, stderr } = await this.exec([...args, '-o', 'json']);

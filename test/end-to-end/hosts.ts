@@ -6,6 +6,7 @@
  */
 import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
@@ -227,6 +228,20 @@ export class Lab {
       if (error.code === 'ENOENT') return '';
       throw error;
     });
+  }
+
+  /** Gives hosts a file under /shared, and says where they find it. */
+  writeShared(name: string, content: string): string {
+    writeFileSync(this.path('shared', name), content);
+    return `/shared/${name}`;
+  }
+
+  hasShared(name: string): boolean {
+    return existsSync(this.path('shared', name));
+  }
+
+  removeShared(name: string): void {
+    rmSync(this.path('shared', name), { force: true });
   }
 
   /** Applies `ip` commands in the lab's own network, where the hosts' cables end. */
