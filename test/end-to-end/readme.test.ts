@@ -192,3 +192,13 @@ t.test('ten minutes', { timeout: 240_000 }, async (t) => {
     t.match((await up('--down')).stdout, 'stopped 0 processes', 'again, it does nothing');
   });
 });
+
+t.test('every test that it names is there', async (t) => {
+  const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8');
+  const named = new Set(readme.match(/\btest\/[\w./-]+\.(?:ts|txt)\b/g));
+  t.ok(named.size > 10, `${named.size} are named`);
+  t.strictSame(
+    [...named].filter((path) => !existsSync(join(projectRoot, path))),
+    [],
+  );
+});
