@@ -15,6 +15,8 @@ import {
   type Completed,
   complete,
   type ExecOptions,
+  eventually,
+  hasEnded,
   onlyChildOf,
   type StartedProcess,
   start,
@@ -139,8 +141,12 @@ export class Host {
   spawn(argv: readonly string[], env: Readonly<Record<string, string>> = {}): HostProcess {
     const started = start(this.#entered(argv), { ...hostEnvironment, ...env });
     const end = async (signal: NodeJS.Signals): Promise<void> => {
-      const inner = onlyChildOf(present(started.child.pid, 'pid of nsenter'));
-      if (inner !== undefined) process.kill(inner, signal);
+      const tool = present(started.child.pid, 'pid of nsenter');
+      // It may not have come to start the command yet.
+      const inner = await eventually(`${argv.join(' ')} to begin or end`, async () =>
+        hasEnded(started.child) ? 'ended' : onlyChildOf(tool),
+      );
+      if (inner !== 'ended') process.kill(inner, signal);
       await waitForEnd(started.child, argv.join(' '));
     };
     return { ...started, end };

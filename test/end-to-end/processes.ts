@@ -58,10 +58,11 @@ function killTree(pid: number): void {
   }
 }
 
-const ended = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null;
+export const hasEnded = (child: ChildProcess): boolean =>
+  child.exitCode !== null || child.signalCode !== null;
 
 export async function waitForEnd(child: ChildProcess, what: string): Promise<void> {
-  if (ended(child)) return;
+  if (hasEnded(child)) return;
   const signal = AbortSignal.timeout(waitMsMax);
   await once(child, 'exit', { signal }).catch((cause: unknown) => {
     throw new Error(`${what} has not ended within ${waitMsMax} ms`, { cause });
@@ -105,7 +106,7 @@ export function start(argv: readonly string[], env: NodeJS.ProcessEnv): StartedP
       const look = () => {
         const match = pattern.exec(output);
         if (match !== null) finish(() => fulfil(match));
-        else if (ended(child)) fail(`ended (${child.exitCode ?? child.signalCode})`);
+        else if (hasEnded(child)) fail(`ended (${child.exitCode ?? child.signalCode})`);
       };
       const timer = setTimeout(() => fail(`${waitMsMax} ms passed`), waitMsMax);
       listeners.add(look);

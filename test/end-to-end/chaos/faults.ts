@@ -30,11 +30,11 @@ type Inflict = (site: Site, name: string, forMs: number) => Promise<void>;
 
 export const faults = {
   'link cut': (site, name, forMs) => site.on(name, (host) => unplug(host, forMs)),
-  'hears nothing': whileOf('iptables -A INPUT -p tcp -j DROP', 'iptables -D INPUT -p tcp -j DROP'),
-  'is not heard': whileOf('iptables -A OUTPUT -p tcp -j DROP', 'iptables -D OUTPUT -p tcp -j DROP'),
+  'hears nothing': whileOf('iptables -w -A INPUT -p tcp -j DROP', 'iptables -w -D INPUT -p tcp -j DROP'),
+  'is not heard': whileOf('iptables -w -A OUTPUT -p tcp -j DROP', 'iptables -w -D OUTPUT -p tcp -j DROP'),
   'loses 30 %': whileOf(
-    `iptables -A INPUT ${lose}; iptables -A OUTPUT ${lose}`,
-    `iptables -D INPUT ${lose}; iptables -D OUTPUT ${lose}`,
+    `iptables -w -A INPUT ${lose}; iptables -w -A OUTPUT ${lose}`,
+    `iptables -w -D INPUT ${lose}; iptables -w -D OUTPUT ${lose}`,
   ),
   slow: whileOf(
     'tc qdisc add dev eth0 root tbf rate 64kbit burst 3kb latency 2s',

@@ -25,8 +25,12 @@ const logLine = z.object({
 });
 export type LogLine = z.infer<typeof logLine>;
 
-/** The journal wrote it, and the fold judges it. */
-export const readEvents = (lines: readonly string[]): Event[] => lines.map((line) => JSON.parse(line));
+/** As the API gives them: as they stand in the journal, but for the time, which is one that people can read. */
+export const readEvents = (lines: readonly string[]): Event[] =>
+  lines.map((line) => {
+    const event = JSON.parse(line);
+    return { ...event, at: Date.parse(event.at) };
+  });
 export const readLog = (lines: readonly string[]): LogLine[] =>
   lines.map((line) => logLine.parse(JSON.parse(line)));
 
