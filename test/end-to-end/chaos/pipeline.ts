@@ -32,7 +32,7 @@ const entry = (
   more: Partial<Pick<Entry, 'same' | 'executions' | 'unit'>> = {},
 ): Entry => ({ name, rerun, words, executions: 1, unit: null, ...more });
 
-const job = 'run: ./job.sh';
+const job = 'run: ./job.sh, unknownAfter: 4s';
 const verified = `${job}, rerun: verify-first, check: ./done.sh`;
 
 /** The last step of each block differs. */
@@ -54,9 +54,9 @@ const lastEntries: readonly Entry[] = [
 
 const blockOf = (block: number, last: Entry): readonly Entry[] => [
   entry('first', 'never-twice', `on: all, ${job}`),
-  entry('second', 'idempotent', `on: all, ${job}, rerun: idempotent, unknownAfter: 4s`, { same: true }),
-  entry('third', 'verify-first', `on: all, ${verified}, unknownAfter: 4s`, { same: true }),
-  entry('fourth', 'never-twice', `on: all, ${job}, unknownAfter: 4s`, { same: true }),
+  entry('second', 'idempotent', `on: all, ${job}, rerun: idempotent`, { same: true }),
+  entry('third', 'verify-first', `on: all, ${verified}`, { same: true }),
+  entry('fourth', 'never-twice', `on: all, ${job}`, { same: true }),
   entry(
     'word',
     'idempotent',
