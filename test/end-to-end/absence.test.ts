@@ -11,6 +11,9 @@ import { type Host, type HostProcess, hostsUnavailable, Lab } from './hosts.ts';
 import { runDocument } from './local-cluster.ts';
 import { eventually } from './processes.ts';
 
+// They mostly wait, each in a lab of its own.
+t.jobs = 3;
+
 /** By default a node is away after so long without contact. */
 const awayMs = 60_000;
 const created = z.looseObject({ id: z.string() });

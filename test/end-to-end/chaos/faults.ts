@@ -28,7 +28,7 @@ async function unplug(host: Host, forMs: number): Promise<void> {
 
 type Inflict = (site: Site, name: string, forMs: number) => Promise<void>;
 
-export const faults = {
+const faults = {
   'link cut': (site, name, forMs) => site.on(name, (host) => unplug(host, forMs)),
   'hears nothing': whileOf('iptables -w -A INPUT -p tcp -j DROP', 'iptables -w -D INPUT -p tcp -j DROP'),
   'is not heard': whileOf('iptables -w -A OUTPUT -p tcp -j DROP', 'iptables -w -D OUTPUT -p tcp -j DROP'),
