@@ -73,7 +73,8 @@ t.test(
     );
     const ids = [...state.runs.keys()];
     for (const id of ids) {
-      const log = readLog(await site.lines(['logs', id]));
+      // A run is over when its results are there; what was printed may come a little later.
+      const log = readLog(await site.lines(['logs', id, '--follow']));
       allWell(judgeOrder(events, trace, id), `${id} was in order on the nodes`);
       allWell(judgeSlots(trace, id), `${id} never had more nodes down than it may`);
       allWell(judgeLogs(events, log, id, effectsOf), `${id} has every log, byte for byte`);
@@ -95,9 +96,6 @@ t.test(
         `${count('JobUnknown')} unknown, ${count('JobHeld')} held, ${count('JobDeferred')} deferred, ` +
         `${count('JobRebooted')} reboots as planned by steps, ${count('AgentUpgradeBegan')} upgrades`,
     );
-    t.ok(
-      count('ReignBegan') > 1 && interrupted.length > 0 && count('NodeDisconnected') > 0,
-      'it was a story with faults',
-    );
+    t.ok(count('ReignBegan') > 1 && count('NodeDisconnected') > names.length, 'it was a story with faults');
   },
 );

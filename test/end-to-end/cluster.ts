@@ -66,9 +66,10 @@ export class Coordinator {
     return this.host.exec([lockstep, ...args], { timeoutMs: commandMsMax, ...options, env });
   }
 
-  /** The same through a shell, which finds the program and its words as its own. */
-  execShell(command: string, args: readonly string[]): Promise<Completed> {
-    return this.host.exec(['sh', '-c', command, 'sh', lockstep, ...args], { timeoutMs: commandMsMax });
+  /** Writes what a command prints into a file on its machine: it may be more than is kept of an output here. */
+  async save(args: readonly string[], file: string): Promise<void> {
+    const argv = ['sh', '-c', 'exec "$@" >"$0"', file, lockstep, ...args];
+    await this.host.run(argv, { timeoutMs: commandMsMax, env: { LOCKSTEP_DATA: dataFolder } });
   }
 
   /** A command that must succeed, and the one JSON document that it prints. */

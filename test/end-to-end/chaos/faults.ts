@@ -46,7 +46,11 @@ const faults = {
       await delay(forMs / 4);
       site.startAgent(name);
     }),
-  'power cut': (site, name, forMs) => site.on(name, () => site.powerCycle(name, forMs / 4)),
+  // On whom it hurts: a host without a job has nothing that could be interrupted.
+  'power cut': async (site, dealt, forMs) => {
+    const name = (await site.atWork()) ?? dealt;
+    await site.on(name, () => site.powerCycle(name, forMs / 4));
+  },
   'coordinator killed': (site) => site.controlTurns.take(() => site.coordinator.restart()),
   "coordinator's link cut": (site, _, forMs) => site.controlTurns.take(() => unplug(site.control, forMs / 2)),
   'agents upgraded': async (site) => {

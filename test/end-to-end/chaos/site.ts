@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type * as z from 'zod';
 import { present } from '../../../shared/assert.ts';
+import { parseAttemptId } from '../../../shared/ids.ts';
 import { Coordinator, startAgent } from '../cluster.ts';
 import type { Host, HostProcess, Lab } from '../hosts.ts';
 import type { Completed } from '../processes.ts';
@@ -88,6 +89,17 @@ export class Site {
     this.startAgent(name);
   }
 
+  /** A host on which a job is at work, by what it has written last. */
+  async atWork(): Promise<string | undefined> {
+    const last = new Map<string, string>();
+    for (const line of (await this.lab.readShared('trace')).split('\n')) {
+      const [attempt = '', phase = ''] = line.split(' ');
+      const node = parseAttemptId(attempt)?.node;
+      if (node !== undefined) last.set(node, phase);
+    }
+    return [...last].find(([, phase]) => phase === 'begin')?.[0];
+  }
+
   /** What the side effects of a job left on the disk of its host, by attempt; also while the host is off. */
   effectsOf(run: string, step: string, node: string): ReadonlyMap<number, readonly string[]> {
     const folder = this.lab.path('disks', node, 'upper/var/lib/chaos', run, step);
@@ -116,12 +128,10 @@ export class Site {
     return status === 0 ? schema.parse(JSON.parse(stdout)) : undefined;
   }
 
-  /** The lines of JSON that a command prints; through a file, since they may be many. */
+  /** The lines of JSON that a command prints. */
   async lines(args: readonly string[]): Promise<string[]> {
-    const command = `LOCKSTEP_DATA=/var/lib/lockstep exec "$@" -o jsonl >/shared/answer`;
-    const { status, stderr } = await this.coordinator.execShell(command, args);
-    if (status !== 0) throw new Error(`lockstep ${args.join(' ')} ended with ${status}: ${stderr}`);
-    return readFileSync(this.lab.path('shared', 'answer'), 'utf8').split('\n').filter(Boolean);
+    await this.coordinator.save([...args, '-o', 'jsonl'], '/shared/answer');
+    return (await this.lab.readShared('answer')).split('\n').filter(Boolean);
   }
 
   async end(): Promise<void> {
