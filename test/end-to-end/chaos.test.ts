@@ -64,7 +64,8 @@ t.test(
     const trace = (await lab.readShared('trace')).trim().split('\n');
     const { state, wrong } = fold(events);
     const effectsOf = site.effectsOf.bind(site);
-    const allWell = (found: readonly string[], what: string) => t.strictSame(found, [], what, diagnostic);
+    const allWell = (found: readonly string[], what: string) =>
+      t.strictSame(found, [], what, { ...diagnostic });
     allWell(judgeJournal(events), 'the journal has no gap, and every grant in it was allowed');
     allWell(wrong, 'the state folds');
     allWell(
@@ -83,7 +84,7 @@ t.test(
       [...state.runs.values()].map((run) => `${run.id} ${runStateOf(run)}`),
       ids.map((id) => `${id} succeeded`),
       'every run has succeeded',
-      diagnostic,
+      { ...diagnostic },
     );
 
     const count = (type: string): number => events.filter((event) => event.type === type).length;
