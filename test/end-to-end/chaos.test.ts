@@ -35,10 +35,10 @@ const timeout = minutes * 60_000 + settleMsMax + 120_000;
 t.setTimeout(timeout);
 
 t.test(
-  'nothing is lost and nothing is done twice',
+  // The name, because whatever fails prints it.
+  `nothing is lost and nothing is done twice: ${reproduce}`,
   { skip: hostsUnavailable() ?? false, timeout },
   async (t) => {
-    t.comment(`repeat with: ${reproduce}`);
     const lab = await Lab.start();
     t.teardown(() => lab.dispose());
     const site = await Site.start(lab, names);
