@@ -301,10 +301,12 @@ function sendResults(turn: Turn, link: Joined): void {
 }
 
 function pull(turn: Turn): void {
-  const { link, activity, ledger, pullAgainAtMs } = turn.state;
-  if (link.kind !== 'joined' || link.pulled || activity.kind !== 'idle' || ledger.jobs.length > 0) return;
-  if (isRebooting(turn.state) || isGivingWay(turn.state)) return;
-  if (ledger.ended.some((one) => !one.acknowledged && one.number > link.sentUpTo)) return;
+  const { link, pullAgainAtMs } = turn.state;
+  if (link.kind !== 'joined' || !wantsWork(turn.state, link)) {
+    // What had to be looked at again is no longer the question; an alarm for it would come again and again.
+    if (pullAgainAtMs !== null) turn.state = { ...turn.state, pullAgainAtMs: null };
+    return;
+  }
   const obstacle = withholdsPull(turn);
   if (obstacle === undefined) {
     turn.relink({ ...link, pulled: true });
@@ -316,6 +318,13 @@ function pull(turn: Turn): void {
   if (pullAgainAtMs === null || pullAgainAtMs <= turn.now.monotonicMs) {
     turn.state = { ...turn.state, pullAgainAtMs: turn.now.monotonicMs + limits.agentPullRecheckMs };
   }
+}
+
+function wantsWork(state: AgentState, link: Joined): boolean {
+  const { activity, ledger } = state;
+  if (link.pulled || activity.kind !== 'idle' || ledger.jobs.length > 0) return false;
+  if (isRebooting(state) || isGivingWay(state)) return false;
+  return !ledger.ended.some((one) => !one.acknowledged && one.number > link.sentUpTo);
 }
 
 /** Backpressure: what is kept for the coordinator is bounded by not making more of it. */

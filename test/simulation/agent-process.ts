@@ -19,6 +19,9 @@ import { type Life, newLife, type Task } from './timeline.ts';
 /** What is being written: the process may die before it is on disk, and after, with nothing done that follows. */
 type Writing = { readonly identity: AgentState['identity']; readonly records: readonly LedgerRecord[] };
 
+/** More alarms than that at one instant do nothing but cost time. */
+const alarmsAtOnceMax = 1_000;
+
 export class AgentProcess {
   readonly life: Life;
   readonly #host: AgentHost;
@@ -32,6 +35,7 @@ export class AgentProcess {
   #waiting: LedgerRecord[] = [];
   #writing: Writing | null = null;
   #alarm: Task | undefined;
+  #alarmsAtOnce = 0;
 
   constructor(host: AgentHost) {
     this.#host = host;
@@ -203,6 +207,9 @@ export class AgentProcess {
     const at = alarmAt(this.#state);
     if (at === null) return;
     const delayMs = Math.max(0, Math.ceil(at - this.#host.monotonicMs));
+    this.#alarmsAtOnce = delayMs === 0 ? this.#alarmsAtOnce + 1 : 0;
+    if (this.#alarmsAtOnce > alarmsAtOnceMax)
+      throw new Error(`P9: ${this.#host.node} sets its alarm again and again and does nothing`);
     this.#alarm = this.#host.timeline.after(delayMs, () => this.#tell([{ kind: 'alarm' }]), this.life);
   }
 

@@ -17,6 +17,7 @@ const found: readonly (readonly [seed: number, what: string])[] = [
   [1912, 'an election gave a job to a node that had left the run'],
   [999, 'a segment got lost, its first job was decided as failed, and the rest was sent again and began'],
   [1413, 'a job that a skip made ready was granted without its condition being looked at'],
+  [570, 'an agent with a full disk got work that it had not asked for, and its alarm came again and again'],
 ];
 
 const threads = Math.min(2, availableParallelism());

@@ -219,6 +219,19 @@ t.test('no work is asked for while the disk is full or logs pile up', async (t) 
   t.same(core.input({ kind: 'logs-acknowledged', attempt: a1 }), [`forget ${a1}`, 'pull']);
 });
 
+t.test('what withheld a pull is no alarm any more when work has come by itself', async (t) => {
+  const core = new CoreDriver();
+  core.freeBytes = 1;
+  core.join();
+  core.grant(jobOf(a1, 'x', { attemptsMax: 2, backoffMs: 90_000 }));
+  core.prepared(a1);
+  core.executed(a1, { status: 1 });
+  core.collected(a1);
+  const nextTry = core.nowMs + 90_000;
+  core.alarm(core.nowMs + limits.agentPullRecheckMs);
+  t.equal(core.alarmAt, nextTry, 'nothing is due before the next try');
+});
+
 t.test('more jobs than may be held are refused', async (t) => {
   const core = joined();
   const jobs = Array.from({ length: limits.agentJobsHeldMax + 1 }, (_, n) => jobOf(`r1/s${n}/n1#1`, 'x'));
