@@ -78,6 +78,7 @@ async function open(options: CoordinatorOptions, closing: (closer: Closer) => vo
   const contents = new Contents({
     text: (digest) => blobs.textSync(digest),
     secret: (reference) => secrets.get(reference),
+    secretRoom: () => secrets.room(),
   });
   const metrics = createMetrics({
     queued: () => sequencer.queued,

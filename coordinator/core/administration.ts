@@ -15,6 +15,12 @@ export function requireThat(condition: boolean, code: ErrorCode, message: string
   if (!condition) throw new Rejection(code, message);
 }
 
+/** After the last secret of the decision was concealed. */
+export function requireRoomForSecrets(turn: Turn, what: string): void {
+  const fault = turn.faultOfSecrets();
+  if (fault !== undefined) throw new Rejection('too-many', `cannot keep the secret ${what}: ${fault}`);
+}
+
 function requireNode(turn: Turn, name: string): Node {
   const node = turn.state.nodes.get(name);
   if (node === undefined) throw new Rejection('not-found', `no node is named ${name}: see lockstep nodes`);
@@ -110,6 +116,7 @@ export function changeParam(turn: Turn, command: CommandOf<'SetParam' | 'UnsetPa
   const value = command.secret
     ? turn.conceal(`param/${scopeName(scope)}/${name}/${turn.state.seq + 1}`, command.value)
     : turn.store(command.value, limits.jobInputInlineBytesMax);
+  requireRoomForSecrets(turn, `param ${name}`);
   turn.emit({ type: 'ParamSet', scope, name, value, by });
 }
 

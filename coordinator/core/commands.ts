@@ -173,15 +173,21 @@ export type Decision =
       readonly events: readonly Event[];
       readonly effects: readonly Effect[];
       /** To be stored durably before the events are appended. */
-      readonly secrets: readonly { readonly reference: string; readonly value: string }[];
+      readonly secrets: readonly Secret[];
       readonly blobs: readonly { readonly digest: string; readonly text: string }[];
     }
   | { readonly ok: false; readonly error: LockstepError; readonly effects: readonly Effect[] };
 
-/** What the core may look up while it decides: content that the state names but does not hold. */
+/** A value that the journal holds only by reference; `value` is its JSON text. */
+export type Secret = { readonly reference: string; readonly value: string };
+
+/** What the store of secrets can take beyond what it holds and what is on its way to it. */
+export type SecretRoom = { readonly count: number; readonly bytes: number };
+
 /** Facts of one node as the agent reported them; shared and never changed. */
 export type ScopeFacts = object;
 
+/** What the core may look up while it decides: content that the state names but does not hold. */
 export type Lookup = {
   /** Facts by digest, converted for expressions; undefined when a node has not reported yet. */
   readonly facts: (digest: string) => ScopeFacts | undefined;
@@ -189,6 +195,7 @@ export type Lookup = {
   readonly text: (digest: string) => string;
   /** The JSON text of a secret. */
   readonly secret: (reference: string) => string;
+  readonly secretRoom: () => SecretRoom;
   /** `sha256:…` of a text. */
   readonly digestOf: (text: string) => string;
 };

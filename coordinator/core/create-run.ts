@@ -3,7 +3,7 @@ import { runIdOf } from '../../shared/ids.ts';
 import { limits } from '../../shared/limits.ts';
 import type { ParamDeclaration } from '../../shared/pipeline/model.ts';
 import { utf8Length } from '../../shared/utf8.ts';
-import { requireThat } from './administration.ts';
+import { requireRoomForSecrets, requireThat } from './administration.ts';
 import type { CreateRun, Lookup } from './commands.ts';
 import type { LayeredValue, StoredValue } from './events.ts';
 import { longScriptsOf } from './inputs.ts';
@@ -33,11 +33,16 @@ export function createRun(turn: Turn, command: CreateRun): void {
     `${state.activeRuns.size} runs have not ended; at most ${limits.runsQueuedMax} are kept`,
   );
   const selection = selectRoles(state, pipeline, cluster, command.limit, turn.lookup);
-  const misfits = canWait(selection) ? faultsOfSize(selection) : faultsOfSelection(selection);
+  const misfits = (canWait(selection) ? faultsOfSize : faultsOfSelection)(
+    pipeline,
+    selection,
+    turn.lookup.secretRoom(),
+  );
   if (misfits.length > 0) throw new Rejection('invalid', misfits.join('\n'));
   const run = runIdOf(state.runsCreated + 1);
   const { params, generated, faults } = resolveParams(turn, command, run);
   if (faults.length > 0) throw new Rejection('invalid', faults.join('\n'));
+  requireRoomForSecrets(turn, `params of pipeline ${pipeline.name}`);
   for (const task of pipeline.units.flatMap((unit) => unit.steps.flatMap((step) => step.tasks))) {
     for (const text of longScriptsOf([task])) turn.blobs.push({ digest: turn.lookup.digestOf(text), text });
   }

@@ -13,8 +13,9 @@ import type { GrantedJob, Lookup } from './commands.ts';
 import type { StoredValue } from './events.ts';
 import { bytesOfGrant, faultOfSize } from './grant-size.ts';
 import { effectiveParams, faultOfParam } from './params.ts';
-import { plainValueOf, readsOfExpression, readsOfTemplate, scopeOf } from './scope.ts';
-import type { Grant, Job, State, StepState } from './state.ts';
+import { plainValueOf, type Reads, readsOfExpression, readsOfTemplate, scopeOf } from './scope.ts';
+import { handedOn } from './secret-need.ts';
+import type { Grant, Job, Run, State, StepState } from './state.ts';
 import type { Turn } from './turn.ts';
 
 export type Prepared =
@@ -47,9 +48,9 @@ export function prepareGrant(turn: Turn, job: Job, attempt: number): Prepared {
   const concealed = turn.secrets.length;
   const misfit = addParams(turn, job, task, inputs) ?? addWith(turn, job, task, attempt, inputs);
   const bytes = bytesOfGrant(job.step, task, inputs, turn.secrets.slice(concealed), turn.lookup);
-  const fault = misfit ?? faultOfSize(bytes);
+  const fault = misfit ?? faultOfSize(bytes) ?? faultOfNewSecrets(turn, concealed);
   if (fault !== undefined) {
-    turn.secrets.length = concealed;
+    turn.dropSecrets(concealed);
     return { ok: false, reason: fault };
   }
   const provided = prepareProvides(turn, job);
@@ -64,6 +65,9 @@ export function prepareGrant(turn: Turn, job: Job, attempt: number): Prepared {
     },
   };
 }
+
+const faultOfNewSecrets = (turn: Turn, concealed: number): string | undefined =>
+  turn.secrets.length === concealed ? undefined : turn.faultOfSecrets();
 
 function chooseTask(
   turn: Turn,
@@ -146,7 +150,12 @@ function evaluateWith(
   if (known !== undefined) return { ok: true, value: known };
   const kept = secret ? keptSecretOf(job, template) : undefined;
   const result = evaluateTemplate(template, scopeOf(turn.state, job, reads, turn.lookup));
-  if (!result.ok) return { ok: false, reason: secret ? 'cannot be evaluated' : result.reason };
+  // What is wrong with a secret may quote it.
+  if (!result.ok)
+    return {
+      ok: false,
+      reason: secret ? (unkeptIn(job.run, reads) ?? 'cannot be evaluated') : result.reason,
+    };
   if (utf8Length(JSON.stringify(result.value)) > limits.jobInputsBytesMax) {
     return { ok: false, reason: `is longer than ${limits.jobInputsBytesMax} bytes` };
   }
@@ -164,16 +173,30 @@ function evaluateWith(
   return { ok: true, value, plain: result.value };
 }
 
-const wholeSecret = /^\$\{\{\s*(?:params|steps\.([a-z][a-z0-9-]*)\.outputs)\.([A-Za-z_]\w*)\s*\}\}$/;
-
-/** A secret that is handed on as it is keeps its reference: thousands of nodes need no copies of one token. */
+/** A secret that is handed on as it is keeps its reference. */
 function keptSecretOf({ run, member }: Job, template: unknown): StoredValue | undefined {
-  const [, step, name = ''] = typeof template === 'string' ? (wholeSecret.exec(template) ?? []) : [];
+  const source = handedOn(template);
+  if (source === undefined) return undefined;
+  const { step, name } = source;
   const stored =
     step === undefined
       ? effectiveParams(run, member.node).get(name)?.value
       : onlyJobOf(run.steps[run.stepIndex.get(step) ?? -1])?.outputs?.[name];
   return stored !== undefined && 'secret' in stored ? stored : undefined;
+}
+
+/** Why a secret output that is read is not there although its job succeeded. */
+function unkeptIn(run: Run, reads: Reads): string | undefined {
+  for (const name of reads.steps) {
+    const step = run.steps[run.stepIndex.get(name) ?? -1];
+    for (const [output, { secret }] of Object.entries(step?.step.outputs ?? {})) {
+      if (!secret) continue;
+      for (const { state, outputs, reason, member } of step?.jobs.values() ?? [])
+        if (state === 'succeeded' && reason !== null && outputs?.[output] === undefined)
+          return `${name} on ${member.node.name}: ${reason}`;
+    }
+  }
+  return undefined;
 }
 
 function onlyJobOf(step: StepState | undefined): Job | undefined {

@@ -84,7 +84,7 @@ export function previewPlan(state: State, request: PlanRequest, lookup: Lookup):
     units,
     downMax: Math.max(0, ...units.map((unit) => unit.downMax)),
     faults: [
-      ...(waits ? selection.faults : faultsOfSelection(selection)),
+      ...(waits ? selection.faults : faultsOfSelection(pipeline, selection, lookup.secretRoom())),
       ...faultsOfParams(state, request, lookup),
     ],
     warnings,

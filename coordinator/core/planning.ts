@@ -5,7 +5,10 @@
 
 import { limits } from '../../shared/limits.ts';
 import { formatDuration } from '../../shared/pipeline/duration.ts';
+import type { Pipeline } from '../../shared/pipeline/model.ts';
+import type { SecretRoom } from './commands.ts';
 import type { RolePlan } from './events.ts';
+import { faultsOfSecretNeed } from './secret-need.ts';
 import type { RoleSelection, Selection } from './selection.ts';
 import { leaderFor, selectRoles, usesLeader } from './selection.ts';
 import type { Run, State } from './state.ts';
@@ -13,14 +16,19 @@ import { clusterOf } from './state.ts';
 import { bytesOfNames, type Turn } from './turn.ts';
 
 /** What is wrong with a selection, in full sentences; empty when the run can be planned. */
-export function faultsOfSelection(selection: Selection): readonly string[] {
+export function faultsOfSelection(
+  pipeline: Pipeline,
+  selection: Selection,
+  room: SecretRoom,
+): readonly string[] {
   const faults = [...selection.faults];
   for (const role of selection.roles.values()) if (!role.enough) faults.push(explainShortage(role));
-  return [...faults, ...faultsOfSize(selection)];
+  return [...faults, ...faultsOfSize(pipeline, selection, room)];
 }
 
 /** The plan stands in one event, and whoever is in it is looked at again and again. */
-export function faultsOfSize({ roles }: Selection): readonly string[] {
+export function faultsOfSize(pipeline: Pipeline, selection: Selection, room: SecretRoom): readonly string[] {
+  const { roles } = selection;
   const faults: string[] = [];
   const nodes = new Set([...roles.values()].flatMap((role) => role.nodes));
   if (nodes.size > limits.runNodesMax) {
@@ -33,7 +41,7 @@ export function faultsOfSize({ roles }: Selection): readonly string[] {
         `${limits.runPlacesMax} are allowed: merge roles, or split the run with --limit`,
     );
   }
-  return faults;
+  return [...faults, ...faultsOfSecretNeed(pipeline, selection, room)];
 }
 
 const listedMax = 10;
@@ -132,7 +140,7 @@ function tryToPlan(turn: Turn, run: Run): void {
   const selection = selectRoles(turn.state, run.pipeline, run.cluster, run.limit, turn.lookup);
   const gathered = [...selection.roles.values()].every((role) => isGathered(role, turn.state));
   if (!gathered || selection.faults.length > 0) return;
-  const tooLarge = faultsOfSize(selection);
+  const tooLarge = faultsOfSize(run.pipeline, selection, turn.lookup.secretRoom());
   if (tooLarge.length === 0) planRun(turn, run, selection);
   else turn.emit({ type: 'RunEnded', run: run.id, state: 'failed', reason: tooLarge.join('; ') });
 }

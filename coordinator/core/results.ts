@@ -53,6 +53,7 @@ export function reportResult(turn: Turn, node: string, number: number, result: A
 
 function applyResult(turn: Turn, job: Job, attempt: number, result: AttemptResult): void {
   const { provides } = job.grant ?? {};
+  const { outputs, unkept } = storeOutputs(turn, job, result);
   turn.emit({
     type: 'AttemptEnded',
     ...namesOf(job),
@@ -62,12 +63,12 @@ function applyResult(turn: Turn, job: Job, attempt: number, result: AttemptResul
     unchanged: result.unchanged,
     exitCode: result.exitCode,
     signal: result.signal,
-    reason: result.reason,
+    reason: result.reason ?? unkept,
     iterations: result.iterations,
     nodeStartedAt: result.startedAt,
     nodeFinishedAt: result.finishedAt,
     durationMs: result.durationMs,
-    outputs: storeOutputs(turn, job, result),
+    outputs,
     logs: result.logs,
     ...(result.reboot === undefined ? {} : { reboot: result.reboot }),
   });
@@ -124,7 +125,15 @@ export function giveUpReboot(turn: Turn, name: string): void {
 
 const outputInlineBytesMax = 4_096;
 
-function storeOutputs(turn: Turn, job: Job, result: AttemptResult): Readonly<Record<string, StoredValue>> {
+/**
+ * What the work came to stands, also when the secrets that it made have no room: whoever needs one of them fails, and
+ * `unkept` says why.
+ */
+function storeOutputs(
+  turn: Turn,
+  job: Job,
+  result: AttemptResult,
+): { readonly outputs: Readonly<Record<string, StoredValue>>; readonly unkept: string | null } {
   const outputs: Record<string, StoredValue> = {};
   for (const [name, declaration] of Object.entries(job.step.step.outputs)) {
     const value = result.outputs[name];
@@ -133,7 +142,11 @@ function storeOutputs(turn: Turn, job: Job, result: AttemptResult): Readonly<Rec
     else if (declaration.type === 'file' && typeof value === 'string') outputs[name] = { file: value };
     else outputs[name] = turn.store(value, outputInlineBytesMax);
   }
-  return outputs;
+  const fault = turn.faultOfSecrets();
+  if (fault === undefined) return { outputs, unkept: null };
+  turn.dropSecrets(0);
+  const plain = Object.entries(outputs).filter(([, stored]) => !('secret' in stored));
+  return { outputs: Object.fromEntries(plain), unkept: `its secret outputs were not kept: ${fault}` };
 }
 
 /** Attempts lost in a row to reboots or crashes, before an operator has to look. */

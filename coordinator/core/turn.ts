@@ -6,9 +6,10 @@ import { assert } from '../../shared/assert.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import { LockstepError } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
-import type { Decision, Effect, Lookup } from './commands.ts';
+import type { Decision, Effect, Lookup, Secret } from './commands.ts';
 import type { Event, EventBody, StoredValue } from './events.ts';
 import { evolve } from './evolve.ts';
+import { bytesOfSecret, faultOfRoom } from './secret-room.ts';
 import type { State } from './state.ts';
 
 export class Turn {
@@ -17,10 +18,11 @@ export class Turn {
   readonly lookup: Lookup;
   readonly events: Event[] = [];
   readonly effects: Effect[] = [];
-  readonly secrets: { reference: string; value: string }[] = [];
+  readonly secrets: Secret[] = [];
   readonly blobs: { digest: string; text: string }[] = [];
   /** How long the events will be, about: one decision is appended in one piece. */
   bytes = 0;
+  #secretBytes = 0;
 
   constructor(state: State, at: number, lookup: Lookup) {
     this.state = state;
@@ -41,8 +43,21 @@ export class Turn {
 
   /** Keeps a secret's value out of the journal: what is stored is a reference. */
   conceal(reference: string, value: unknown): StoredValue {
-    this.secrets.push({ reference, value: JSON.stringify(value) });
+    const secret = { reference, value: JSON.stringify(value) };
+    this.secrets.push(secret);
+    this.#secretBytes += bytesOfSecret(secret);
     return { secret: reference };
+  }
+
+  /** Why what was concealed cannot be kept, or undefined. Asked before an event names it. */
+  faultOfSecrets(): string | undefined {
+    const taken = { count: this.secrets.length, bytes: this.#secretBytes };
+    return faultOfRoom(taken, this.lookup.secretRoom());
+  }
+
+  /** Takes back what was concealed after the first `kept`: no event names it. */
+  dropSecrets(kept: number): void {
+    for (const secret of this.secrets.splice(kept)) this.#secretBytes -= bytesOfSecret(secret);
   }
 
   /** A value as the journal holds it: itself when short, else the digest of its JSON text. */

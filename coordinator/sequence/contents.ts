@@ -6,13 +6,15 @@
 import { hash } from 'node:crypto';
 import { LockstepError } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
-import type { Lookup } from '../core/commands.ts';
+import type { Lookup, SecretRoom } from '../core/commands.ts';
+import { bytesOfSecret } from '../core/secret-room.ts';
 
 /** What is on disk, read at once: the texts are small, and mostly in the page cache. */
 export type ContentSource = {
   /** Undefined when there is none. */
   readonly text: (digest: string) => string | undefined;
   readonly secret: (reference: string) => string | undefined;
+  readonly secretRoom: () => SecretRoom;
 };
 
 export const digestOf = (text: string): string => `sha256:${hash('sha256', text, 'hex')}`;
@@ -21,6 +23,7 @@ export class Contents implements Lookup {
   readonly #source: ContentSource;
   readonly #unstoredTexts = new Map<string, string>();
   readonly #unstoredSecrets = new Map<string, string>();
+  #unstoredSecretBytes = 0;
   readonly #texts = new Recent<string>(limits.textsInMemoryBytesMax);
   readonly #facts = new Recent<object>(limits.factsInMemoryBytesMax);
   readonly digestOf = digestOf;
@@ -60,6 +63,11 @@ export class Contents implements Lookup {
     return secret;
   };
 
+  readonly secretRoom = (): SecretRoom => {
+    const { count, bytes } = this.#source.secretRoom();
+    return { count: count - this.#unstoredSecrets.size, bytes: bytes - this.#unstoredSecretBytes };
+  };
+
   /** From now until it is on disk. */
   holdText(digest: string, text: string): void {
     this.#unstoredTexts.set(digest, text);
@@ -71,11 +79,16 @@ export class Contents implements Lookup {
   }
 
   holdSecret(reference: string, value: string): void {
+    this.releaseSecret(reference);
     this.#unstoredSecrets.set(reference, value);
+    this.#unstoredSecretBytes += bytesOfSecret({ reference, value });
   }
 
   releaseSecret(reference: string): void {
+    const value = this.#unstoredSecrets.get(reference);
+    if (value === undefined) return;
     this.#unstoredSecrets.delete(reference);
+    this.#unstoredSecretBytes -= bytesOfSecret({ reference, value });
   }
 
   #find(digest: string): string | undefined {

@@ -13,6 +13,8 @@ import { isMissing, sweepTemporaries } from '../../shared/disk/durable-file.ts';
 import { holesIn, isUnwritten } from '../../shared/disk/torn-write.ts';
 import { LockstepError, messageOf } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
+import type { SecretRoom } from '../core/commands.ts';
+import { bytesOfSecret } from '../core/secret-room.ts';
 import { loadKey } from './secret-key.ts';
 import {
   type Change,
@@ -57,7 +59,7 @@ export class SecretStore {
     this.#values = loaded.values;
     this.bytesCut = loaded.bytesCut;
     this.#liveBytes = 0;
-    for (const [reference, value] of loaded.values) this.#liveBytes += bytesOf(reference, value);
+    for (const [reference, value] of loaded.values) this.#liveBytes += bytesOfSecret({ reference, value });
   }
 
   /**
@@ -84,6 +86,14 @@ export class SecretStore {
     return this.#values.get(reference);
   }
 
+  /** What can be put beyond what is stored. */
+  room(): SecretRoom {
+    return {
+      count: limits.secretsMax - this.#values.size,
+      bytes: limits.secretsBytesMax - this.#liveBytes,
+    };
+  }
+
   /**
    * Resolves when all values are durable, however many they are: with one fsync, which puts and deletes that
    * come meanwhile share. Rejects with `too-large`, `too-many` or `disk-full`, without having stored any.
@@ -94,7 +104,7 @@ export class SecretStore {
     for (const [reference, value] of entries) {
       checkSize(reference, value);
       changes.push({ kind: 'put', reference, value });
-      bytes += bytesOf(reference, value);
+      bytes += bytesOfSecret({ reference, value });
     }
     const count = this.#values.size + (this.#waiting?.changes.length ?? 0) + changes.length;
     if (count > limits.secretsMax) throw tooMany(changes.length, `secretsMax is ${limits.secretsMax}`);
@@ -148,9 +158,9 @@ export class SecretStore {
   #apply(change: Change): void {
     const { reference } = change;
     const before = this.#values.get(reference);
-    if (before !== undefined) this.#liveBytes -= bytesOf(reference, before);
+    if (before !== undefined) this.#liveBytes -= bytesOfSecret({ reference, value: before });
     applyChange(this.#values, change);
-    if (change.kind === 'put') this.#liveBytes += bytesOf(reference, change.value);
+    if (change.kind === 'put') this.#liveBytes += bytesOfSecret(change);
   }
 
   async #writeAnew(): Promise<void> {
@@ -256,10 +266,6 @@ function applyChange(values: Map<string, string>, change: Change): void {
   if (change.kind === 'put') values.set(change.reference, change.value);
   else values.delete(change.reference);
 }
-
-/** Base64 of nonce, value and tag, the reference, and the JSON around them: near enough to decide by. */
-const bytesOf = (reference: string, value: string): number =>
-  Math.ceil((Buffer.byteLength(value) + 28) * (4 / 3)) + Buffer.byteLength(reference) + 45;
 
 function checkSize(reference: string, value: string): void {
   const { secretReferenceLengthMax, secretValueBytesMax } = limits;

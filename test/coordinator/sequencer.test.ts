@@ -38,6 +38,7 @@ class Bench {
     this.contents = new Contents({
       text: (digest) => blobs.get(digest),
       secret: (name) => secrets.get(name),
+      secretRoom: () => ({ count: 1_000, bytes: 1_000_000 }),
     });
     this.sequencer = new Sequencer({
       state,

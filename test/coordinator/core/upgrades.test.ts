@@ -20,6 +20,7 @@ class Fleet {
     facts: (name: string) => this.facts.get(name),
     text: () => 'null',
     secret: () => 'null',
+    secretRoom: () => ({ count: 0, bytes: 0 }),
     digestOf: () => digest,
   };
 

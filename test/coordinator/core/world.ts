@@ -10,6 +10,7 @@ import { evolve } from '../../../coordinator/core/evolve.ts';
 import { execute } from '../../../coordinator/core/execute.ts';
 import { progress } from '../../../coordinator/core/progress.ts';
 import type { State } from '../../../coordinator/core/state.ts';
+import { LockstepError } from '../../../shared/errors.ts';
 import { allFeatures } from '../../../shared/features.ts';
 import { attemptIdOf, parseAttemptId } from '../../../shared/ids.ts';
 import type { AttemptResult, Hello, Outcome } from '../../../shared/messages.ts';
@@ -24,6 +25,8 @@ export class World {
   readonly facts = new Map<string, object>();
   readonly texts = new Map<string, string>();
   readonly secrets = new Map<string, string>();
+  secretsMax = 1_000_000;
+  secretBytesLeft = Number.POSITIVE_INFINITY;
   /** What each agent was granted and has not ended. */
   readonly held = new Map<string, Held[]>();
   /** What each agent ended, and for which lineage. */
@@ -48,7 +51,12 @@ export class World {
   readonly lookup: Lookup = {
     facts: (digest) => this.facts.get(digest),
     text: (digest) => this.texts.get(digest) ?? 'null',
-    secret: (reference) => this.secrets.get(reference) ?? 'null',
+    secret: (reference) => {
+      const value = this.secrets.get(reference);
+      if (value === undefined) throw new LockstepError('damaged', `the secret ${reference} is not stored`);
+      return value;
+    },
+    secretRoom: () => ({ count: this.secretsMax - this.secrets.size, bytes: this.secretBytesLeft }),
     digestOf: (text) => `sha256:${createHash('sha256').update(text).digest('hex')}`,
   };
 

@@ -1,6 +1,7 @@
 /** What decisions look up, and the clock that they are made by. */
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
+import { bytesOfSecret } from '../../../coordinator/core/secret-room.ts';
 import { startClock } from '../../../coordinator/sequence/clock.ts';
 import { Contents, digestOf } from '../../../coordinator/sequence/contents.ts';
 import { limits } from '../../../shared/limits.ts';
@@ -14,6 +15,7 @@ t.test('what is on its way to the disk can be looked up', (t) => {
       return stored.get(digest);
     },
     secret: (reference) => stored.get(reference),
+    secretRoom: () => ({ count: 3, bytes: 1_000 }),
   });
   const text = '{"memory":{"totalBytes":1}}';
   const digest = digestOf(text);
@@ -30,9 +32,15 @@ t.test('what is on its way to the disk can be looked up', (t) => {
   t.equal(reads, 0);
 
   t.throws(() => contents.secret('r1/key'), { code: 'damaged' });
+  t.same(contents.secretRoom(), { count: 3, bytes: 1_000 });
   contents.holdSecret('r1/key', '"x"');
   t.equal(contents.secret('r1/key'), '"x"');
+  const taken = bytesOfSecret({ reference: 'r1/key', value: '"x"' });
+  t.same(contents.secretRoom(), { count: 2, bytes: 1_000 - taken }, 'what is on its way needs room');
+  contents.holdSecret('r1/key', '"x"');
+  t.equal(contents.secretRoom().count, 2, 'once');
   contents.releaseSecret('r1/key');
+  t.same(contents.secretRoom(), { count: 3, bytes: 1_000 });
   t.throws(() => contents.secret('r1/key'), { code: 'damaged' });
   t.end();
 });
@@ -46,6 +54,7 @@ t.test('what is kept in memory has a bound', (t) => {
       return digest.repeat(length / digest.length);
     },
     secret: () => undefined,
+    secretRoom: () => ({ count: 0, bytes: 0 }),
   });
   const names = Array.from({ length: 6 }, (_, index) => `text${index}`.padEnd(8));
   for (const name of names) contents.text(name);

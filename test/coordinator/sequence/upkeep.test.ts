@@ -44,6 +44,7 @@ async function openHouse(folder: string): Promise<House> {
   const contents = new Contents({
     text: (digest) => disk.blobs.textSync(digest),
     secret: (reference) => disk.secrets.get(reference),
+    secretRoom: () => disk.secrets.room(),
   });
   const clock = { nowMs: Date.now(), now: () => clock.nowMs };
   const sequencer = new Sequencer({
