@@ -2,7 +2,7 @@
 import { parseAttemptId } from '../../shared/ids.ts';
 import type { Hello } from '../../shared/messages.ts';
 import type { Command } from './commands.ts';
-import { grantedJobOf } from './inputs.ts';
+import { grantedJobOf, lostValueOf } from './inputs.ts';
 import { attemptOf, idOf, markFound, markStarted, namesOf } from './job-names.ts';
 import { isGranted, isUndecided, takeAccount } from './restoration.ts';
 import { endReboots, giveBack, interruptJob } from './results.ts';
@@ -134,10 +134,7 @@ function reconcile(turn: Turn, node: Node, { held, rebooting }: Hello): void {
       giveBack(turn, job, 'what it was to follow came to nothing before the node heard of it');
     else lost.push(job);
   }
-  if (lost.length > 0) {
-    const jobs = lost.map((job) => grantedJobOf(job, turn.lookup));
-    turn.effect({ kind: 'grant', node: node.name, jobs });
-  }
+  sendAgain(turn, node, lost);
   const run = segment[0]?.run;
   if (run === undefined) return;
   if (run.cancel === null) {
@@ -147,6 +144,16 @@ function reconcile(turn: Turn, node: Node, { held, rebooting }: Hello): void {
   for (const job of segment.toReversed()) {
     turn.effect({ kind: 'cancel', node: node.name, attempt: attemptOf(job), reason: run.cancel.reason });
   }
+}
+
+/** Up to the first job whose values are lost since it was granted: it, and what comes after it, never begins. */
+function sendAgain(turn: Turn, node: Node, lost: readonly Job[]): void {
+  const gone = lost.map((job) => lostValueOf(job, turn.lookup));
+  const first = gone.findIndex((reason) => reason !== undefined);
+  const sent = first < 0 ? lost : lost.slice(0, first);
+  const jobs = sent.map((job) => grantedJobOf(job, turn.lookup));
+  if (jobs.length > 0) turn.effect({ kind: 'grant', node: node.name, jobs });
+  for (const job of lost.slice(sent.length).toReversed()) giveBack(turn, job, gone[first] ?? '');
 }
 
 /** What was deferred while the node was away is due now. */

@@ -191,9 +191,9 @@ export type ScopeFacts = object;
 export type Lookup = {
   /** Facts by digest, converted for expressions; undefined when a node has not reported yet. */
   readonly facts: (digest: string) => ScopeFacts | undefined;
-  /** JSON text of a stored value by digest. */
+  /** JSON text of a stored value by digest; throws `damaged` when it is lost. */
   readonly text: (digest: string) => string;
-  /** The JSON text of a secret. */
+  /** The JSON text of a secret; throws `damaged` when it is lost. */
   readonly secret: (reference: string) => string;
   readonly secretRoom: () => SecretRoom;
   /** `sha256:…` of a text. */

@@ -3,6 +3,7 @@
  * the wire carries it. Scripts are never templated; values reach them as environment and files.
  */
 import { present } from '../../shared/assert.ts';
+import { LockstepError } from '../../shared/errors.ts';
 import { evaluateCondition, evaluateTemplate } from '../../shared/expressions/evaluate.ts';
 import { attemptIdOf, jobIdOf } from '../../shared/ids.ts';
 import { limits } from '../../shared/limits.ts';
@@ -25,22 +26,43 @@ export type Prepared =
       /** How much of the grant's message the job takes at most. */
       readonly bytes: number;
     }
-  | { readonly ok: false; readonly reason: string };
+  | Refused;
 
 /** Whether the step's `if` holds for this node. */
 export function evaluateIf(
   state: State,
   job: Job,
   lookup: Lookup,
-): { readonly ok: true; readonly value: boolean } | { readonly ok: false; readonly reason: string } {
+): { readonly ok: true; readonly value: boolean } | Refused {
   const condition = job.step.step.if;
   if (condition === undefined) return { ok: true, value: true };
-  const result = evaluateCondition(condition, scopeOf(state, job, readsOfExpression(condition), lookup));
+  const result = orLost(() =>
+    evaluateCondition(condition, scopeOf(state, job, readsOfExpression(condition), lookup)),
+  );
   return result.ok ? result : { ok: false, reason: `if: ${result.reason}` };
+}
+
+type Refused = { readonly ok: false; readonly reason: string };
+
+/** What the journal names and the disk has lost is the trouble of those who need it, not of everybody. */
+function orLost<T>(work: () => T): T | Refused {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof LockstepError) || error.code !== 'damaged') throw error;
+    return { ok: false, reason: `${error.message}: see lockstep doctor` };
+  }
 }
 
 /** Chooses the task and evaluates every input, now and for good. */
 export function prepareGrant(turn: Turn, job: Job, attempt: number): Prepared {
+  const concealed = turn.secrets.length;
+  const prepared = orLost(() => prepare(turn, job, attempt));
+  if (!prepared.ok) turn.dropSecrets(concealed);
+  return prepared;
+}
+
+function prepare(turn: Turn, job: Job, attempt: number): Prepared {
   const chosen = chooseTask(turn, job);
   if (!chosen.ok) return chosen;
   const { task, index } = chosen;
@@ -49,10 +71,7 @@ export function prepareGrant(turn: Turn, job: Job, attempt: number): Prepared {
   const misfit = addParams(turn, job, task, inputs) ?? addWith(turn, job, task, attempt, inputs);
   const bytes = bytesOfGrant(job.step, task, inputs, turn.secrets.slice(concealed), turn.lookup);
   const fault = misfit ?? faultOfSize(bytes) ?? faultOfNewSecrets(turn, concealed);
-  if (fault !== undefined) {
-    turn.dropSecrets(concealed);
-    return { ok: false, reason: fault };
-  }
+  if (fault !== undefined) return { ok: false, reason: fault };
   const provided = prepareProvides(turn, job);
   if (!provided.ok) return provided;
   return {
@@ -69,10 +88,7 @@ export function prepareGrant(turn: Turn, job: Job, attempt: number): Prepared {
 const faultOfNewSecrets = (turn: Turn, concealed: number): string | undefined =>
   turn.secrets.length === concealed ? undefined : turn.faultOfSecrets();
 
-function chooseTask(
-  turn: Turn,
-  job: Job,
-): { ok: true; task: Task; index: number } | { ok: false; reason: string } {
+function chooseTask(turn: Turn, job: Job): { ok: true; task: Task; index: number } | Refused {
   for (const [index, task] of job.step.step.tasks.entries()) {
     if (task.if === undefined) return { ok: true, task, index };
     const result = evaluateCondition(
@@ -138,7 +154,7 @@ function evaluateWith(
   name: string,
   { template, secret }: TemplateValue,
   attempt: number,
-): { ok: true; value: StoredValue; plain?: unknown } | { ok: false; reason: string } {
+): { ok: true; value: StoredValue; plain?: unknown } | Refused {
   const reads = readsOfTemplate(template);
   const perNode =
     secret ||
@@ -216,10 +232,7 @@ function asFile(value: unknown): StoredValue | undefined {
     : undefined;
 }
 
-function prepareProvides(
-  turn: Turn,
-  job: Job,
-): { ok: true; provides: Grant['provides'] } | { ok: false; reason: string } {
+function prepareProvides(turn: Turn, job: Job): { ok: true; provides: Grant['provides'] } | Refused {
   const { provides } = job.step.step;
   if (provides === undefined) return { ok: true, provides: undefined };
   const port = provides.port === undefined ? undefined : evaluateProvides(turn, job, provides.port);
@@ -313,6 +326,16 @@ const targetVariables = ({ member: { node } }: Job): Readonly<Record<string, str
   LOCKSTEP_TARGET: node.name,
   ...(node.address === null ? {} : { LOCKSTEP_TARGET_ADDRESS: node.address }),
 });
+
+/** Which secret of a granted job is not there any more, or undefined. */
+export function lostValueOf({ grant }: Job, lookup: Lookup): string | undefined {
+  const found = orLost(() => {
+    for (const stored of Object.values(grant?.inputs ?? {}))
+      if ('secret' in stored) lookup.secret(stored.secret);
+    return { ok: true } as const;
+  });
+  return found.ok ? undefined : found.reason;
+}
 
 /** Texts of scripts that are too long for a grant: agents fetch them by digest. */
 export function* longScriptsOf(tasks: Iterable<Task>): Iterable<string> {

@@ -1,5 +1,6 @@
 /**
- * Secrets that their store cannot take are refused by name of the bound before anything names them.
+ * Secrets that their store cannot take are refused by name of the bound before anything names them, and those
+ * that it has lost are the trouble of the jobs that need them.
  */
 import t from 'tap';
 import { pipelineOf } from '../../shared/pipeline/reading.ts';
@@ -102,5 +103,70 @@ t.test('secret params without room are refused', (t) => {
   world.secretsMax = 10;
   world.secretBytesLeft = 0;
   t.match(world.run(composing), /params of pipeline p: the secret store is full \(secretsBytesMax/);
+  t.end();
+});
+
+const handing = pipeline("  - { id: a, on: all, with: { word: '${{ params.token }}' }, run: echo }\n");
+
+t.test('a job whose secret is lost fails and names the doctor; the others go on', (t) => {
+  for (const steps of [handing, composing]) {
+    const world = worldOf('n1');
+    t.equal(world.run(steps), undefined);
+    t.equal(world.run(steps), undefined);
+    world.secrets.delete('r2/param/token');
+    world.finish('n1', 'succeeded');
+    t.match(
+      world.events.find((event) => event.type === 'JobFailed'),
+      { run: 'r2', step: 'a', node: 'n1', reason: /r2\/param\/token is not stored: see lockstep doctor/ },
+    );
+    t.equal(world.run(pipeline('  - { id: b, on: all, run: echo }\n')), undefined);
+    t.equal(world.attemptOn('n1'), 'r3/b/n1#1');
+  }
+  t.end();
+});
+
+t.test('a condition that reads params fails its job when one of them is lost', (t) => {
+  const world = worldOf('n1');
+  const steps = pipeline(
+    "  - { id: w, on: all, run: echo }\n  - { id: a, on: all, if: params.extra == '', run: echo }\n",
+  );
+  t.equal(world.run(steps), undefined);
+  world.secrets.clear();
+  world.finish('n1', 'succeeded');
+  t.match(
+    world.events.find((event) => event.type === 'JobFailed'),
+    { step: 'a', reason: /^if: .*see lockstep doctor/ },
+  );
+  t.end();
+});
+
+t.test('a grant that did not arrive and cannot be sent again never began', (t) => {
+  const world = new World();
+  world.credit = 3;
+  world.connect('n1');
+  world.pull('n1');
+  const steps = pipeline(`  - { id: a, on: all, run: echo }
+  - { id: b, on: all, with: { word: '\${{ params.token }}' }, run: echo }
+  - { id: c, on: all, run: echo }
+`);
+  t.equal(world.run(steps), undefined);
+  t.same(
+    world.held.get('n1')?.map(({ attempt }) => attempt),
+    ['r1/a/n1#1', 'r1/b/n1#1', 'r1/c/n1#1'],
+  );
+  world.held.clear();
+  world.secrets.clear();
+  world.disconnect('n1');
+  world.connect('n1');
+  t.same(
+    world.held.get('n1')?.map(({ attempt }) => attempt),
+    ['r1/a/n1#1'],
+  );
+  world.finish('n1', 'succeeded');
+  t.match(
+    world.events.find((event) => event.type === 'JobFailed'),
+    { step: 'b', reason: /see lockstep doctor/ },
+  );
+  t.match(world.events.at(-1), { type: 'RunEnded', state: 'failed' });
   t.end();
 });
