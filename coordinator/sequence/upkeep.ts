@@ -18,6 +18,7 @@ import { addFromEvent, addFromText, type NamedDigests } from './named-digests.ts
 import type { RecentNames } from './recent-names.ts';
 import { runSnapshotProcess } from './snapshot-process.ts';
 import type { SnapshotReport } from './snapshot-writer.ts';
+import { staleSecrets } from './stale-secrets.ts';
 import { UpkeepPauses } from './upkeep-pauses.ts';
 
 export type UpkeepParts = {
@@ -38,8 +39,8 @@ export class Upkeep {
   readonly #stop = new AbortController();
   readonly #timer: NodeJS.Timeout;
   #running: Promise<void> | null = null;
-  /** How many runs had ended when their secrets were deleted last. */
-  #runsForgotten = 0;
+  /** Up to which seq secrets that nothing needs any more were deleted. */
+  #secretsSeq = 0;
   #logsRetainedAt = 0;
   #blobsCollectedAt: number;
   readonly #pauses = new UpkeepPauses();
@@ -82,7 +83,7 @@ export class Upkeep {
 
   async #all(): Promise<void> {
     // Also while nothing can be decided: for want of room for secrets, perhaps.
-    await this.#attempt('delete the secrets of ended runs', () => this.#forgetSecrets());
+    await this.#attempt('delete secrets that nothing needs any more', () => this.#forgetSecrets());
     if (this.#parts.sequencer.stalled !== null) return;
     await this.#attempt('archive runs', () => this.#archiveRuns());
     await this.#attempt('make a snapshot', () => this.#keepJournalShort());
@@ -112,21 +113,15 @@ export class Upkeep {
     }
   }
 
-  /** Nothing reads them any more: no job of such a run is sent again, and nobody is shown a secret. */
   async #forgetSecrets(): Promise<void> {
     const { sequencer, disk } = this.#parts;
-    const { created, active } = await sequencer.read((state) => ({
-      created: state.runsCreated,
-      active: new Set(state.activeRuns.keys()),
+    const stored = [...disk.secrets.references()];
+    const { stale, seq } = await sequencer.read((state) => ({
+      stale: state.seq === this.#secretsSeq ? [] : staleSecrets(stored, state),
+      seq: state.seq,
     }));
-    const ended = created - active.size;
-    if (ended === this.#runsForgotten) return;
-    await disk.secrets.deleteWhere((reference) => {
-      const [, run = '', number] = runPattern.exec(reference) ?? [];
-      // One that was created since then is not among those that are active.
-      return Number(number) <= created && !active.has(run);
-    });
-    this.#runsForgotten = ended;
+    await disk.secrets.delete(stale);
+    this.#secretsSeq = seq;
   }
 
   async #keepJournalShort(): Promise<void> {
@@ -201,9 +196,6 @@ function endedRuns(state: State, kept: number): readonly string[] {
   }
   return surplus.toReversed();
 }
-
-/** Who a reference to a secret belongs to: `r17/param/token`, `r17/join/n1#1/with/token`. */
-const runPattern = /^(r(\d+))\//;
 
 const isTyped = (stored: unknown): stored is { readonly type: string } =>
   typeof stored === 'object' && stored !== null && 'type' in stored && typeof stored.type === 'string';

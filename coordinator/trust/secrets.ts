@@ -120,9 +120,9 @@ export class SecretStore {
     await this.#change(changes);
   }
 
-  /** Deletes every value whose reference is such a one. */
-  async deleteWhere(isStale: (reference: string) => boolean): Promise<void> {
-    await this.delete([...this.#values.keys()].filter(isStale));
+  /** Of all that is durable. */
+  references(): Iterable<string> {
+    return this.#values.keys();
   }
 
   async close(): Promise<void> {

@@ -7,12 +7,14 @@ import t from 'tap';
 import { readConfig } from '../../../coordinator/config.ts';
 import type { Command } from '../../../coordinator/core/commands.ts';
 import { emptyState, evolve } from '../../../coordinator/core/engine.ts';
+import type { ParamScope } from '../../../coordinator/core/events.ts';
 import { toShards } from '../../../coordinator/core/snapshot.ts';
 import type { State } from '../../../coordinator/core/state.ts';
 import { Contents, digestOf } from '../../../coordinator/sequence/contents.ts';
 import { type Disk, openDisk, storeOf } from '../../../coordinator/sequence/disk.ts';
 import { RecentNames } from '../../../coordinator/sequence/recent-names.ts';
 import { recoverState } from '../../../coordinator/sequence/recovery.ts';
+import { staleSecrets } from '../../../coordinator/sequence/stale-secrets.ts';
 import { Upkeep } from '../../../coordinator/sequence/upkeep.ts';
 import { Sequencer } from '../../../coordinator/sequencer.ts';
 import { parsePipeline } from '../../../shared/pipeline/pipeline.ts';
@@ -102,19 +104,17 @@ roles: { all: { select: 'true' } }
 steps: [{ id: a, on: all, with: { key: "\${{ params.key }}" }, run: 'true' }]
 `;
 
-/** A run from its creation to its end. */
-async function runOnce({ sequencer }: House, number: number): Promise<void> {
+async function createRun({ sequencer }: House, params: Record<string, string>): Promise<void> {
   const parsed = parsePipeline({ file: 'test.yaml', text: pipelineText });
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.diagnostics));
-  const more = {
-    cluster: 'default',
-    params: { key: 'hush' },
-    generated: {},
-    limit: null,
-    checkOnly: false,
-    by: 'x',
-  };
+  const more = { cluster: 'default', params, generated: {}, limit: null, checkOnly: false, by: 'x' };
   await sequencer.submit({ type: 'CreateRun', pipeline: parsed.pipeline, ...more });
+}
+
+/** A run from its creation to its end. */
+async function runOnce(house: House, number: number): Promise<void> {
+  const { sequencer } = house;
+  await createRun(house, { key: 'hush' });
   await sequencer.submit({ type: 'PullJobs', node: 'n1', credit: 1 });
   await new Promise((resolve) => setTimeout(resolve, 50));
   await sequencer.submit({ type: 'ReportResult', node: 'n1', number, result: resultOf(`r${number}/a/n1#1`) });
@@ -233,6 +233,56 @@ t.test('ended runs beyond those kept are archived, and the secrets of all that h
   const [kept] = [...house.state.clusterParams.values()].flatMap((params) => [...params.values()]);
   t.ok(kept !== undefined && 'secret' in kept && house.disk.secrets.get(kept.secret) === '"hush"');
   await house.close();
+});
+
+t.test('the secret of a param that was unset or set anew goes when no run needs it', async (t) => {
+  const house = await openHouse(folderFor(t));
+  t.teardown(() => house.close());
+  const { sequencer, upkeep, disk } = house;
+  const stored = (): readonly string[] =>
+    [...disk.secrets.references()].map((name) => name.replace(/\d+$/, '#'));
+  const set = (scope: ParamScope, value: string): Promise<unknown> =>
+    sequencer.submit({ type: 'SetParam', scope, name: 'key', value, secret: true, by: 'x' });
+  const unset = (scope: ParamScope): Promise<unknown> =>
+    sequencer.submit({ type: 'UnsetParam', scope, name: 'key', by: 'x' });
+  await sequencer.submit({ type: 'ConnectAgent', hello: helloOf('n1'), token: 't' });
+  const cluster = { cluster: 'default' };
+  await set(cluster, 'first');
+  await set(cluster, 'second');
+  await upkeep.once();
+  t.same(
+    [...disk.secrets.references()].map((name) => disk.secrets.get(name)),
+    ['"second"'],
+  );
+
+  // The run froze the cluster's value, and its job was granted with the node's.
+  await createRun(house, {});
+  await unset(cluster);
+  await upkeep.once();
+  t.same(stored(), ['param/cluster/default/key/#']);
+  const node = { node: 'n1' };
+  await set(node, 'third');
+  await sequencer.submit({ type: 'PullJobs', node: 'n1', credit: 1 });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await unset(node);
+  await upkeep.once();
+  t.same(stored(), ['param/cluster/default/key/#', 'param/node/n1/key/#']);
+  await sequencer.submit({ type: 'ReportResult', node: 'n1', number: 1, result: resultOf('r1/a/n1#1') });
+  await upkeep.once();
+  t.same(stored(), []);
+});
+
+t.test('a secret that was made after the state is left alone', (t) => {
+  const state = { ...emptyState(), seq: 7, runsCreated: 2 };
+  const made = [
+    'param/cluster/c/key/7',
+    'param/cluster/c/key/8',
+    'generated/c/p/key/7',
+    'r2/param/key',
+    'r3/param/key',
+  ];
+  t.same(staleSecrets(made, state), ['r2/param/key', 'param/cluster/c/key/7', 'generated/c/p/key/7']);
+  t.end();
 });
 
 t.test('blobs that nothing names any more are deleted', async (t) => {
