@@ -148,7 +148,7 @@ async function open(options: CoordinatorOptions, closing: (closer: Closer) => vo
     clock,
     recentNames,
     retainLogs: (policy) => logs.retain(policy),
-    describeRun: (run) => viewRun(run, contents, true),
+    describeRun: (run) => viewRun(run, contents, true, () => undefined),
     log,
   });
   closing(() => upkeep.close());
@@ -181,6 +181,7 @@ async function open(options: CoordinatorOptions, closing: (closer: Closer) => vo
     dropToken: (token) => gateway.dropToken(token),
     agents: () => gateway.agents,
     stallOf: (node) => gateway.stallOf(node),
+    iterationOf: (node) => gateway.iterationOf(node),
     ending: ending.signal,
     onStreamError: (error) => log.warn({ err: error }, 'an answer had to be broken off'),
     random: (bytes) => randomBytes(bytes).toString('hex'),

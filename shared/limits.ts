@@ -157,6 +157,7 @@ export const limits = {
   watchRefetchMs: 200,
   watchSafetyMs: 10_000,
   watchExplainMs: 1_000,
+  watchIterationMs: 30_000,
   watchTailsMax: 8,
   watchTailBytes: 4 * KiB,
   watchTailLines: 12,
@@ -259,6 +260,7 @@ export const limits = {
   blobResumeBytesMin: 256 * KiB,
   blobFetchesAtOnceMax: 8,
   factsWaitMs: 10_000,
+  iterationTellMs: 5_000,
 
   // Upgrades of agents
   upgradeTrialDefaultMs: 2 * 60_000,

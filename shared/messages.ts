@@ -10,8 +10,11 @@
  *     welcome | rejected                   →
  *                                          ←  facts, pull{credit}
  *     grant{segment}                       →
- *                                          ←  accepted, started, log…, result
+ *                                          ←  accepted, started, iterated…, log…, result
  *     ack{results | logs}                  →
+ * `iterated` says how the last execution of an `until` or a `verify` ended that goes on; at most one in
+ * `iterationTellMs`, never acknowledged, and nothing is decided by it.
+ *
  * `upgrade` offers another version of the agent: a program by digest, fetched like any blob. It is tried in the
  * agent's place; success shows in the `version` of a later `hello`, a failure is told at once when there is a
  * link, and in each `hello` again. The same offer comes with each connection until one or the other is known.
@@ -24,7 +27,7 @@
  *
  * Protocol versions: 1 (first). Since then, without a new number because old agents do without: grants of
  * several jobs to those that pull more than one, `grant.expiresMs`, `recall`; `origin`, `remembered`, `fenced`;
- * and for agents that say so in `features`: `upgrade`, `upgrade-failed`, `hello.upgradesFailed`.
+ * `iterated`; and for agents that say so in `features`: `upgrade`, `upgrade-failed`, `hello.upgradesFailed`.
  */
 import * as z from 'zod';
 import { attemptIdPattern, digestPattern, identifierPattern, nodeNamePattern } from './ids.ts';
@@ -128,6 +131,17 @@ const attemptResult = z.object({
   reboot: z.object({ boot: bootInstance }).optional(),
 });
 
+/** How an execution ended that is followed by another one of the same attempt. */
+const iteration = z.object({
+  attempt: attemptId,
+  /** `run` again and again for `until`, or `verify` until it passes. */
+  phase: z.enum(['run', 'verify']),
+  /** Of the phase, from 1. */
+  number: z.int().positive(),
+  exitCode: z.int().min(0).max(255),
+  signal: shortText.nullable(),
+});
+
 /** What an agent took up and gave up again. */
 const failedUpgrade = z.object({ offer: z.int().positive(), digest, reason: shortText });
 
@@ -198,6 +212,7 @@ const agentMessage = {
   pull: z.object({ type: z.literal('pull'), credit: count }),
   accepted: z.object({ type: z.literal('accepted'), attempt: attemptId }),
   started: z.object({ type: z.literal('started'), attempt: attemptId, at: wallMs }),
+  iterated: iteration.extend({ type: z.literal('iterated') }),
   /** `base64` holds the bytes; a gap says how many bytes were cut at this offset instead. */
   log: z.object({
     type: z.literal('log'),
@@ -278,6 +293,7 @@ export type InputValue = z.infer<typeof inputValue>;
 export type OutputDeclaration = z.infer<typeof outputDeclaration>;
 export type OutputType = z.infer<typeof outputType>;
 export type AttemptResult = z.infer<typeof attemptResult>;
+export type Iteration = z.infer<typeof iteration>;
 export type Outcome = AttemptResult['outcome'];
 export type StreamName = z.infer<typeof streamName>;
 
@@ -374,5 +390,9 @@ export type BundleManifest = z.infer<typeof bundleManifestSchema>;
 /** The answer to `GET /blobs/{digest}/offset`: from where on the content is still to be sent, if it is. */
 export const uploadOffsetSchema = z.object({ complete: z.boolean(), offset: count });
 
-/** For durable copies of what came or went over the wire, parsed again when they are read back. */
-export { attemptResult as attemptResultSchema, jobSpecification as jobSpecificationSchema };
+/** For durable copies of what came or went over the wire, parsed again when they are read back, and for what is shown of it. */
+export {
+  attemptResult as attemptResultSchema,
+  iteration as iterationSchema,
+  jobSpecification as jobSpecificationSchema,
+};

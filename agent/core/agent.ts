@@ -33,6 +33,7 @@ export function beginAgent({ onTrial, ...beginning }: Beginning, now: Now): Turn
       uploaded: [],
       pullAgainAtMs: null,
       rebootAtMs: now.monotonicMs + limits.rebootAcknowledgementWaitMs,
+      iterationTold: null,
       upgrade: onTrial ? 'on-trial' : 'none',
     },
     now,

@@ -8,6 +8,7 @@
 import { assertNever, present } from '../../shared/assert.ts';
 import type { JobSpecification, Script } from '../../shared/messages.ts';
 import { collect, endSegment, failed, lost, mayNotReboot, neverStarted, stopped } from './conclusion.ts';
+import { tellIteration } from './iteration.ts';
 import { isUntouched, type Job } from './ledger.ts';
 import {
   type Execution,
@@ -77,6 +78,7 @@ function proceed(turn: Turn, progress: Progress, params: NodeValues['params']): 
     collect(turn, stopped({ kind: 'timed-out' }, job, progress));
     return;
   }
+  if (next.kind !== 'end') tellIteration(turn, progress);
   switch (next.kind) {
     case 'execute': {
       const number = progress.executions + 1;

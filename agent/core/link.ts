@@ -12,6 +12,7 @@ import {
   protocolVersion,
 } from '../../shared/messages.ts';
 import { cancelJob } from './attempt.ts';
+import { tellIterationAnew } from './iteration.ts';
 import { covers, type EndedAttempt, type FinishedAttempt, isUntouched, type Job, lookUp } from './ledger.ts';
 import { isRebooting, rebootInHello, withdrawReboot } from './reboot.ts';
 import { epochSeen, newerReign, rememberedFor, withReign } from './reign.ts';
@@ -121,6 +122,7 @@ function onWelcome(turn: Turn, link: Link & { kind: 'greeting' }, welcome: Messa
   turn.note('info', `joined as node ${welcome.node} (lineage ${lineage}, epoch ${epoch})`);
   if (welcome.factsWanted) turn.emit({ kind: 'send-facts' });
   turn.emit({ kind: 'resume-logs', lineage });
+  tellIterationAnew(turn);
 }
 
 function onRejected(turn: Turn, { reason, retryAfterMs }: MessageOf<'rejected'>): void {

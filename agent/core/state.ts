@@ -125,6 +125,8 @@ export type AgentState = {
   readonly pullAgainAtMs: number | null;
   /** When the reboot that the ledger tells of may begin without an acknowledgement, or is tried again. */
   readonly rebootAtMs: number;
+  /** Of which attempt an iteration was told last, and when by the monotonic clock. */
+  readonly iterationTold: { readonly attempt: string; readonly atMs: number } | null;
   readonly upgrade: Upgrade;
   /** The last ones, oldest first. */
   readonly upgradesFailed: readonly FailedUpgrade[];

@@ -3,10 +3,11 @@
  * and since when. It follows the gates in the order in which progress.ts tries them.
  */
 import { assertNever } from '../../shared/assert.ts';
+import type { Iteration } from '../../shared/messages.ts';
 import { lackSentence, lacks } from './agent-versions.ts';
 import { isActive, isOver, isSettled } from './derive.ts';
 import { executorFor, executorOf } from './executors.ts';
-import { idOf } from './job-names.ts';
+import { attemptOf, idOf } from './job-names.ts';
 import { describeFence, silentNodes } from './restoration.ts';
 import { slotsOfLeft } from './resume.ts';
 import { hasDomainRoom } from './slots.ts';
@@ -27,27 +28,30 @@ export type Explanation = {
 
 type Gate = { readonly gate: string; readonly sentence: string; readonly since: number | null };
 
+/** What connected nodes tell of the executions that they repeat. It is of the moment, and not part of the state. */
+export type IterationOf = (node: string) => Iteration | undefined;
+
 /** One explanation for each unfinished job of a run; one for the run itself while it has no jobs. */
-export function explainRun(state: State, run: Run): readonly Explanation[] {
+export function explainRun(state: State, run: Run, iterationOf: IterationOf): readonly Explanation[] {
   if (run.end !== null) return [];
   if (!run.planned) return [ofRun(run, explainGathering(run))];
   const explanations: Explanation[] = [];
   for (const step of run.steps) {
     for (const job of step.jobs.values()) {
       if (isOver(job)) continue;
-      explanations.push(explainJob(state, job));
+      explanations.push(explainJob(state, job, iterationOf));
     }
   }
   return explanations;
 }
 
 /** What a node does or waits for, in whatever run; one line when it has nothing to do. */
-export function explainNode(state: State, node: Node): readonly Explanation[] {
+export function explainNode(state: State, node: Node, iterationOf: IterationOf): readonly Explanation[] {
   const explanations: Explanation[] = [];
   for (const run of [...node.queue, ...node.deferredRuns]) {
     for (const step of run.steps) {
       const job = step.jobs.get(node.name);
-      if (job !== undefined && !isOver(job)) explanations.push(explainJob(state, job));
+      if (job !== undefined && !isOver(job)) explanations.push(explainJob(state, job, iterationOf));
     }
   }
   if (explanations.length > 0) return explanations;
@@ -81,9 +85,9 @@ function explainGathering(run: Run): Gate {
   };
 }
 
-function explainJob(state: State, job: Job): Explanation {
+function explainJob(state: State, job: Job, iterationOf: IterationOf): Explanation {
   const { run } = job;
-  const gate = gateOf(state, job);
+  const gate = gateOf(state, job, iterationOf);
   return {
     job: idOf(job),
     run: run.id,
@@ -95,7 +99,7 @@ function explainJob(state: State, job: Job): Explanation {
   };
 }
 
-function gateOf(state: State, job: Job): Gate {
+function gateOf(state: State, job: Job, iterationOf: IterationOf): Gate {
   const { node } = job.member;
   const { node: executor } = executorOf(job);
   if (state.fence !== null && (job.state === 'waiting' || job.state === 'ready'))
@@ -111,7 +115,7 @@ function gateOf(state: State, job: Job): Gate {
       if (job.reboot !== null) return rebootGate(job, job.reboot);
       return {
         gate: 'result',
-        sentence: `is running on ${executor.name}, attempt ${job.attempt}${away(job)}`,
+        sentence: `is running on ${executor.name}, attempt ${job.attempt}${howFar(job, iterationOf)}${away(job)}`,
         since: job.since,
       };
     case 'unknown':
@@ -145,6 +149,22 @@ function gateOf(state: State, job: Job): Gate {
     default:
       return assertNever(job.state);
   }
+}
+
+/** The iteration of its live attempt, when its node tells of one. */
+export function iterationOfJob(job: Job, iterationOf: IterationOf): Iteration | undefined {
+  const iteration = job.state === 'running' ? iterationOf(executorOf(job).node.name) : undefined;
+  return iteration?.attempt === attemptOf(job) ? iteration : undefined;
+}
+
+function howFar(job: Job, iterationOf: IterationOf): string {
+  const iteration = iterationOfJob(job, iterationOf);
+  if (iteration === undefined) return '';
+  const { phase, number, exitCode, signal } = iteration;
+  const how = signal === null ? `ended with exit code ${exitCode}` : `was ended by ${signal}`;
+  return phase === 'verify'
+    ? `: its verify has not passed, try ${number} ${how}`
+    : `: iteration ${number} ${how}, and its until does not hold yet`;
 }
 
 const fenceGate = (fence: Fence): Gate => ({

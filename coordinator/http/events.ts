@@ -6,7 +6,7 @@ import { LockstepError } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
 import type { Event } from '../core/events.ts';
 import { answerStream, Followers, ndjson, quietly } from './follow.ts';
-import type { ApiPorts, EventsPort } from './ports.ts';
+import type { ApiPorts, EventsPort, SequencerPort } from './ports.ts';
 import { CursorExpired } from './problem-answer.ts';
 import * as resources from './resources.ts';
 import { createRoute, problems, type Router } from './routing.ts';
@@ -49,6 +49,7 @@ type Format = {
 export function addEvents(api: Router, ports: ApiPorts): void {
   const { events, onStreamError: onError, ending } = ports;
   const followers = new Followers();
+  const select = (wanted: Query) => (page: readonly Event[]) => selectEvents(page, wanted, ports.sequencer);
 
   api.openapi(lines, async (context) => {
     const { since, follow, ...query } = context.req.valid('query');
@@ -57,7 +58,7 @@ export function addEvents(api: Router, ports: ApiPorts): void {
     return answerStream({
       contentType: ndjson,
       followers: follow ? followers : null,
-      generate: (signal) => textOf(pages(events, from, follow, signal), query, format),
+      generate: (signal) => textOf(pages(events, from, follow, signal), select(query), format),
       onError,
       ending,
     });
@@ -73,7 +74,7 @@ export function addEvents(api: Router, ports: ApiPorts): void {
     return answerStream({
       contentType: 'text/event-stream',
       followers,
-      generate: (signal) => textOf(pages(events, from, true, signal), { run, node }, format),
+      generate: (signal) => textOf(pages(events, from, true, signal), select({ run, node }), format),
       onError,
       ending,
     });
@@ -121,12 +122,12 @@ async function* pages(
 /** What is sent for each page. */
 async function* textOf(
   pages: AsyncIterable<readonly Event[]>,
-  { run, node }: Query,
+  select: (page: readonly Event[]) => Promise<readonly Event[]>,
   { write, heartbeat }: Format,
 ): AsyncGenerator<string> {
   let saidAt = performance.now();
   for await (const page of pages) {
-    const wanted = page.filter((event) => isOf(event, 'run', run) && isOf(event, 'node', node));
+    const wanted = await select(page);
     // Others may be busy all the time while nothing happens that this reader asked for.
     const silent = performance.now() - saidAt >= limits.followSilenceMs;
     const text =
@@ -137,8 +138,27 @@ async function* textOf(
   }
 }
 
-const isOf = (event: Event, field: 'run' | 'node', wanted: string | undefined): boolean =>
-  wanted === undefined || (field in event && Reflect.get(event, field) === wanted);
+/** Of a run: its own events, and what becomes of the links of its nodes, as long as it is not archived. */
+async function selectEvents(
+  page: readonly Event[],
+  { run, node }: Query,
+  sequencer: SequencerPort,
+): Promise<readonly Event[]> {
+  const ofNode = page.filter((event) => node === undefined || ('node' in event && event.node === node));
+  if (run === undefined) return ofNode;
+  const contacts = ofNode.flatMap((event) => (isContact(event) ? [event.node] : []));
+  const members =
+    contacts.length === 0
+      ? []
+      : await sequencer.read((state) => contacts.filter((name) => state.runs.get(run)?.members.has(name)));
+  const known = new Set(members);
+  return ofNode.filter(
+    (event) => ('run' in event && event.run === run) || (isContact(event) && known.has(event.node)),
+  );
+}
+
+const isContact = (event: Event): event is Extract<Event, { type: `Node${'Connected' | 'Disconnected'}` }> =>
+  event.type === 'NodeConnected' || event.type === 'NodeDisconnected';
 
 /** As JSON, with the time as the API writes it. Hashes of tokens stay here: nobody can use them for good. */
 function shown(event: Event): string {

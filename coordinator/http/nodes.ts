@@ -170,7 +170,7 @@ export function addNodes(api: Router, ports: ApiPorts): void {
     const items = await readState(context, ports, (state) => {
       const node = findNode(state, name);
       const upgrade = explainPlace(state, node, lookup);
-      const explanations = explainNode(state, node);
+      const explanations = explainNode(state, node, ports.iterationOf);
       const all = upgrade === undefined ? explanations : [...explanations, upgrade];
       return all.map((one) => viewExplanation(one, ports.stallOf));
     });

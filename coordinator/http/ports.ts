@@ -5,6 +5,7 @@
 import type { ErrorCode, LockstepError } from '../../shared/errors.ts';
 import type { Command, Lookup } from '../core/commands.ts';
 import type { Event } from '../core/events.ts';
+import type { IterationOf } from '../core/explain.ts';
 import type { State } from '../core/state.ts';
 
 export type TokenKind = 'join' | 'operator';
@@ -100,6 +101,7 @@ export type ApiPorts = {
   readonly agents: () => number;
   /** What is wrong with a node that is connected and does not get on; see ws/stalls.ts. */
   readonly stallOf: (node: string) => { readonly attempt: string; readonly sentence: string } | undefined;
+  readonly iterationOf: IterationOf;
   /** Aborted when the coordinator ends. */
   readonly ending: AbortSignal;
   /** An answer had to be broken off. */

@@ -131,7 +131,8 @@ export function addRuns(api: Router, ports: ApiPorts): void {
     const { id } = context.req.valid('param');
     const items = await readState(context, ports, (state) => {
       const run = findRun(state, id);
-      return isKept(run) ? explainRun(state, run).map((one) => viewExplanation(one, ports.stallOf)) : [];
+      if (!isKept(run)) return [];
+      return explainRun(state, run, ports.iterationOf).map((one) => viewExplanation(one, ports.stallOf));
     });
     return context.json({ items }, 200);
   });
@@ -228,6 +229,7 @@ async function readRun(
       run,
       ports.lookup,
       jobs === 'when-few' ? run.jobsUnfinished <= limits.answerJobsMax : jobs,
+      ports.iterationOf,
     );
   });
   if (typeof found !== 'string') return found;

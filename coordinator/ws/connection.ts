@@ -4,7 +4,7 @@
  */
 import { WebSocket } from 'ws';
 import { limits } from '../../shared/limits.ts';
-import type { CoordinatorMessage } from '../../shared/messages.ts';
+import type { CoordinatorMessage, Iteration } from '../../shared/messages.ts';
 import type { LogIntake } from './log-intake.ts';
 
 /**
@@ -42,6 +42,8 @@ export class AgentConnection {
   /** Credit that it asked for while another connection of the same name is being decided about. */
   creditPutOff: number | null = null;
   logs: LogIntake | null = null;
+  /** How far the job has come that it runs, as far as it tells. Dies with the connection, and is never journaled. */
+  iteration: Iteration | null = null;
   /** Why nothing is read from it now. */
   readonly #pauses = new Set<PauseReason>();
   /** Set once it was welcomed, and kept when it leaves. */

@@ -15,6 +15,7 @@ import {
   type AgentMessage,
   type CoordinatorMessage,
   type Hello,
+  type Iteration,
   parseAgentFrame,
   protocolVersion,
 } from '../../shared/messages.ts';
@@ -87,6 +88,11 @@ export class Gateway {
 
   stallOf(node: string): Stall | undefined {
     return this.#grants.stallOf(node, this.#ports.now());
+  }
+
+  /** The last one that the node told of on this connection, of whatever attempt. */
+  iterationOf(node: string): Iteration | undefined {
+    return this.#byNode.get(node)?.iteration ?? undefined;
   }
 
   /** Carries out what was decided and is durable; frames leave with `flush`. */
@@ -271,6 +277,11 @@ export class Gateway {
         if (!this.#isOwn(connection, node, attempt)) return true;
         this.#grants.forget(node);
         return post({ type: 'ReportStarted', node, attempt, nodeAt: at });
+      }
+      case 'iterated': {
+        const { type: _type, ...iteration } = message;
+        if (this.#isOwn(connection, node, iteration.attempt)) connection.iteration = iteration;
+        return true;
       }
       case 'result': {
         const { number, result } = message;

@@ -415,7 +415,7 @@ export class Scenario {
       case 'why': {
         const run = world.state.runs.get(first);
         if (run === undefined) return [`no run ${first}`];
-        return explainRun(world.state, run).map(
+        return explainRun(world.state, run, () => undefined).map(
           ({ sentence, since }) =>
             `${sentence}${since === null ? '' : ` [${Math.round((world.at - since) / 1_000)} s]`}`,
         );

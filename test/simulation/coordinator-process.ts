@@ -54,6 +54,7 @@ export class CoordinatorProcess {
     const contents = new Contents({
       text: (digest) => disk.texts.get(digest),
       secret: (reference) => disk.secrets.get(reference),
+      secretRoom: () => ({ count: limits.secretsMax - disk.secrets.size, bytes: limits.secretsBytesMax }),
     });
     this.#logs = new LogShelf(timeline, disk, this.state, this.life, (durable) =>
       this.#gateway.acknowledgeLogs(durable),

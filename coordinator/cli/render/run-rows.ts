@@ -4,6 +4,7 @@
  */
 import type { Explanation, Job, JobState, Run, Unit } from '../resources.ts';
 import { type Line, span } from './line.ts';
+import { formatDuration } from './measures.ts';
 import { byName, foldNames } from './node-names.ts';
 
 export type Row = {
@@ -68,7 +69,37 @@ const troubles: readonly { readonly state: JobState; readonly style: 'bad' | 'wa
 const joinNotes = (notes: readonly Line[]): Line =>
   notes.flatMap((note, index) => (index === 0 ? note : [span(', '), ...note]));
 
-function stepNote(jobs: readonly Job[], counts: ReadonlyMap<JobState, number>): Line {
+type Iteration = NonNullable<Job['iteration']>;
+
+/** Of the jobs that repeat an execution the one that is furthest. */
+export function furthestIteration(
+  jobs: readonly Job[],
+): { readonly node: string; readonly iteration: Iteration } | undefined {
+  let furthest: { node: string; iteration: Iteration } | undefined;
+  for (const { node, iteration } of jobs)
+    if (iteration !== undefined && iteration.number > (furthest?.iteration.number ?? 0))
+      furthest = { node, iteration };
+  return furthest;
+}
+
+export function describeIteration({ phase, number, exitCode, signal }: Iteration): string {
+  const how = signal === null ? `exit ${exitCode}` : `ended by ${signal}`;
+  return `${phase === 'verify' ? 'verify' : 'iteration'} ${number}: ${how}, goes on`;
+}
+
+/** Jobs that go on where nobody hears of them, the ones that are away longest first. */
+function awayNote(jobs: readonly Job[], now: number): Line | undefined {
+  const away = new Map<string, number>();
+  for (const { node, executor, awaySince } of jobs)
+    if (awaySince !== undefined) away.set(executor ?? node, Date.parse(awaySince));
+  if (away.size === 0) return undefined;
+  const ago = formatDuration(now - Math.min(...away.values()));
+  const names = foldNames([...away.keys()]);
+  const [its, job] = away.size === 1 ? ['its', 'job goes'] : ['their', 'jobs go'];
+  return [span(`${names} lost ${its} link ${ago} ago, ${its} ${job} on`, 'warn')];
+}
+
+function stepNote(jobs: readonly Job[], counts: ReadonlyMap<JobState, number>, now: number): Line {
   const notes: Line[] = troubles
     .filter(({ state }) => counts.has(state))
     .map(({ state, style }) => [span(`${counts.get(state)} ${state}`, style)]);
@@ -77,6 +108,11 @@ function stepNote(jobs: readonly Job[], counts: ReadonlyMap<JobState, number>): 
     const most = Math.max(...again.map(({ attempt }) => attempt));
     notes.push([span(`attempt ${most} on ${foldNames(again.map(({ node }) => node))}`, 'warn')]);
   }
+  const away = awayNote(jobs, now);
+  if (away !== undefined) notes.push(away);
+  const furthest = furthestIteration(jobs);
+  if (furthest !== undefined)
+    notes.push([span(`${furthest.node} ${describeIteration(furthest.iteration)}`, 'dim')]);
   return joinNotes(notes);
 }
 
@@ -129,7 +165,7 @@ export function rowsOf(run: Run, now: number): Row[] {
     for (const { id } of unit.steps) {
       const jobs = jobsOf.get(id) ?? [];
       const counts = countStates(jobs);
-      const notes = [stepNote(jobs, counts), unit.kind === 'step' ? note : []].filter(
+      const notes = [stepNote(jobs, counts, now), unit.kind === 'step' ? note : []].filter(
         (part) => part.length > 0,
       );
       rows.push({

@@ -1,7 +1,7 @@
 /** Runs and their jobs, what creates a run, and what operators decide about it. */
 import * as z from 'zod';
 import { limits } from '../../../shared/limits.ts';
-import { bundleManifestSchema, outcomes } from '../../../shared/messages.ts';
+import { bundleManifestSchema, iterationSchema, outcomes } from '../../../shared/messages.ts';
 import { clusterName, count, flag, json, name, pageOf, paging, paramName, text, time } from './primitives.ts';
 import { diagnostic } from './problem.ts';
 
@@ -54,6 +54,10 @@ export const job = z
     signal: z.string().nullable(),
     reason: z.string().nullable(),
     durationMs: z.int().nullable(),
+    /** How the last execution ended of an `until` or a `verify` that goes on, as its node tells from time to time. */
+    iteration: iterationSchema.omit({ attempt: true }).optional(),
+    /** Since when the link to its node is lost, while the job goes on there. */
+    awaySince: time.optional(),
   })
   .meta({ id: 'Job' });
 

@@ -1,7 +1,10 @@
 /** A run of the state, or what is left of an archived one, as the API shows it. */
 import type * as z from 'zod';
 import { jobIdOf } from '../../../shared/ids.ts';
+import type { Iteration } from '../../../shared/messages.ts';
 import type { Lookup } from '../../core/commands.ts';
+import { executorOf } from '../../core/executors.ts';
+import { type IterationOf, iterationOfJob } from '../../core/explain.ts';
 import type { ApprovalState, ArchivedRun, Job, JobState, Run, UnitState } from '../../core/state.ts';
 import { runStateOf } from '../../core/state.ts';
 import type * as resources from '../resources.ts';
@@ -46,7 +49,7 @@ export function viewArchivedRun(run: ArchivedRun): RunListed {
   };
 }
 
-export function viewRun(run: Run, lookup: Lookup, withJobs: boolean): RunView {
+export function viewRun(run: Run, lookup: Lookup, withJobs: boolean, iterationOf: IterationOf): RunView {
   const params = Object.entries(run.params).map(([name, { value }]) => [name, shownValue(value, lookup)]);
   const out = [...run.members.values()].filter((member) => member.out !== null);
   return {
@@ -60,7 +63,11 @@ export function viewRun(run: Run, lookup: Lookup, withJobs: boolean): RunView {
     units: run.units.map(viewUnit),
     out: Object.fromEntries(out.map(({ node, out }) => [node.name, out ?? ''])),
     ...(withJobs
-      ? { jobs: run.steps.flatMap((step) => [...step.jobs.values()].map((job) => viewJob(job, lookup))) }
+      ? {
+          jobs: run.steps.flatMap((step) =>
+            [...step.jobs.values()].map((job) => viewJob(job, lookup, iterationOfJob(job, iterationOf))),
+          ),
+        }
       : {}),
   };
 }
@@ -93,7 +100,9 @@ function viewApproval(approval: ApprovalState): RunView['units'][number]['approv
   };
 }
 
-function viewJob(job: Job, lookup: Lookup): JobView {
+function viewJob(job: Job, lookup: Lookup, iteration: Iteration | undefined): JobView {
+  const { contact, contactSince } = executorOf(job).node;
+  const isAway = contact !== 'connected' && (job.state === 'granted' || job.state === 'running');
   const step = job.step.step.id;
   const node = job.member.node.name;
   return {
@@ -113,8 +122,12 @@ function viewJob(job: Job, lookup: Lookup): JobView {
     signal: job.signal,
     reason: job.reason,
     durationMs: job.durationMs,
+    ...(iteration === undefined ? {} : { iteration: viewIteration(iteration) }),
+    ...(isAway ? { awaySince: timeOf(contactSince) } : {}),
   };
 }
+
+const viewIteration = ({ attempt: _, ...iteration }: Iteration): JobView['iteration'] => iteration;
 
 function reasonOf(run: Run): string | null {
   const { reason } = run.end ?? run.outcome ?? run.cancel ?? run.hold ?? run.failing ?? { reason: '' };

@@ -85,6 +85,18 @@ waits  drain on n4,n5 waits for a slot in upgrade: n1, n2, n3 are unavailable, a
   );
 });
 
+t.test('a lost link of a running job, and how its iterations go', async (t) => {
+  const iteration = { phase: 'run', number: 12, exitCode: 1, signal: null } as const;
+  const one = sampleRun([{ steps: { wait: '*' } }], {}, { iteration, awaySince: at(11) });
+  t.match(draw(one), /0\/1 .* n1 lost its link 12s ago, its job goes on, n1 iteration 12: exit 1, goes on$/m);
+  const verify = { phase: 'verify', number: 2, exitCode: 137, signal: 'SIGKILL' } as const;
+  const two = sampleRun([{ steps: { wait: '**' } }], {}, { iteration: verify, awaySince: at(22) });
+  t.match(
+    draw(two, {}, 200),
+    /0\/2 .* n1,n2 lost their link 1\.0s ago, their jobs go on, n1 verify 2: ended by SIGKILL, goes on$/m,
+  );
+});
+
 t.test('a small terminal gets what matters, never more than fits', async (t) => {
   t.equal(
     draw(busy, {}, 60, 9),

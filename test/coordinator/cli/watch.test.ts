@@ -1,6 +1,7 @@
 /** Watching a run as somebody without a terminal does, over links that break; and what a terminal gets. */
 import { spawn } from 'node:child_process';
 import t from 'tap';
+import { ContactLines, IterationLines } from '../../../coordinator/cli/render/passing-lines.ts';
 import { environmentOf, type Started, start } from './command.ts';
 import { CoordinatorDouble } from './coordinator-double.ts';
 import { at, sampleRun } from './samples.ts';
@@ -45,14 +46,15 @@ t.test('a line for each change, over a broken connection, to the exit code of th
   });
   double.publish('RunCreated', { run: 'r1' });
   double.publish('JobStarted', { run: 'r1', step: 'a', node: 'n1', attempt: 1 });
+  double.publish('NodeDisconnected', { run: 'r1', node: 'n1' });
   const watching = watch('r1');
-  await until('the first lines', () => watching.stdout().includes('a n1 started'));
+  await until('the first lines', () => watching.stdout().includes('lost its link'));
   const streams = double.cursors.length;
   double.breakConnections();
   double.publish('AttemptEnded', { run: 'r1', step: 'a', node: 'n1', outcome: 'succeeded', ...ended });
   await until('the line after the break', () => watching.stdout().includes('a n1 succeeded'));
   t.equal(double.cursors.length, streams + 1);
-  t.equal(double.cursors.at(-1), `l:${seq + 1}`, 'it went on after the last event that it had');
+  t.equal(double.cursors.at(-1), `l:${seq + 2}`, 'it went on after the last event that it had');
 
   double.publish('AttemptEnded', {
     run: 'r1',
@@ -81,6 +83,7 @@ t.test('a line for each change, over a broken connection, to the exit code of th
     [
       'run r1 created',
       'a n1 started',
+      'n1 lost its link; a n1 goes on',
       'a n1 succeeded 1.2s',
       'a n2 failed 1.2s: exit 2',
       '    | no such file',
@@ -93,6 +96,35 @@ t.test('a line for each change, over a broken connection, to the exit code of th
     ].join('\n'),
   );
 });
+
+t.test(
+  'a line for a link that is lost under a running job, and for each step that repeats itself',
+  async (t) => {
+    const contacts = new ContactLines();
+    const take = (type: string, node: string, more: object = {}): string | undefined =>
+      contacts.take({ seq: 1, at: at(4), type, node, ...more })?.replace(/^\S+ /, '');
+    const job = { run: 'r1', step: 'a' };
+    t.equal(take('NodeDisconnected', 'n1'), undefined, 'it has nothing to do');
+    t.equal(take('NodeConnected', 'n1'), undefined);
+    take('JobStarted', 'n1', job);
+    t.equal(take('NodeDisconnected', 'n1'), 'n1 lost its link; a n1 goes on');
+    t.equal(take('NodeConnected', 'n1'), 'n1 has its link again');
+    take('AttemptEnded', 'n1', { ...job, final: false });
+    t.equal(take('NodeDisconnected', 'n1'), 'n1 lost its link; a n1 goes on');
+    take('AttemptEnded', 'n1', { ...job, final: true });
+    t.equal(take('NodeConnected', 'n1'), 'n1 has its link again');
+    t.equal(take('NodeDisconnected', 'n1'), undefined);
+
+    const iterations = new IterationLines();
+    const lines = (number: number): readonly string[] => {
+      const iteration = { phase: 'run', number, exitCode: 1, signal: null } as const;
+      return iterations.take(sampleRun([{ steps: { a: '**', b: '+ ' } }], {}, { iteration }), 0);
+    };
+    t.match(lines(3), [/^\d\d:\d\d:\d\d a n1 iteration 3: exit 1, goes on$/]);
+    t.strictSame(lines(3), [], 'once');
+    t.match(lines(4), [/iteration 4/]);
+  },
+);
 
 t.test('a run that needs a decision ends it with 4', async (t) => {
   double.runs.set(

@@ -174,7 +174,7 @@ function calm(world: World, names: readonly string[]): void {
   }
   const stuck = [...world.state.activeRuns.values()].map(
     (run) =>
-      `${run.id} ${runStateOf(run)}: ${explainRun(world.state, run)
+      `${run.id} ${runStateOf(run)}: ${explainRun(world.state, run, () => undefined)
         .map(({ sentence }) => sentence)
         .join(' | ')}`,
   );
@@ -190,7 +190,7 @@ function compare(world: World): void {
   const restored = dumpState(throughSnapshot(world.state));
   if (restored !== live) throw new Error(`P5: a counter is wrong: ${firstDifference(live, restored)}`);
   for (const run of world.state.activeRuns.values()) {
-    const unfinished = explainRun(world.state, run);
+    const unfinished = explainRun(world.state, run, () => undefined);
     if (unfinished.some(({ sentence }) => sentence === '')) throw new Error('P10: no explanation');
   }
 }
