@@ -7,15 +7,12 @@ import { requireRoomForSecrets, requireThat } from './administration.ts';
 import type { CreateRun, Lookup } from './commands.ts';
 import type { LayeredValue, StoredValue } from './events.ts';
 import { longScriptsOf } from './inputs.ts';
-import { faultOfParam } from './params.ts';
+import { faultOfParam, generatedName } from './params.ts';
 import { canWait, faultsOfSelection, faultsOfSize, isGathered, planRun } from './planning.ts';
 import { describeFence } from './restoration.ts';
 import { selectRoles } from './selection.ts';
 import type { State } from './state.ts';
 import { Rejection, Turn } from './turn.ts';
-
-/** Under which name a generated value is kept in the cluster. */
-const generatedName = (pipeline: string, param: string): string => `${pipeline}/${param}`;
 
 type Resolved = {
   readonly params: Readonly<Record<string, LayeredValue>>;

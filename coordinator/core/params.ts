@@ -19,21 +19,31 @@ export function effectiveParams(run: Run, node: Node): ReadonlyMap<string, Effec
   return params;
 }
 
-/** Every layer that has a value for a param on a node, lowest first; the last one wins. */
+/** Under which name a value that was generated for a pipeline is kept in the cluster. No operator can set such a one. */
+export const generatedName = (pipeline: string, param: string): string => `${pipeline}/${param}`;
+
+export type KeptLayer = {
+  readonly from: 'generated' | 'cluster' | 'node';
+  /** For which pipeline it was generated; null for what operators set. */
+  readonly pipeline: string | null;
+  readonly value: StoredValue;
+};
+
+/** Every kept layer that has a value for a param on a node, lowest first; the last one wins. */
 export function paramLayers(
   state: State,
   node: Node,
   cluster: string,
-): ReadonlyMap<string, readonly { readonly from: 'cluster' | 'node'; readonly value: StoredValue }[]> {
-  const layers = new Map<string, { from: 'cluster' | 'node'; value: StoredValue }[]>();
-  const add = (name: string, from: 'cluster' | 'node', value: StoredValue): void => {
-    const list = layers.get(name) ?? [];
-    list.push({ from, value });
-    layers.set(name, list);
-  };
-  for (const [name, value] of state.clusterParams.get(cluster) ?? []) add(name, 'cluster', value);
-  for (const [name, value] of node.params) add(name, 'node', value);
-  return layers;
+): ReadonlyMap<string, readonly KeptLayer[]> {
+  const kept: (KeptLayer & { readonly name: string })[] = [];
+  for (const [key, value] of state.clusterParams.get(cluster) ?? []) {
+    const [name = '', pipeline = null] = key.split('/').reverse();
+    kept.push({ name, from: pipeline === null ? 'cluster' : 'generated', pipeline, value });
+  }
+  for (const [name, value] of node.params) kept.push({ name, from: 'node', pipeline: null, value });
+  const order: readonly KeptLayer['from'][] = ['generated', 'cluster', 'node'];
+  kept.sort((a, b) => order.indexOf(a.from) - order.indexOf(b.from));
+  return Map.groupBy(kept, ({ name }) => name);
 }
 
 /** Why a value does not fit its declaration, or undefined. Values themselves are never named: they may be secret. */

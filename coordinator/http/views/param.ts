@@ -30,27 +30,24 @@ export function viewParams(
   return views;
 }
 
-/** Lowest layer first, as core/params.ts ranks them. */
-const layerOrder = ['default', 'generated', 'cluster', 'node', 'run'] as const;
+/** What a layer is called; the same param of another pipeline may have been generated with another value. */
+type Layer = { readonly layer: string; readonly value: StoredValue };
 
-type Layer = { readonly from: (typeof layerOrder)[number]; readonly value: StoredValue };
-
-/** With a run: the params of its pipeline, with the layers that it froze; else all that stand for the node. */
+/** With a run: the params of its pipeline, with the layers that it froze; else all that are kept for the node. */
 export function viewEffectiveParams(
   node: Node,
   run: Run | null,
   state: State,
   lookup: Lookup,
 ): EffectiveParams {
-  const layers = run === null ? paramLayers(state, node, clusterOf(node)) : layersOfRun(run, node);
-  const items = [...layers].map(([name, unordered]) => {
-    const ordered = [...unordered].sort((a, b) => layerOrder.indexOf(a.from) - layerOrder.indexOf(b.from));
-    const shown = ordered.map(({ from, value }) => ({ layer: from, value: shownValue(value, lookup) }));
+  const params = run === null ? keptParams(state, node) : paramsOfRun(run, node);
+  const items = params.map(({ name, layers }) => {
+    const shown = layers.map(({ layer, value }) => ({ layer, value: shownValue(value, lookup) }));
     const top = shown.at(-1);
     return {
       name,
       value: top?.value ?? null,
-      secret: ordered.some(({ value }) => 'secret' in value),
+      secret: layers.some(({ value }) => 'secret' in value),
       layer: top?.layer ?? '',
       layers: shown,
     };
@@ -58,11 +55,28 @@ export function viewEffectiveParams(
   return { items: items.sort((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 
-function layersOfRun(run: Run, node: Node): ReadonlyMap<string, readonly Layer[]> {
-  return new Map(
-    Object.entries(run.params).map(([name, frozen]) => {
-      const own = node.params.get(name);
-      return [name, own === undefined ? [frozen] : [frozen, { from: 'node', value: own }]];
-    }),
-  );
+type NamedLayers = { readonly name: string; readonly layers: readonly Layer[] };
+
+/** One for each param; where only pipelines have generated it, one for each of them. */
+function keptParams(state: State, node: Node): NamedLayers[] {
+  return [...paramLayers(state, node, clusterOf(node))].flatMap(([name, kept]): NamedLayers[] => {
+    const layers = kept.map(({ from, pipeline, value }) => ({
+      layer: pipeline === null ? from : `${from} for ${pipeline}`,
+      value,
+    }));
+    const isOne = kept.some(({ from }) => from !== 'generated');
+    return isOne ? [{ name, layers }] : layers.map((layer) => ({ name, layers: [layer] }));
+  });
+}
+
+/** Lowest layer first, as core/params.ts ranks them. */
+const layerOrder = ['default', 'generated', 'cluster', 'node', 'run'] as const;
+
+function paramsOfRun(run: Run, node: Node): NamedLayers[] {
+  return Object.entries(run.params).map(([name, frozen]) => {
+    const own = node.params.get(name);
+    const layers = own === undefined ? [frozen] : [frozen, { from: 'node' as const, value: own }];
+    const ordered = layers.sort((a, b) => layerOrder.indexOf(a.from) - layerOrder.indexOf(b.from));
+    return { name, layers: ordered.map(({ from, value }) => ({ layer: from, value })) };
+  });
 }
