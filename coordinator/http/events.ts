@@ -5,6 +5,7 @@
 import { LockstepError } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
 import type { Event } from '../core/events.ts';
+import type { Run } from '../core/state.ts';
 import { answerStream, Followers, ndjson, quietly } from './follow.ts';
 import type { ApiPorts, EventsPort, SequencerPort } from './ports.ts';
 import { CursorExpired } from './problem-answer.ts';
@@ -91,13 +92,13 @@ async function placeOf(since: string | undefined, events: EventsPort): Promise<n
   const seq = Number(digits);
   const isOther = lineage !== undefined && lineage !== events.lineage;
   if (!isOther && seq + 1 >= oldest && seq <= events.last.seq) return seq + 1;
+  const last = events.last.seq;
   const why = isOther
     ? `it is of another history (this one is ${events.lineage})`
-    : `events from ${oldest} to ${events.last.seq} can be read`;
-  throw new CursorExpired(
-    `cannot go on after ${since}: ${why}; read the state anew and go on from its Lockstep-Seq`,
-    `${events.lineage}:${oldest - 1}`,
-  );
+    : seq > last
+      ? `there is no event ${seq} yet, the last one is ${last}`
+      : `events before ${oldest} are not kept any more`;
+  throw new CursorExpired(`cannot go on after ${since}: ${why}`, `${events.lineage}:${oldest - 1}`);
 }
 
 /** Pages of durable events; an empty one says that nothing has happened for a while. */
@@ -138,7 +139,7 @@ async function* textOf(
   }
 }
 
-/** Of a run: its own events, and what becomes of the links of its nodes, as long as it is not archived. */
+/** Of a run: its own events, and what becomes of the links of its nodes while it goes on and is not archived. */
 async function selectEvents(
   page: readonly Event[],
   { run, node }: Query,
@@ -146,18 +147,24 @@ async function selectEvents(
 ): Promise<readonly Event[]> {
   const ofNode = page.filter((event) => node === undefined || ('node' in event && event.node === node));
   if (run === undefined) return ofNode;
-  const contacts = ofNode.flatMap((event) => (isContact(event) ? [event.node] : []));
-  const members =
+  const contacts = ofNode.filter(isContact);
+  const concerning = new Set<Event>(
     contacts.length === 0
       ? []
-      : await sequencer.read((state) => contacts.filter((name) => state.runs.get(run)?.members.has(name)));
-  const known = new Set(members);
-  return ofNode.filter(
-    (event) => ('run' in event && event.run === run) || (isContact(event) && known.has(event.node)),
+      : await sequencer.read((state) => {
+          const found = state.runs.get(run);
+          return found === undefined ? [] : contacts.filter((contact) => concerns(contact, found));
+        }),
   );
+  return ofNode.filter((event) => ('run' in event && event.run === run) || concerning.has(event));
 }
 
-const isContact = (event: Event): event is Extract<Event, { type: `Node${'Connected' | 'Disconnected'}` }> =>
+type Contact = Extract<Event, { type: 'NodeConnected' | 'NodeDisconnected' }>;
+
+const concerns = ({ seq, at, node }: Contact, { members, createdSeq, end }: Run): boolean =>
+  seq > createdSeq && (end === null || at <= end.at) && members.has(node);
+
+const isContact = (event: Event): event is Contact =>
   event.type === 'NodeConnected' || event.type === 'NodeDisconnected';
 
 /** As JSON, with the time as the API writes it. Hashes of tokens stay here: nobody can use them for good. */

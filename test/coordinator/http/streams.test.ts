@@ -56,7 +56,11 @@ t.test('events from a cursor', async (t) => {
   t.same(seqsOf(await following), [3, 4, 5], 'what comes is sent as it comes');
 
   const expired = await coordinator.refused('GET', '/api/events?since=99');
-  t.match(expired, { status: 410, code: 'cursor-expired', detail: /events from 1 to 5 can be read/ });
+  t.match(expired, {
+    status: 410,
+    code: 'cursor-expired',
+    detail: /there is no event 99 yet, the last one is 5$/,
+  });
   t.match(expired.resumeFrom, /^[\w-]+:0$/);
   t.match(await coordinator.refused('GET', '/api/events?since=other:2'), {
     status: 410,
