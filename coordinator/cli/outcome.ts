@@ -5,6 +5,7 @@
 import { assertNever } from '../../shared/assert.ts';
 import { formatDiagnostic } from '../../shared/diagnostic.ts';
 import { errorCodes, LockstepError } from '../../shared/errors.ts';
+import { inLocalTime } from './render/measures.ts';
 import type { RunState } from './resources.ts';
 
 export const exitCodes = {
@@ -45,7 +46,7 @@ export function exitCodeOfRun(state: RunState): number | undefined {
 
 /** Every fault that a rejected file has, then the message that sums them up. */
 function formatFailure(error: LockstepError): string {
-  return [...error.diagnostics.map(formatDiagnostic), `lockstep: ${error.message}`].join('\n');
+  return [...error.diagnostics.map(formatDiagnostic), `lockstep: ${inLocalTime(error.message)}`].join('\n');
 }
 
 /** Runs a command's action to its exit code. Expected errors are told without a stack; bugs keep theirs. */

@@ -56,7 +56,10 @@ function explainShortage({ role, nodes, needed, others }: RoleSelection): string
     else names.push(node);
   }
   const reasons = [...byReason].map(([because, names]) => `${someOf(names)} (${because})`);
-  const why = others.length === 0 ? 'the cluster has no other node' : `not in it are ${reasons.join('; ')}`;
+  const why =
+    others.length === 0
+      ? `the cluster has no ${nodes.length === 0 ? 'node' : 'other node'}`
+      : `not in it are ${reasons.join('; ')}`;
   return `role ${role.name} needs ${needed} ${needed === 1 ? 'node' : 'nodes'} and ${matched}; ${why}`;
 }
 

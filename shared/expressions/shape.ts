@@ -37,6 +37,9 @@ export type Field =
   /** A key that exists but cannot be read here, and why. */
   | { readonly refused: string; readonly expected?: string };
 
+/** Titles like `params` and `the outputs of step init`. */
+const pluralTitle = /^(?:the )?\w+s(?: |$)/;
+
 export const shapes = {
   string: { kind: 'string' },
   int: { kind: 'int' },
@@ -151,11 +154,15 @@ function stepInto(shape: Shape, step: AccessStep, access: Access, index: number)
       if (field === undefined) {
         // `steps.a-b` is a subtraction in CEL.
         const dashed = known.find((key) => key.startsWith(`${step.key}-`));
+        const isPlural = pluralTitle.test(shape.title);
+        const lacks = `${shape.title} ${isPlural ? 'have' : 'has'} no "${step.key}"`;
         const expected = dashed !== undefined ? `${owner}["${dashed}"]` : oneOf(known);
         if (known.length === 0)
-          return refuse({ message: `${shape.title} has no "${step.key}": it has nothing` });
+          return refuse({
+            message: `${lacks}: ${isPlural ? 'there are none' : 'nothing of it can be read'}`,
+          });
         return refuse({
-          message: `${shape.title} has no "${step.key}"`,
+          message: lacks,
           expected,
           nearest: nearestWord(step.key, known),
         });

@@ -4,6 +4,8 @@ import { run as runSchema } from '../../http/resources.ts';
 import { exitCodes } from '../outcome.ts';
 import { runStateSpan } from '../render/glyphs.ts';
 import { span } from '../render/line.ts';
+import { inLocalTime } from '../render/measures.ts';
+import type { Run } from '../resources.ts';
 import { type CommonOptions, segment, withCoordinator } from '../session.ts';
 
 export type ReasonOptions = CommonOptions & { readonly reason?: string };
@@ -17,13 +19,20 @@ export type ResumeOptions = ReasonOptions & {
   readonly as?: 'succeeded' | 'failed' | 'again';
 };
 
-async function decide(path: string, body: unknown, options: CommonOptions): Promise<number> {
+/** `decided`: what the decision was about, before what the run is now. */
+async function decide(
+  path: string,
+  body: unknown,
+  options: CommonOptions,
+  decided: (run: Run) => string = () => '',
+): Promise<number> {
   return withCoordinator(options, async ({ client, terminal }) => {
     const run = await client.send('POST', path, body, runSchema);
     if (options.output !== undefined) terminal.printJson(run);
     else {
-      const reason = run.reason === null ? '' : `: ${run.reason}`;
-      terminal.print([[span(`${run.id} ${run.pipeline} is `), runStateSpan(run.state), span(reason)]]);
+      const reason = run.reason === null ? '' : `: ${inLocalTime(run.reason)}`;
+      const name = `${decided(run)}${run.id} ${run.pipeline} is `;
+      terminal.print([[span(name), runStateSpan(run.state), span(reason)]]);
       if (run.finishedAt === null && terminal.interactive)
         terminal.note(`see it go on: lockstep watch ${run.id}`);
     }
@@ -32,7 +41,20 @@ async function decide(path: string, body: unknown, options: CommonOptions): Prom
 }
 
 export const approve = (run: string, unit: string | undefined, options: ReasonOptions): Promise<number> =>
-  decide(`/api/runs/${segment(run)}/approve`, { unit: unit ?? null, reason: options.reason ?? '' }, options);
+  decide(
+    `/api/runs/${segment(run)}/approve`,
+    { unit: unit ?? null, reason: options.reason ?? '' },
+    options,
+    ({ units }) => approved(units, unit),
+  );
+
+/** The one that was named, or the one that was approved last. */
+function approved(units: Run['units'], name: string | undefined): string {
+  const [last] = units
+    .filter(({ id, approval }) => approval.state === 'given' && (name ?? id) === id)
+    .sort((a, b) => Date.parse(b.approval.at ?? '') - Date.parse(a.approval.at ?? ''));
+  return last === undefined ? '' : `approved ${last.id} ("${last.approval.text ?? last.id}"); `;
+}
 
 export const reject = (run: string, unit: string | undefined, options: ReasonOptions): Promise<number> =>
   decide(`/api/runs/${segment(run)}/reject`, { unit: unit ?? null, reason: options.reason ?? '' }, options);

@@ -35,6 +35,10 @@ export const scriptOf = (words: readonly string[]): string =>
   words.length === 1 ? (words[0] ?? '') : words.map(shellWord).join(' ');
 
 const step = 'exec';
+const role = 'nodes';
+
+/** What is said of a role without nodes, and why the others are not in it. */
+const noneMatched = new RegExp(`^role ${role} needs 1 node and none matched; (?:not in it are )?(.*)$`);
 
 /** The pipeline that does it. A failing node stops no other one, and one that is away is left out. */
 export const execPipeline = (
@@ -47,11 +51,11 @@ export const execPipeline = (
       kind: 'pipeline',
       name: 'exec',
       title: words.join(' ').slice(0, 100),
-      roles: { nodes: { select: selector } },
+      roles: { [role]: { select: selector } },
       steps: [
         {
           id: step,
-          on: 'nodes',
+          on: role,
           run: scriptOf(words),
           shell: ['sh'],
           offline: 'skip',
@@ -81,6 +85,12 @@ function explain(error: unknown, selector: string): unknown {
       nearest === undefined ? '' : ` (did you mean "${nearest}"?)`,
     ].join(''),
   );
+  const [, others] = noneMatched.exec(error.message) ?? [];
+  if (others !== undefined)
+    return new LockstepError(
+      error.code,
+      `no node fits \`${selector}\`: ${others.replaceAll('select is false', 'it is false')}`,
+    );
   return new LockstepError(
     error.code,
     `cannot run this on the nodes that \`${selector}\` selects: ${faults.length === 0 ? error.message : faults.join('; ')}`,

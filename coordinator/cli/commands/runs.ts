@@ -1,5 +1,7 @@
 /** `lockstep runs` and `lockstep runs show`: what ran, and one run as it is now. */
-import { runPage, run as runSchema } from '../../http/resources.ts';
+import { LockstepError } from '../../../shared/errors.ts';
+import { nearestWord } from '../../../shared/nearest.ts';
+import { runPage, run as runSchema, runStateWords } from '../../http/resources.ts';
 import { exitCodeOfRun, exitCodes } from '../outcome.ts';
 import { describeRun, listRuns } from '../render/lists.ts';
 import { drawRun } from '../render/run-picture.ts';
@@ -14,7 +16,18 @@ export type RunsOptions = CommonOptions & {
   readonly number: number;
 };
 
+function checkState(state: string | undefined): void {
+  if (state === undefined || runStateWords.some((word) => word === state)) return;
+  const nearest = nearestWord(state, runStateWords);
+  const meant = nearest === undefined ? '' : ` (did you mean "${nearest}"?)`;
+  throw new LockstepError(
+    'usage',
+    `no run is ever "${state}"${meant}: --state takes ${runStateWords.join(', ')}`,
+  );
+}
+
 export async function listed(options: RunsOptions): Promise<number> {
+  checkState(options.state);
   return withCoordinator(options, async ({ client, terminal }) => {
     const { state, cluster, number } = options;
     const runs: RunListed[] = [];

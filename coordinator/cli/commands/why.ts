@@ -4,7 +4,7 @@ import { explanations as explanationsSchema } from '../../http/resources.ts';
 import type { CoordinatorClient } from '../client.ts';
 import { exitCodes } from '../outcome.ts';
 import { type Line, span } from '../render/line.ts';
-import { formatDuration } from '../render/measures.ts';
+import { formatDuration, inLocalTime } from '../render/measures.ts';
 import type { Explanation } from '../resources.ts';
 import { readExplanations } from '../run-reading.ts';
 import { type CommonOptions, segment, withCoordinator } from '../session.ts';
@@ -34,7 +34,7 @@ async function explain(client: CoordinatorClient, subject: string): Promise<read
 
 const drawn = ({ sentence, since }: Explanation, now: number): Line => [
   // What is said of a node alone begins as a gate of a job does.
-  span(sentence.replace(/^waits: /, '')),
+  span(inLocalTime(sentence).replace(/^waits: /, '')),
   ...(since === null ? [] : [span(`  (for ${formatDuration(now - Date.parse(since))})`, 'dim')]),
 ];
 

@@ -4,7 +4,7 @@
  */
 import * as z from 'zod';
 import type { JournalEvent } from '../resources.ts';
-import { formatClock, formatDuration } from './measures.ts';
+import { formatClock, formatDate, formatDuration, inLocalTime } from './measures.ts';
 
 const job = { step: z.string(), node: z.string() };
 const reason = { reason: z.string() };
@@ -123,7 +123,7 @@ function describe(event: Shown): string {
     case 'JobRebooted':
       return `${event.step} ${event.node} is back from its reboot${event.planned === false ? ', which came by itself' : ''}`;
     case 'JobDeferred':
-      return `${event.step} ${event.node} deferred until ${new Date(event.until).toISOString()}: the node is away`;
+      return `${event.step} ${event.node} deferred until ${formatDate(event.until)}: the node is away`;
     case 'AttemptDisclosed':
       return `${event.step} ${event.node} held: its node tells of attempt ${event.attempt}, which lies after the backup`;
     case 'JobRequeued':
@@ -146,7 +146,9 @@ function describe(event: Shown): string {
 /** `12:03:04 configure n2 succeeded 1.2s`, or undefined for what is no news to somebody who watches. */
 export function eventLine(event: JournalEvent): string | undefined {
   const parsed = shown.safeParse(event);
-  return parsed.success ? `${formatClock(Date.parse(event.at))} ${describe(parsed.data)}` : undefined;
+  return parsed.success
+    ? `${formatClock(Date.parse(event.at))} ${inLocalTime(describe(parsed.data))}`
+    : undefined;
 }
 
 export type FailedAttempt = Pick<

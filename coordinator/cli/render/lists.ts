@@ -2,7 +2,7 @@
 import type { Node, Run, RunListed } from '../resources.ts';
 import { nodeStateSpan, runStateSpan } from './glyphs.ts';
 import type { Line } from './line.ts';
-import { formatAge, formatBytes, formatDate, formatDuration } from './measures.ts';
+import { formatAge, formatBytes, formatDate, formatDuration, inLocalTime } from './measures.ts';
 import { byName } from './node-names.ts';
 import { type Cell, type Column, formatTable } from './table.ts';
 
@@ -58,7 +58,7 @@ export function listRuns(runs: readonly RunListed[], now: number): Line[] {
       formatDate(Date.parse(run.createdAt)),
       runElapsed(run, now),
       run.by.replace(/^operator:/, ''),
-      run.state === 'succeeded' ? '' : (run.reason ?? ''),
+      run.state === 'succeeded' ? '' : inLocalTime(run.reason ?? ''),
     ]),
   );
 }
@@ -164,6 +164,6 @@ export function describeRun(run: Run): Line[] {
   for (const [name, value] of Object.entries(run.params))
     rows.push([`param ${name}`, typeof value === 'string' ? value : JSON.stringify(value)]);
   for (const [node, reason] of Object.entries(run.out)) rows.push([`out ${node}`, reason]);
-  if (run.reason !== null) rows.push(['reason', run.reason]);
+  if (run.reason !== null) rows.push(['reason', inLocalTime(run.reason)]);
   return describe(rows);
 }

@@ -38,6 +38,10 @@ export function formatDate(at: number): string {
   return `${time.getFullYear()}-${twoDigits(time.getMonth() + 1)}-${twoDigits(time.getDate())} ${formatClock(at)}`;
 }
 
+/** A sentence of the coordinator, which does not know the reader's time zone: times in it as `formatDate` has them. */
+export const inLocalTime = (sentence: string): string =>
+  sentence.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, (time) => formatDate(Date.parse(time)));
+
 const unitBytes = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
 
 /** `512 B`, `1.5 GiB`. */

@@ -4,7 +4,7 @@
  */
 import type { Explanation, Job, JobState, Run, Unit } from '../resources.ts';
 import { type Line, span } from './line.ts';
-import { formatDuration } from './measures.ts';
+import { formatDuration, inLocalTime } from './measures.ts';
 import { byName, foldNames } from './node-names.ts';
 
 export type Row = {
@@ -267,7 +267,8 @@ type Reason = {
   readonly nodes: string[];
 };
 
-function reasonOf({ gate, sentence, job, node }: Explanation): Reason {
+function reasonOf({ gate, sentence: told, job, node }: Explanation): Reason {
+  const sentence = inLocalTime(told);
   const own = job !== null && sentence.startsWith(`${job} `) ? sentence.slice(job.length + 1) : sentence;
   const ofRun = /^waits: (run .*)$/.exec(own)?.[1] ?? (job === null ? own : undefined);
   if (ofRun !== undefined) return { gate, text: ofRun, step: null, nodes: [] };

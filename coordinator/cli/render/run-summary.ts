@@ -3,7 +3,7 @@ import { assertNever } from '../../../shared/assert.ts';
 import type { Run } from '../resources.ts';
 import { jobGlyph } from './glyphs.ts';
 import { type Line, line, type Span, span } from './line.ts';
-import { formatDuration } from './measures.ts';
+import { formatDuration, inLocalTime } from './measures.ts';
 import { nodesOf, type Trouble, troublesOf } from './run-rows.ts';
 
 const troublesShownMax = 5;
@@ -22,7 +22,8 @@ function countedJobs(run: Run): string {
   return `${plural(total, 'job')} on ${plural(nodesOf(run).length, 'node')}${remark}`;
 }
 
-const because = (reason: string | null): string => (reason === null || reason === '' ? '' : `: ${reason}`);
+const because = (reason: string | null): string =>
+  reason === null || reason === '' ? '' : `: ${inLocalTime(reason)}`;
 
 /** Commands under each other, what they do beside them. */
 function commands(pairs: readonly (readonly [string, string])[]): Line[] {

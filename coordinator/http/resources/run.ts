@@ -117,9 +117,12 @@ export const run = runSummary
   })
   .meta({ id: 'Run' });
 
+/** `active`: all that have not ended. */
+export const runStateWords = [...runStates, 'active'] as const;
+
 export const runsQuery = z.object({
   ...paging,
-  state: z.enum([...runStates, 'active']).optional(),
+  state: z.enum(runStateWords).optional(),
   cluster: z.string().max(64).optional(),
 });
 export const runQuery = z.object({ jobs: flag.default(true) });

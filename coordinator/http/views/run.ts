@@ -84,17 +84,17 @@ function viewUnit({ unit, nodes, approval, slots, wave }: UnitState): RunView['u
       needs: needs.map((need) => need.step),
     })),
     nodes: [...nodes],
-    approval: viewApproval(approval),
+    approval: viewApproval(unit.approve ?? null, approval),
     slots: [...slots].map(([node, since]) => ({ node, since: timeOf(since) })),
     wave: wave + 1,
     waves: unit.strategy.kind === 'rolling' ? unit.strategy.waves.length : 1,
   };
 }
 
-function viewApproval(approval: ApprovalState): RunView['units'][number]['approval'] {
+function viewApproval(text: string | null, approval: ApprovalState): RunView['units'][number]['approval'] {
   return {
     state: approval.kind,
-    text: 'text' in approval ? approval.text : null,
+    text,
     by: 'by' in approval ? approval.by : null,
     at: 'at' in approval ? timeOf(approval.at) : null,
   };

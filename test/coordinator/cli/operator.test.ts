@@ -37,6 +37,12 @@ steps:
       - { id: drain, run: "true", rerun: idempotent }
       - { id: restart, run: './restart.sh', rerun: idempotent }
 `,
+  'mix.yaml': `kind: pipeline
+name: mix
+params: { key: { type: string, generate: { hex: 4 } } }
+roles: { web: { select: labels.use == "web", count: 1 } }
+steps: [{ id: stir, on: web, approve: Stir it?, run: "true" }]
+`,
   'restart.sh': '#!/bin/sh\nif [ "$LOCKSTEP_NODE" = n1 ]; then echo "it did not come up" >&2; exit 3; fi\n',
 });
 for (const script of ['join.sh', 'restart.sh']) chmodSync(join(folder, script), 0o755);
@@ -119,7 +125,10 @@ t.test('exec groups equal answers', async (t) => {
   t.equal(differs.exitCode, 1);
   const none = await lockstep('exec', 'labels.use == "db"', '--', 'true');
   t.equal(none.exitCode, 2);
-  t.match(none.stderr, /cannot run this on the nodes that `labels\.use == "db"` selects: .*none matched/);
+  t.match(
+    none.stderr,
+    /no node fits `labels\.use == "db"`: n1, n2, n3 \(it (is false|has no labels\.use)\)\n$/,
+  );
 });
 
 t.test('a failure in a rolling group is held, and its operator decides', async (t) => {
@@ -139,6 +148,38 @@ t.test('a failure in a rolling group is held, and its operator decides', async (
   t.equal(over.exitCode, 2, 'what is over cannot be cancelled');
 });
 
+t.test('an approval says what was approved, and a generated value stands once, with its layer', async (t) => {
+  const { id } = await json('run', join(folder, 'mix.yaml'));
+  await until('the question', async () =>
+    (await json('why', id))[0]?.gate === 'approval' ? true : undefined,
+  );
+  t.match(
+    (await lockstep('approve', id)).stdout,
+    new RegExp(`^approved stir \\("Stir it\\?"\\); ${id} mix is `),
+  );
+  const layers = async (): Promise<string> => (await lockstep('params', 'n1', '--explain')).stdout;
+  t.match(await layers(), /^key = [0-9a-f]{8}\n {2}from generated for mix: [0-9a-f]{8}\n$/);
+  await lockstep('params', 'set', 'key=mine');
+  t.match(await layers(), /^key = mine\n {2}from cluster: mine\n {2}over generated for mix: [0-9a-f]{8}\n$/);
+  t.match((await lockstep('params', 'n1')).stdout, /^key +mine +cluster$/m);
+  await lockstep('params', 'unset', 'key');
+});
+
+t.test('what cannot be is said in words', async (t) => {
+  const state = await lockstep('runs', '--state', 'runing');
+  t.equal(state.exitCode, 2);
+  t.match(
+    state.stderr,
+    /^lockstep: no run is ever "runing" \(did you mean "running"\?\): --state takes queued, .*active\n$/,
+  );
+  const events = await lockstep('events', '--since', '99999');
+  t.equal(events.exitCode, 2);
+  t.match(
+    events.stderr,
+    /^lockstep: cannot go on after 99999: there is no event 99999 yet, the last one is \d+\n$/,
+  );
+});
+
 t.test('nodes, params and tokens are changed and say so', async (t) => {
   t.equal(
     (await lockstep('node', 'label', 'n[1-2]', 'tier=gold')).stdout,
@@ -152,11 +193,11 @@ t.test('nodes, params and tokens are changed and say so', async (t) => {
 
   await lockstep('params', 'set', 'port=80');
   await lockstep('params', 'set', 'port=8080', '--node', 'n1');
-  t.match(await json('params'), [{ name: 'port' }, { name: 'port' }]);
+  t.match(await json('params'), [{ name: 'mix/key' }, { name: 'port' }, { name: 'port' }]);
   const explained = (await lockstep('params', 'n1', '--explain')).stdout;
-  t.match(explained, /^port = 8080\n {2}from node: 8080\n {2}over cluster: 80\n$/);
+  t.match(explained, /^port = 8080\n {2}from node: 8080\n {2}over cluster: 80\n/m);
   await lockstep('params', 'unset', 'port', '--node', 'n1');
-  t.equal((await json('params')).length, 1);
+  t.same((await json('params')).map(({ name }: { name: string }) => name).sort(), ['mix/key', 'port']);
 
   const { id, token } = await json('token', 'create', '--kind', 'operator', '--expires', '1h');
   const { url } = JSON.parse(readFileSync(join(site.data, 'operator.json'), 'utf8'));

@@ -164,6 +164,14 @@ t.test('a line for each change', async (t) => {
     '12:03:04 upgrade waits for approval: Go? (lockstep approve r3 upgrade)',
   );
   t.equal(
+    lineOf('JobDeferred', { step: 'a', node: 'n2', until: Date.parse(at(184)) }),
+    '12:03:04 a n2 deferred until 2026-03-01 12:03:04: the node is away',
+  );
+  t.equal(
+    lineOf('RunHeld', { reason: 'as it was at 2026-03-01T12:00:00.000Z (seq 3)' }),
+    '12:03:04 run r3 held: as it was at 2026-03-01 12:00:00 (seq 3)',
+  );
+  t.equal(
     lineOf('WaveOpened', { unit: 'upgrade', wave: 0, nodes: ['n1'] }),
     '12:03:04 upgrade wave 1 opened for 1 node',
   );

@@ -85,6 +85,13 @@ waits  drain on n4,n5 waits for a slot in upgrade: n1, n2, n3 are unavailable, a
   );
 });
 
+t.test("times in sentences are the reader's", async (t) => {
+  process.env.TZ = 'Asia/Kolkata';
+  const pause = explanation('r3/a/n1', 'pause', 'waits for the pause until 2026-03-01T12:00:09.5Z');
+  t.strictSame(waitingLines([pause]), ['a on n1 waits for the pause until 2026-03-01 17:30:09']);
+  process.env.TZ = 'UTC';
+});
+
 t.test('a lost link of a running job, and how its iterations go', async (t) => {
   const iteration = { phase: 'run', number: 12, exitCode: 1, signal: null } as const;
   const one = sampleRun([{ steps: { wait: '*' } }], {}, { iteration, awaySince: at(11) });

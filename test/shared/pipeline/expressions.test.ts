@@ -32,9 +32,9 @@ const cases: readonly (readonly [what: string, step: string, ...expected: string
   [
     'names that are wrong',
     'if: "params.sise > 1 || node.fact.memory.totalBytes > 1 || roles.al.nodes.size() > 1 || cluster.nam == node.name"',
-    'sise > 1 |: params has no "sise" (expected one of size, key, conf; did you mean "size"?)',
+    'sise > 1 |: params have no "sise" (expected one of size, key, conf; did you mean "size"?)',
     'fact.memor: a node has no "fact" (expected one of name, labels, facts, address; did you mean "facts"?)',
-    'al.nodes.s: roles has no "al" (expected one of all, lead, maybe; did you mean "all"?)',
+    'al.nodes.s: roles have no "al" (expected one of all, lead, maybe; did you mean "all"?)',
     'nam == nod: cluster has no "nam" (did you mean "name"?)',
   ],
   [
@@ -69,7 +69,7 @@ const cases: readonly (readonly [what: string, step: string, ...expected: string
   [
     'outputs that are not declared',
     'with: { a: "${{ steps.first.outputs.m }}" }',
-    'm }}" } }: the outputs of step first has no "m" (expected one of n, token, log)',
+    'm }}" } }: the outputs of step first have no "m" (expected one of n, token, log)',
   ],
   [
     'outputs of a step on many nodes',
@@ -79,7 +79,7 @@ const cases: readonly (readonly [what: string, step: string, ...expected: string
   [
     'a dash that is a minus',
     'with: { a: "${{ steps.many-nodes.nodes }}" }',
-    'many-nodes: steps has no "many" (expected steps["many-nodes"])',
+    'many-nodes: steps have no "many" (expected steps["many-nodes"])',
     'nodes.node: there is no value "nodes" (expected one of params, node, target, cluster, roles, steps, services; did you mean "node"?)',
   ],
   [
@@ -178,12 +178,12 @@ t.test('a finding is where it is written, however YAML folds it', (t) => {
   t.strictSame(
     findings(text).map((line) => line.replace(/ \(.*/, '')),
     [
-      '15:14: error: params has no "nope"',
-      '20:20: error: params has no "gone"',
-      '20:43: error: params has no "lost"',
-      '21:34: error: params has no "bad"',
-      '22:28: error: params has no "worse"',
-      '24:16: error: params has no "worst"',
+      '15:14: error: params have no "nope"',
+      '20:20: error: params have no "gone"',
+      '20:43: error: params have no "lost"',
+      '21:34: error: params have no "bad"',
+      '22:28: error: params have no "worse"',
+      '24:16: error: params have no "worst"',
     ],
   );
   t.end();

@@ -177,7 +177,7 @@ t.test('until of a task knows the params of the task', (t) => {
   const until = (expression: string) =>
     using(`uses: packages/remove@1.2.0, with: { names: [] }, until: '${expression}'`);
   t.strictSame(until('params.names.size() == outputs.freed'), []);
-  t.strictSame(until('params.size == 1'), ['6:88: error: params has no "size" (expected "names")']);
+  t.strictSame(until('params.size == 1'), ['6:88: error: params have no "size" (expected "names")']);
   const secret = using(`uses: packages/install@1.2.0, with: { names: [] }, until: 'params.key == "x"'`);
   t.strictSame(secret, [
     '6:82: error: params.key is secret and cannot stand in until: what that decides can be seen',
