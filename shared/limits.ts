@@ -239,6 +239,8 @@ export const limits = {
   /** Finished attempts that a node tells of to a coordinator whose data was restored. */
   agentRememberedMax: 3_000,
   agentLabelsMax: 64,
+  /** Those that its agent brings and those that operators give together, each key once. */
+  labelsPerNodeMax: 256,
   retryBackoffMaxMs: 5 * 60_000,
   outputTextBytesMax: 512 * KiB,
   environmentStringBytesMax: 128 * KiB,
@@ -281,6 +283,7 @@ assert(
   2 * limits.retryAttemptsMax <= limits.attemptsPerLineageMax,
   'a grant with all its retries fits in a lineage',
 );
+assert(limits.agentLabelsMax < limits.labelsPerNodeMax, 'operators can label every node');
 assert(limits.outputValueBytesMax <= limits.outputsBytesMax, 'one output fits among all outputs');
 assert(limits.outputsBytesMax < limits.messageBytesMax, 'outputs fit in a message');
 assert(limits.segmentBytesMax < limits.messageBytesMax, 'a segment fits in a message');

@@ -45,6 +45,19 @@ export function changeToken(turn: Turn, command: CommandOf<'CreateToken' | 'Revo
 const labelKeyPattern = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,251}[A-Za-z0-9])?$/;
 const labelValueLengthMax = 253;
 
+type Labels = Readonly<Record<string, string>>;
+
+const withoutKeys = (labels: Labels, keys: readonly string[]): Labels =>
+  Object.fromEntries(Object.entries(labels).filter(([key]) => !keys.includes(key)));
+
+/** Why a node may not have these labels. What it has already it keeps, also where that was more than is allowed. */
+export function faultOfLabelCount(known: Node | undefined, labels: Labels): string | undefined {
+  const count = Object.keys(labels).length;
+  const before = Object.keys(known?.labels ?? {}).length;
+  if (count <= Math.max(limits.labelsPerNodeMax, before)) return undefined;
+  return `it would have ${count} labels, those of its agent included, and labelsPerNodeMax is ${limits.labelsPerNodeMax}`;
+}
+
 export function labelNode(turn: Turn, command: CommandOf<'LabelNode'>): void {
   const node = requireNode(turn, command.node);
   for (const [key, value] of Object.entries(command.set)) {
@@ -59,6 +72,9 @@ export function labelNode(turn: Turn, command: CommandOf<'LabelNode'>): void {
       `label ${key} is longer than ${labelValueLengthMax}`,
     );
   }
+  const labels = { ...node.agentLabels, ...withoutKeys(node.operatorLabels, command.unset), ...command.set };
+  const fault = faultOfLabelCount(node, labels);
+  requireThat(fault === undefined, 'invalid', `cannot label ${node.name}: ${fault ?? ''}`);
   const changes = Object.entries(command.set).some(([key, value]) => node.operatorLabels[key] !== value);
   const unset = command.unset.filter((key) => key in node.operatorLabels);
   if (!changes && unset.length === 0) return;

@@ -1,6 +1,7 @@
 /** Agents come, go and ask for work. Whether a result counts is in results.ts. */
 import { parseAttemptId } from '../../shared/ids.ts';
 import type { Hello } from '../../shared/messages.ts';
+import { faultOfLabelCount } from './administration.ts';
 import type { Command } from './commands.ts';
 import { grantedJobOf, lostValueOf } from './inputs.ts';
 import { attemptOf, idOf, markFound, markStarted, namesOf } from './job-names.ts';
@@ -12,9 +13,16 @@ import type { Turn } from './turn.ts';
 import { resumeTaking } from './upgrades.ts';
 
 const nameTakenRetryMs = 30_000;
+/** Somebody may take labels off meanwhile. */
+const tooManyLabelsRetryMs = 30_000;
 
 export function connectAgent(turn: Turn, hello: Hello, token: string): void {
   const known = turn.state.nodes.get(hello.name);
+  const crowded = faultOfLabelCount(known, { ...hello.labels, ...known?.operatorLabels });
+  if (crowded !== undefined) {
+    refuse(turn, `node ${hello.name} cannot join: ${crowded}`, tooManyLabelsRetryMs);
+    return;
+  }
   const hasTold = known?.lineage === turn.state.lineage;
   let lostItsState = false;
   if (known === undefined) {

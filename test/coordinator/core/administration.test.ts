@@ -1,5 +1,6 @@
 /** Tokens, labels, params, modules and nodes: what is refused, with the words that the operator reads. */
 import t from 'tap';
+import { limits } from '../../../shared/limits.ts';
 import { World } from './world.ts';
 
 const by = 'operator:ann';
@@ -39,6 +40,31 @@ t.test('labels', (t) => {
   t.equal(world.state.seq, seq + 1, 'what changes nothing is not journaled');
   label({}, ['rack']);
   t.same(world.state.nodes.get('n1')?.labels, { rack: 'a', site: 'x' }, "without it the agent's is back");
+  t.end();
+});
+
+t.test('labels of agent and operators together have a bound', (t) => {
+  const world = new World();
+  const numbered = (from: number, count: number): Record<string, string> =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${from + index}`, 'x']));
+  const label = (set: Record<string, string>, unset: string[] = []): string | undefined =>
+    world.command({ type: 'LabelNode', node: 'n1', set, unset, by });
+  const max = limits.labelsPerNodeMax;
+  world.connect('n1', numbered(0, 10));
+  t.equal(label(numbered(5, max - 5)), undefined, 'what both give counts once');
+  t.equal(Object.keys(world.state.nodes.get('n1')?.labels ?? {}).length, max);
+  t.match(label({ more: 'x' }), /cannot label n1: it would have 257 labels.*labelsPerNodeMax is 256/);
+  t.match(label({ more: 'x' }, ['k5']), /257/, "the agent's comes back");
+  t.equal(label({ more: 'x' }, [`k${max - 1}`]), undefined, 'one for another');
+  t.equal(label({ more: 'y' }), undefined, 'other values');
+
+  world.connect('n1', {}, { labels: numbered(0, 11) });
+  t.equal(world.state.nodes.get('n1')?.contact, 'connected', 'it has that one already');
+  world.connect('n1', {}, { labels: { ...numbered(0, 10), fresh: 'x' } });
+  t.match(world.rejections, [/node n1 cannot join: it would have 257 labels/]);
+  t.notOk('fresh' in (world.state.nodes.get('n1')?.labels ?? {}));
+  world.connect('n2', {}, { labels: numbered(0, max + 1) });
+  t.notOk(world.state.nodes.has('n2'));
   t.end();
 });
 
