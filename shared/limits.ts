@@ -26,6 +26,8 @@ export const limits = {
   expressionTextLengthMax: 1 * MiB,
   expressionsCachedMax: 2_000,
   globLengthMax: 256,
+  /** Of one node, for `addressOf` from another one. */
+  addressesComparedMax: 32,
   /** Longer words get no "did you mean": comparing them would cost more than it helps. */
   wordLengthMax: 100,
   yamlAliasesMax: 100,

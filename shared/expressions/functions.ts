@@ -6,6 +6,7 @@
  */
 import type { Environment } from '@marcbachmann/cel-js';
 import { limits } from '../limits.ts';
+import { addressOf } from './addresses.ts';
 import { matchParts, parseGlob } from './glob.ts';
 import { ScopeError, textTooLong } from './scope.ts';
 
@@ -73,17 +74,6 @@ function glob(text: string, pattern: string): boolean {
   return matchParts(parsed.parts, text);
 }
 
-function addressOf(node: unknown): string {
-  if (!(node instanceof Map) || typeof node.get('name') !== 'string') {
-    throw new ScopeError(
-      'addressOf() needs a node, such as roles.NAME.leader or an element of roles.NAME.nodes',
-    );
-  }
-  const address: unknown = node.get('address');
-  if (typeof address === 'string' && address !== '') return address;
-  throw new ScopeError(`node ${node.get('name')} has no address that is known to the coordinator`);
-}
-
 const row = (name: string, usage: string, meaning: string, implement?: Row['implement']): Row => ({
   name,
   method: usage.includes(`.${name}(`),
@@ -101,10 +91,15 @@ export const functions: readonly Row[] = [
   row('int', 'int(x)', 'text or a double as a whole number'),
   row('double', 'double(x)', 'text or an int as a double'),
   row('bool', 'bool(x)', '"true" or "false" as a bool'),
-  row('addressOf', 'addressOf(node), addressOf(node, from)', 'address of a node, as seen from another', [
-    ['addressOf(Node): string', (node: unknown) => addressOf(node)],
-    ['addressOf(Node, Node): string', (node: unknown, _from: unknown) => addressOf(node)],
-  ]),
+  row(
+    'addressOf',
+    'addressOf(node), addressOf(node, from)',
+    'address of a node; with from one that this node reaches: in its subnet if there is one, else of its family',
+    [
+      ['addressOf(Node): string', (node: unknown) => addressOf(node)],
+      ['addressOf(Node, Node): string', (node: unknown, from: unknown) => addressOf(node, from)],
+    ],
+  ),
   row('all', 'list.all(x, condition)', 'true when the condition holds for every element'),
   row('exists', 'list.exists(x, condition)', 'true when it holds for at least one'),
   row('exists_one', 'list.exists_one(x, condition)', 'true when it holds for exactly one'),

@@ -130,13 +130,19 @@ function wrapComprehension(node: Node, meter: Meter): void {
 function wrapCall(node: Node, meter: Meter): void {
   const handle = handleOf(node);
   if (handle === undefined) return;
-  const joins = Array.isArray(node.args) && node.args[0] === 'join';
+  const [name] = Array.isArray(node.args) ? node.args : [];
+  const joins = name === 'join';
+  const compares = name === 'addressOf';
   node.handle = (values: unknown, ...rest: unknown[]): unknown => {
     if (Array.isArray(values)) for (const value of values) meter.spend(weightOf(value));
     if (joins && Array.isArray(values)) boundJoin(values[0], values[1]);
+    if (compares && Array.isArray(values) && values.length > 1) meter.spend(addressOfCost);
     return boundText(handle(values, ...rest), meter);
   };
 }
+
+/** Each address of the one with each of the other, a few of them per operation. */
+const addressOfCost = limits.addressesComparedMax ** 2 / 16;
 
 function wrapOperator(node: Node, meter: Meter): void {
   const handle = handleOf(node);
