@@ -39,6 +39,17 @@ t.test('broken for twenty seconds', { timeout: 400_000 }, async (t) => {
       t.match(stdout, /run r\d+ succeeded: every step is done/);
     });
   }
+  await t.test('with a single node only that one is offered for it', async (t) => {
+    const data = join(folder, 'single');
+    const more = ['--data', data, '--port', String(await freePort())];
+    t.teardown(() => up('--data', data, '--down'));
+    const { status, stdout, stderr } = await up(...more, '--nodes', '1');
+    t.equal(status, 0, stderr);
+    t.notMatch(stderr, /cut: /);
+    t.match(stdout, /kill -9 \d+ +the agent of n1; /);
+    t.match(stdout, /lockstep why n1\n/);
+    t.notMatch(stdout, /--break link|\bn[23]\b/);
+  });
   const refused = await up('--break', 'everything');
   t.equal(refused.status, 2);
   t.match(refused.stderr, 'up: --break takes link, agent or coordinator, not everything');
