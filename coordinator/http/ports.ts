@@ -5,7 +5,7 @@
 import type { ErrorCode, LockstepError } from '../../shared/errors.ts';
 import type { Command, Lookup } from '../core/commands.ts';
 import type { Event } from '../core/events.ts';
-import type { IterationOf } from '../core/explain.ts';
+import type { IterationOf } from '../core/explain-live.ts';
 import type { State } from '../core/state.ts';
 
 export type TokenKind = 'join' | 'operator';

@@ -4,7 +4,7 @@ import { jobIdOf } from '../../../shared/ids.ts';
 import type { Iteration } from '../../../shared/messages.ts';
 import type { Lookup } from '../../core/commands.ts';
 import { executorOf } from '../../core/executors.ts';
-import { type IterationOf, iterationOfJob } from '../../core/explain.ts';
+import { type IterationOf, iterationOfJob } from '../../core/explain-live.ts';
 import type { ApprovalState, ArchivedRun, Job, JobState, Run, UnitState } from '../../core/state.ts';
 import { runStateOf } from '../../core/state.ts';
 import type * as resources from '../resources.ts';

@@ -1,0 +1,135 @@
+/** Gates of a job that could run but for its node, another node that carries it out, or a place in its unit. */
+import { lackSentence, lacks } from './agent-versions.ts';
+import { executorFor } from './executors.ts';
+import { runGate } from './explain-run.ts';
+import { type Gate, list } from './gate.ts';
+import { idOf } from './job-names.ts';
+import { hasDomainRoom } from './slots.ts';
+import type { Job, Node, State, UnitState } from './state.ts';
+
+export function contactGate(node: Node): Gate | undefined {
+  if (node.administration !== 'in-service') {
+    const reason = node.administrationReason === '' ? '' : ` (${node.administrationReason})`;
+    return { gate: 'node', sentence: `waits: ${node.name} is ${node.administration}${reason}`, since: null };
+  }
+  if (node.contact !== 'connected') {
+    const how = node.contact === 'unreachable' ? 'is unreachable' : 'lost its link a moment ago';
+    return { gate: 'contact', sentence: `waits: ${node.name} ${how}`, since: node.contactSince };
+  }
+  return undefined;
+}
+
+export function readyGate(state: State, job: Job): Gate {
+  const { run, member, step } = job;
+  const { unit } = step;
+  const closed = runGate(run);
+  if (closed !== undefined) return { ...closed, sentence: `waits: ${closed.sentence}` };
+  if (unit.approval.kind === 'requested') {
+    return {
+      gate: 'approval',
+      sentence: `waits for an approval of "${unit.approval.text}": lockstep approve ${run.id} ${unit.unit.id}`,
+      since: unit.approval.at,
+    };
+  }
+  const contact = contactGate(member.node);
+  if (contact !== undefined) {
+    const isSilent = state.restoration !== null && member.node.lineage !== state.lineage;
+    const more = isSilent ? ', and has not told what it did since the backup that was restored' : '';
+    return { ...contact, sentence: contact.sentence + more };
+  }
+  const missing = lacks(member.node, job);
+  if (missing.length > 0)
+    return {
+      gate: 'agent-version',
+      sentence: `waits: ${lackSentence(member.node, missing)}`,
+      since: job.since,
+    };
+  const elsewhere = executorGate(job);
+  if (elsewhere !== undefined) return elsewhere;
+  const [live] = [...member.node.segment, ...member.node.attended];
+  if (live !== undefined) {
+    return {
+      gate: 'node',
+      sentence: `waits: ${member.node.name} has ${idOf(live)} to finish first`,
+      since: live.since,
+    };
+  }
+  const [due] = member.deferred;
+  if (due !== undefined && due < step.index) {
+    const first = run.steps[due]?.step.id ?? '';
+    return {
+      gate: 'need',
+      sentence: `waits for ${first} on the same node, which was deferred and comes first`,
+      since: job.since,
+    };
+  }
+  const place = unit.unit.strategy.kind === 'rolling' ? slotGate(state, unit, job) : parallelGate(unit, job);
+  return (
+    place ?? {
+      gate: 'credit',
+      sentence: `is ready: ${member.node.name} is connected and has not asked for work yet`,
+      since: job.since,
+    }
+  );
+}
+
+/** A job that another node is to carry out waits for that one, too. */
+function executorGate(job: Job): Gate | undefined {
+  const executor = executorFor(job)?.node;
+  if (executor === undefined || executor === job.member.node) return undefined;
+  const contact = contactGate(executor);
+  if (contact !== undefined) return { ...contact, gate: 'executor' };
+  const [live] = executor.segment;
+  if (live === undefined) return undefined;
+  return {
+    gate: 'executor',
+    sentence: `waits: ${executor.name}, which carries it out, has ${idOf(live)} to finish first`,
+    since: live.since,
+  };
+}
+
+function parallelGate(unit: UnitState, job: Job): Gate | undefined {
+  if (unit.live.size < unit.limits.atOnce) return undefined;
+  return {
+    gate: 'parallel',
+    sentence: `waits for a place in ${unit.unit.id}: ${unit.live.size} of at most ${unit.limits.atOnce} nodes at once have not ended`,
+    since: job.since,
+  };
+}
+
+function slotGate(state: State, unit: UnitState, job: Job): Gate | undefined {
+  const { node } = job.member;
+  if (unit.slots.has(node.name)) return undefined;
+  const wave = unit.waveOf.get(node.name);
+  if (wave === undefined || wave > unit.wave) {
+    const left = [...unit.waveOf].filter(([, of]) => of === unit.wave).map(([name]) => name);
+    return {
+      gate: 'wave',
+      sentence: `waits for wave ${unit.wave + 1} of ${unit.unit.id} to end: ${list(left)}`,
+      since: job.since,
+    };
+  }
+  if (unit.pauseUntil > state.at) {
+    return {
+      gate: 'pause',
+      sentence: `waits for the pause until ${new Date(unit.pauseUntil).toISOString()}`,
+      since: job.since,
+    };
+  }
+  const holders = list(unit.unavailable);
+  const since = unit.slots.size === 0 ? job.since : Math.min(...unit.slots.values());
+  if (unit.unavailable.size >= unit.limits.atOnce) {
+    return {
+      gate: 'slot',
+      sentence: `waits for a slot in ${unit.unit.id}: ${holders} ${unit.unavailable.size === 1 ? 'is' : 'are'} unavailable, and ${unit.limits.atOnce} may be`,
+      since,
+    };
+  }
+  const domain = unit.domains?.get(node.name);
+  if (domain === undefined || hasDomainRoom(unit, domain)) return undefined;
+  return {
+    gate: 'slot',
+    sentence: `waits for a slot in ${unit.unit.id}: its failure domain ${domain} has to wait while ${holders} ${unit.unavailable.size === 1 ? 'is' : 'are'} unavailable in ${list(unit.unavailableByDomain.keys())}`,
+    since,
+  };
+}

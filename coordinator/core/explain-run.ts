@@ -1,0 +1,110 @@
+/** Gates of a run as a whole, which are closed for all its jobs: it gathers nodes, queues, is held, fails or is paused. */
+import { type Gate, list } from './gate.ts';
+import { silentNodes } from './restoration.ts';
+import { slotsOfLeft } from './resume.ts';
+import { type Job, type Run, runStateOf, type UnitState } from './state.ts';
+
+export function explainGathering(run: Run): Gate {
+  const waiting = Object.values(run.pipeline.roles).filter((role) => role.waitForMs !== undefined);
+  const parts = waiting.map((role) => {
+    const until = new Date(run.createdAt + (role.waitForMs ?? 0)).toISOString();
+    const needed = role.count ?? 1;
+    return `role ${role.name} waits for ${needed} connected ${needed === 1 ? 'node' : 'nodes'} until ${until}`;
+  });
+  return {
+    gate: 'nodes',
+    sentence: `run ${run.id} has not begun: ${parts.join('; ')}`,
+    since: run.createdAt,
+  };
+}
+
+/** Gates of the run as a whole, which close it for all its jobs. */
+export function runGate(run: Run): Gate | undefined {
+  if (run.cancel !== null) {
+    return {
+      gate: 'cancel',
+      sentence: `run ${run.id} is being cancelled by ${run.cancel.by}; ${run.jobsLive} jobs have not ended yet`,
+      since: run.cancel.at,
+    };
+  }
+  if (run.hold?.restored !== undefined) {
+    const silent = silentNodes(run, run.hold.restored);
+    const told = silent.length === 0 ? 'all its nodes have told' : `not yet told: ${list(silent)}`;
+    return {
+      gate: 'hold',
+      sentence: `run ${run.id} is held: ${run.hold.reason} (${told}); look at what is held in it, then say lockstep resume ${run.id}${resumeOption(run)}${anyReported(run) ? ' --as-reported' : ''}`,
+      since: run.hold.at,
+    };
+  }
+  if (run.hold !== null) {
+    const next =
+      run.hold.needs === 'contact'
+        ? 'it goes on by itself when enough nodes are back'
+        : `resume it with lockstep resume ${run.id}${resumeOption(run)}, or cancel it`;
+    return {
+      gate: 'hold',
+      sentence: `run ${run.id} is held: ${run.hold.reason}; ${next}`,
+      since: run.hold.at,
+    };
+  }
+  if (run.failing !== null) {
+    return {
+      gate: 'failure',
+      sentence: `run ${run.id} grants nothing more because ${run.failing.reason}; ${run.jobsLive} jobs still run`,
+      since: run.failing.at,
+    };
+  }
+  if (run.unitsOverBudget > 0) {
+    const parts = run.units.filter((unit) => unit.overBudget).map(budgetSentence);
+    return { gate: 'budget', sentence: `run ${run.id} is paused: ${parts.join('; ')}`, since: run.pausedAt };
+  }
+  return undefined;
+}
+
+const anyReported = (run: Run): boolean =>
+  run.jobsHeld > 0 &&
+  run.steps.some((step) => [...step.jobs.values()].some((job) => (job.disclosed?.outcome ?? null) !== null));
+
+function resumeOption(run: Run): string {
+  if (run.failing !== null) return ' --retry-failed|--accept-failed';
+  const [kept] = slotsOfLeft(run);
+  return kept === undefined ? '' : ' --accept-failed';
+}
+
+function budgetSentence(unit: UnitState): string {
+  const parts: string[] = [];
+  if (unit.unknown.size > unit.limits.unknown) {
+    parts.push(
+      `${list(unit.unknown)} may be running it and cannot be reached (maxUnknown ${unit.limits.unknown})`,
+    );
+  }
+  if (unit.unreachable.size > unit.limits.unreachable) {
+    parts.push(`${list(unit.unreachable)} cannot be reached (maxUnreachable ${unit.limits.unreachable})`);
+  }
+  return `in ${unit.unit.id} ${parts.join(' and ')}`;
+}
+
+export function queueGate(run: Run, job: Job): Gate {
+  const closed = runGate(run);
+  if (closed !== undefined) return { ...closed, sentence: `waits: ${closed.sentence}` };
+  const own = job.member.node.queue[0];
+  if (own !== undefined && own !== run) {
+    return {
+      gate: 'queue',
+      sentence: `waits for run ${own.id} (${own.pipeline.name}, ${runStateOf(own)}), which has ${job.member.node.name}`,
+      since: run.createdAt,
+    };
+  }
+  const others = new Map<string, string[]>();
+  for (const { node } of run.members.values()) {
+    const [first] = node.queue;
+    if (first === undefined || first === run) continue;
+    others.set(first.id, [...(others.get(first.id) ?? []), node.name]);
+  }
+  const named = [...others].map(([id, nodes]) => `run ${id}, which has ${list(nodes)}`);
+  return {
+    gate: 'queue',
+    sentence: `waits for ${named.join('; ') || 'its run to start'}`,
+    since: run.createdAt,
+  };
+}
