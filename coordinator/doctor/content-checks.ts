@@ -8,7 +8,7 @@ import * as z from 'zod';
 import { isMissing } from '../../shared/disk/durable-file.ts';
 import { LockstepError } from '../../shared/errors.ts';
 import { digestPattern } from '../../shared/ids.ts';
-import { toShards } from '../core/snapshot.ts';
+import { toShards } from '../core/snapshot-writing.ts';
 import type { State } from '../core/state.ts';
 import { addFromText, addNamingFromState, nothingNamed } from '../sequence/named-digests.ts';
 import { readSecrets } from '../trust/secrets.ts';

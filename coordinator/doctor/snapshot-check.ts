@@ -1,7 +1,7 @@
 /** Snapshots: whole, of this journal, and the same as what the events before them come to. */
 import { LockstepError, messageOf } from '../../shared/errors.ts';
 import { emptyState, evolve } from '../core/engine.ts';
-import { toShards } from '../core/snapshot.ts';
+import { toShards } from '../core/snapshot-writing.ts';
 import type { State } from '../core/state.ts';
 import { examineSnapshots, type Snapshot } from '../journal/snapshots.ts';
 import { stateOf } from '../sequence/recovery.ts';

@@ -7,7 +7,7 @@ import { LockstepError } from '../../shared/errors.ts';
 import { emptyState, evolve } from '../core/engine.ts';
 import { isKnownType } from '../core/event-types.ts';
 import type { Event } from '../core/events.ts';
-import { fromShards, refusalOf } from '../core/snapshot.ts';
+import { fromShards, refusalOf } from '../core/snapshot-reading.ts';
 import type { State } from '../core/state.ts';
 import type { Journal } from '../journal/port.ts';
 import { readSnapshot, type Snapshot, type SnapshotSearch } from '../journal/snapshots.ts';

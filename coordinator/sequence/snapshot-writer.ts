@@ -5,7 +5,7 @@
 import { setPriority } from 'node:os';
 import * as z from 'zod';
 import { emptyState } from '../core/engine.ts';
-import { toShards } from '../core/snapshot.ts';
+import { toShards } from '../core/snapshot-writing.ts';
 import type { State } from '../core/state.ts';
 import { readSealed } from '../journal/history.ts';
 import { writeSnapshot } from '../journal/snapshots.ts';

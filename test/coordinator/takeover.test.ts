@@ -8,7 +8,7 @@ import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import * as z from 'zod';
 import type { Event } from '../../coordinator/core/events.ts';
-import { toShards } from '../../coordinator/core/snapshot.ts';
+import { toShards } from '../../coordinator/core/snapshot-writing.ts';
 import * as resources from '../../coordinator/http/resources.ts';
 import { listSegments } from '../../coordinator/journal/segment-folder.ts';
 import { writeSnapshot } from '../../coordinator/journal/snapshots.ts';

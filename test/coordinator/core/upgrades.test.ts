@@ -2,7 +2,8 @@
 import t from 'tap';
 import type { Command, Effect } from '../../../coordinator/core/commands.ts';
 import { emptyState, execute, progress } from '../../../coordinator/core/engine.ts';
-import { fromShards, toShards } from '../../../coordinator/core/snapshot.ts';
+import { fromShards } from '../../../coordinator/core/snapshot-reading.ts';
+import { toShards } from '../../../coordinator/core/snapshot-writing.ts';
 import { explainPlace } from '../../../coordinator/core/upgrades.ts';
 import { present } from '../../../shared/assert.ts';
 import type { Hello } from '../../../shared/messages.ts';

@@ -8,7 +8,7 @@ import { readConfig } from '../../../coordinator/config.ts';
 import type { Command } from '../../../coordinator/core/commands.ts';
 import { emptyState, evolve } from '../../../coordinator/core/engine.ts';
 import type { ParamScope } from '../../../coordinator/core/events.ts';
-import { toShards } from '../../../coordinator/core/snapshot.ts';
+import { toShards } from '../../../coordinator/core/snapshot-writing.ts';
 import type { State } from '../../../coordinator/core/state.ts';
 import { Contents, digestOf } from '../../../coordinator/sequence/contents.ts';
 import { type Disk, openDisk, storeOf } from '../../../coordinator/sequence/disk.ts';

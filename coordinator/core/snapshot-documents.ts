@@ -1,0 +1,109 @@
+/**
+ * The documents of a snapshot. A reader knows every format that was ever written; the number grows when an old
+ * one would mislead. Fields are added, and a reader does without those that it does not find.
+ */
+import type { StoredValue } from './events.ts';
+import type { OfferState } from './offer.ts';
+import type { ArchivedRun, Endpoint, Job, Node, Run, State, StepState, Token, UnitState } from './state.ts';
+
+export const snapshotFormat = 1;
+
+export type NodeDocument = Omit<
+  Node,
+  | 'features'
+  | 'params'
+  | 'queue'
+  | 'deferredRuns'
+  | 'segment'
+  | 'attended'
+  | 'awaitedBy'
+  | 'credit'
+  | 'lineage'
+> & {
+  readonly lineage?: string;
+  readonly params: readonly (readonly [string, StoredValue])[];
+  readonly features?: readonly string[];
+  readonly queue: readonly string[];
+  /** Absent in snapshots of old. */
+  readonly deferredRuns?: readonly string[];
+};
+
+export type OfferDocument = Omit<OfferState, 'taking' | 'failed'> & {
+  readonly taking: readonly (readonly [string, number])[];
+  readonly failed: readonly (readonly [string, string])[];
+};
+
+export type JobDocument = Omit<Job, 'run' | 'step' | 'member' | 'executor' | 'blockers' | 'admitted'> & {
+  /** Only when it is another node. */
+  readonly executor?: string;
+  readonly step: number;
+  readonly node: string;
+};
+
+export type UnitDocument = Pick<UnitState, 'approval' | 'nodes' | 'wave' | 'pauseUntil'> & {
+  readonly domains: readonly (readonly [string, string])[] | null;
+  readonly slots: readonly (readonly [string, number])[];
+  readonly waveOf: readonly (readonly [string, number])[];
+};
+
+export type StepDocument = Pick<StepState, 'opened'> & {
+  readonly facts: readonly (readonly [string, string])[] | null;
+};
+
+export const runFields = [
+  'id',
+  'cluster',
+  'pipeline',
+  'digest',
+  'params',
+  'limit',
+  'checkOnly',
+  'by',
+  'createdSeq',
+  'createdAt',
+  'planned',
+  'plannedAt',
+  'startedAt',
+  'end',
+  'outcome',
+  'cancel',
+  'hold',
+  'failing',
+  'deferredAt',
+  'pausedAt',
+] as const satisfies readonly (keyof Run)[];
+
+export type RunDocument = Pick<Run, (typeof runFields)[number]> & {
+  readonly roles: readonly {
+    readonly name: string;
+    readonly nodes: readonly string[];
+    readonly leader: string | null;
+  }[];
+  readonly members: readonly (readonly [string, string | null, boolean])[];
+  readonly units: readonly UnitDocument[];
+  readonly steps: readonly StepDocument[];
+  readonly jobShards: number;
+};
+
+export type Head = {
+  readonly format: number;
+  readonly seq: number;
+  readonly at: number;
+  readonly lineage: string;
+  readonly epoch: number;
+  readonly version?: string;
+  readonly types?: readonly string[];
+  readonly offer?: OfferDocument;
+  /** Absent in snapshots of versions that could not restore. */
+  readonly restoration?: State['restoration'];
+  readonly fence?: State['fence'];
+  readonly runsCreated: number;
+  readonly tokens: readonly Token[];
+  readonly clusterParams: readonly (readonly [string, readonly (readonly [string, StoredValue])[]])[];
+  readonly modules: readonly (readonly [string, string])[];
+  readonly leaders: readonly (readonly [string, string])[];
+  readonly services: readonly (readonly [string, readonly Endpoint[]])[];
+  readonly archive: readonly ArchivedRun[];
+  readonly nodeShards: number;
+  readonly runs: readonly string[];
+};
