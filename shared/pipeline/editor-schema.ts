@@ -3,7 +3,8 @@
  * a pipeline is written), and for telling which keys may stand in a map, which "did you mean" chooses from.
  */
 import * as z from 'zod';
-import { moduleSchema, pipelineSchema } from './language.ts';
+import { pipelineSchema } from './language.ts';
+import { moduleSchema } from './module-language.ts';
 
 const forEditors = { target: 'draft-7', io: 'input' } as const;
 

@@ -1,6 +1,6 @@
 /**
- * The words of pipeline and module files: the one schema from which types, the JSON Schema for editors and the
- * language reference derive. It says what may stand where; what things mean together (names that must exist,
+ * The words of pipeline files: the one schema from which types, the JSON Schema for editors and the language
+ * reference derive; those of modules, which are made of the same, are in module-language.ts. It says what may stand where; what things mean together (names that must exist,
  * order, types of expressions) is judged by the files beside this one.
  *
  * `error` texts complete the sentence "expected …".
@@ -11,14 +11,13 @@ import { limits } from '../limits.ts';
 import { percentPattern } from './amount.ts';
 import { durationExample, durationPattern } from './duration.ts';
 
-const versionPattern = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/;
 export const labelKeyPattern = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,251}[A-Za-z0-9])?$/;
 export const usesPattern = /^([a-z][a-z0-9-]*)\/([a-z][a-z0-9-]*)@(\S+)$/;
 
-const stepName = z
+export const stepName = z
   .string()
   .regex(stepNamePattern, { error: 'small letters, digits and "-", beginning with a letter, at most 63' });
-const identifier = z
+export const identifier = z
   .string()
   .regex(identifierPattern, { error: 'letters, digits and "_", not beginning with a digit, at most 63' });
 const labelKey = z.string().regex(labelKeyPattern, { error: 'the key of a label, such as rack or site' });
@@ -35,12 +34,15 @@ const amount = z.union([
 ]);
 const oneOrMany = <T extends z.ZodType>(schema: T) => z.union([schema, z.array(schema).min(1)]);
 
-const about = <T extends z.ZodType>(schema: T, description: string): T => schema.describe(description);
+export const about = <T extends z.ZodType>(schema: T, description: string): T => schema.describe(description);
 
-const title = about(words.optional(), 'A short name for people.');
-const description = about(z.string().max(10_000).optional(), 'What it is for, in as many words as it takes.');
+export const title = about(words.optional(), 'A short name for people.');
+export const description = about(
+  z.string().max(10_000).optional(),
+  'What it is for, in as many words as it takes.',
+);
 
-const paramFields = {
+export const paramFields = {
   type: about(
     z.enum(['string', 'int', 'double', 'bool', 'json']).optional(),
     'Type of the value; `string` when absent.',
@@ -204,7 +206,7 @@ const retry = z.union([
 
 const shell = z.union([words, z.array(words).min(1).max(32)]);
 
-const scriptFields = {
+export const scriptFields = {
   check: about(
     script.optional(),
     'Script that looks whether there is anything to do: exit status 0 is done already, 1 is not yet, else failed.',
@@ -371,57 +373,11 @@ export const pipelineSchema = z
     description: 'An ordered list of steps across the nodes of a cluster.',
   });
 
-const {
-  outputs,
-  leaves,
-  rerun,
-  retry: retryField,
-  timeout,
-  files,
-  check,
-  run,
-  shell: shellField,
-} = scriptFields;
-
-export const taskSchema = z.strictObject({
-  title,
-  description,
-  params: about(
-    z.record(identifier, z.strictObject(paramFields)).optional(),
-    'Inputs of the task; a step gives them in `with`.',
-  ),
-  check,
-  run,
-  verify: scriptFields.verify,
-  shell: shellField,
-  files,
-  outputs,
-  leaves,
-  rerun,
-  retry: retryField,
-  timeout,
-});
-
-export const moduleSchema = z
-  .strictObject({
-    kind: about(z.literal('module'), 'What this file is.'),
-    name: about(stepName, 'Name of the module.'),
-    version: about(
-      z.string().regex(versionPattern, { error: 'a version such as 1.4.0' }),
-      'Its version; a version never changes once it is used.',
-    ),
-    title,
-    description,
-    tasks: about(z.record(stepName, taskSchema), 'Tasks, used as `module/task@version`.'),
-  })
-  .meta({ title: 'Lockstep module', description: 'A versioned package of tasks with their files.' });
-
 export type ParamFile = z.infer<typeof paramSchema>;
 export type RoleFile = z.infer<typeof roleSchema>;
 export type MemberStepFile = z.infer<typeof memberStepSchema>;
 export type StepFile = z.infer<typeof stepSchema>;
 export type GroupHeadFile = z.infer<typeof groupHeadSchema>;
-export type TaskFile = z.infer<typeof taskSchema>;
 export type StrategyFile = z.infer<typeof strategy>;
 export type VerifyFile = z.infer<typeof verify>;
 export type RetryFile = z.infer<typeof retry>;

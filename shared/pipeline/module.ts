@@ -5,8 +5,8 @@
 import type { Diagnostic } from '../diagnostic.ts';
 import { keysAt, moduleJsonSchema } from './editor-schema.ts';
 import { reportIssues } from './issues.ts';
-import { moduleSchema } from './language.ts';
 import type { ParamDeclaration } from './model.ts';
+import { moduleSchema } from './module-language.ts';
 import { readParam } from './params.ts';
 import { Report } from './report.ts';
 import type { FileSet, FileStat } from './scripts.ts';

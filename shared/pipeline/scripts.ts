@@ -2,8 +2,9 @@
 import { limits } from '../limits.ts';
 import type { BundleManifest } from '../messages.ts';
 import { parseDuration } from './duration.ts';
-import type { ShellFile, TaskFile, VerifyFile } from './language.ts';
+import type { ShellFile, VerifyFile } from './language.ts';
 import type { ScriptText, Task } from './model.ts';
+import type { TaskFile } from './module-language.ts';
 import type { Report } from './report.ts';
 import { asList, entryPath } from './roles.ts';
 import type { Path } from './source.ts';
