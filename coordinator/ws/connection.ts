@@ -31,6 +31,9 @@ export type AgentSocket = Pick<
   close(code: number, reason: string): void;
 };
 
+/** Of the websocket protocol's range for applications; the agent only logs them. */
+export const closeCodes = { goingAway: 1001, violation: 1008, replaced: 4001, refused: 4003 };
+
 export class AgentConnection {
   readonly socket: AgentSocket;
   /** Id of the token it came with. */

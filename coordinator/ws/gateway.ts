@@ -1,29 +1,27 @@
 /**
- * The agents' gateway: turns what agents say into commands, and what was decided into frames. It holds the
- * connections and nothing that has to survive them; whether a message counts is decided by the core, which
- * hears of it only through commands. See shared/messages.ts for the protocol.
+ * The agents' gateway: turns what agents say into commands. It holds the connections and nothing that has to
+ * survive them; whether a message counts is decided by the core, which hears of it only through commands. What
+ * was decided goes out by delivery.ts. See shared/messages.ts for the protocol.
  */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { assertNever } from '../../shared/assert.ts';
-import { messageOf } from '../../shared/errors.ts';
 import { parseAttemptId } from '../../shared/ids.ts';
 import { limits } from '../../shared/limits.ts';
 import {
   type AgentMessage,
-  type CoordinatorMessage,
   type Hello,
   type Iteration,
   parseAgentFrame,
   protocolVersion,
 } from '../../shared/messages.ts';
-import type { Effect, GrantedJob } from '../core/commands.ts';
+import type { Effect } from '../core/commands.ts';
 import type { Settled } from '../sequence/command-queue.ts';
 import { boundedComplaints, type Complain } from './complaints.ts';
-import { AgentConnection, type AgentSocket, type Identity } from './connection.ts';
-import { grantMessage } from './grant.ts';
+import { AgentConnection, type AgentSocket, closeCodes, type Identity } from './connection.ts';
+import { Delivery } from './delivery.ts';
 import { LogIntake, type LogPiece } from './log-intake.ts';
 import { Outbox } from './outbox.ts';
 import { JoinPace } from './pace.ts';
@@ -32,9 +30,6 @@ import { GrantWatch, type Stall } from './stalls.ts';
 import { openDoor } from './upgrade.ts';
 
 type Fenced = AgentMessage & { readonly type: 'fenced' };
-
-/** Of the websocket protocol's range for applications; the agent only logs them. */
-const closeCodes = { goingAway: 1001, violation: 1008, replaced: 4001, refused: 4003 };
 
 /** The oldest protocol that is still spoken here. */
 const protocolVersionMin = 1;
@@ -51,11 +46,13 @@ export class Gateway {
   readonly #joining = new Map<string, AgentConnection>();
   readonly #outbox = new Outbox();
   readonly #grants = new GrantWatch();
+  readonly #delivery: Delivery;
   readonly #sweep: NodeJS.Timeout;
 
   constructor(ports: GatewayPorts) {
     this.#ports = ports;
     this.#complain = boundedComplaints(ports.warn, ports.now);
+    this.#delivery = new Delivery(ports, this.#byNode, this.#outbox, this.#grants);
     const pace = new JoinPace();
     this.upgrade = openDoor({
       admit: (authorization) =>
@@ -97,48 +94,7 @@ export class Gateway {
 
   /** Carries out what was decided and is durable; frames leave with `flush`. */
   deliver(effects: readonly Effect[]): void {
-    for (const effect of effects) {
-      switch (effect.kind) {
-        case 'welcome':
-          this.#send(effect.node, {
-            type: 'welcome',
-            node: effect.node,
-            heartbeatMs: limits.heartbeatIntervalMs,
-            factsWanted: effect.factsWanted,
-          });
-          break;
-        case 'grant':
-          this.#grant(effect.node, effect.jobs);
-          break;
-        case 'recall': {
-          const { attempts, reason } = effect;
-          this.#send(effect.node, { type: 'recall', attempts: [...attempts], reason });
-          break;
-        }
-        case 'cancel':
-          this.#send(effect.node, { type: 'cancel', attempt: effect.attempt, reason: effect.reason });
-          break;
-        case 'upgrade': {
-          const { offer, version, digest, healthyWithinMs } = effect.offer;
-          this.#send(effect.node, { type: 'upgrade', offer, version, digest, healthyWithinMs });
-          break;
-        }
-        case 'ack-results':
-          this.#send(effect.node, { type: 'ack-results', upTo: effect.upTo });
-          break;
-        case 'disconnect': {
-          const connection = this.#byNode.get(effect.node);
-          if (connection?.joined?.counter === effect.counter)
-            connection.close(closeCodes.replaced, effect.reason);
-          break;
-        }
-        case 'reject':
-          // Belongs to the connection whose hello was decided, which heard of it when that was settled.
-          break;
-        default:
-          assertNever(effect);
-      }
-    }
+    for (const effect of effects) this.#delivery.deliver(effect);
   }
 
   flush(): void {
@@ -153,7 +109,7 @@ export class Gateway {
   acknowledgeLogs(durable: readonly { attempt: string; stream: LogPiece['stream']; upTo: number }[]): void {
     for (const { attempt, stream, upTo } of durable) {
       const node = this.#printers.get(attempt) ?? parseAttemptId(attempt)?.node;
-      if (node !== undefined) this.#send(node, { type: 'ack-log', attempt, stream, upTo });
+      if (node !== undefined) this.#delivery.send(node, { type: 'ack-log', attempt, stream, upTo });
     }
   }
 
@@ -422,28 +378,6 @@ export class Gateway {
     }
     for (const { node, attempt, sentence } of this.#grants.newlyStalled(now))
       this.#complain(sentence, { node, attempt });
-  }
-
-  #grant(node: string, jobs: readonly GrantedJob[]): void {
-    const connection = this.#byNode.get(node);
-    if (connection?.isOpen !== true) return;
-    try {
-      this.#outbox.add(connection, grantMessage(jobs, this.#ports.reign(), this.#ports.secret));
-      const [first] = jobs;
-      if (first !== undefined) this.#grants.granted(node, first.attempt, this.#ports.now());
-    } catch (error) {
-      // Sent again when the node connects; until then `why` shows the job as granted.
-      this.#ports.warn('a job cannot be sent to its node', {
-        attempt: jobs[0]?.attempt,
-        reason: messageOf(error),
-      });
-    }
-  }
-
-  /** What cannot be sent now is sent again by the core when the node is back. */
-  #send(node: string, message: CoordinatorMessage): void {
-    const connection = this.#byNode.get(node);
-    if (connection?.isOpen === true) this.#outbox.add(connection, message);
   }
 }
 

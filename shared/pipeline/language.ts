@@ -1,7 +1,8 @@
 /**
  * The words of pipeline files: the one schema from which types, the JSON Schema for editors and the language
- * reference derive; those of modules, which are made of the same, are in module-language.ts. It says what may stand where; what things mean together (names that must exist,
- * order, types of expressions) is judged by the files beside this one.
+ * reference derive; those of modules, which are made of the same, are in module-language.ts. It says what may
+ * stand where; what things mean together (names that must exist, order, types of expressions) is judged by the
+ * files beside this one.
  *
  * `error` texts complete the sentence "expected …".
  */
