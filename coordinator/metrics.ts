@@ -1,6 +1,7 @@
 /** Figures for Prometheus, taken when they are asked for; only durations are counted as they happen. */
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { nodeStateOf, runStateOf, type State } from './core/state.ts';
+import { nodeStateOf, runStateOf } from './core/shown-states.ts';
+import type { State } from './core/state.ts';
 
 export type Figures = {
   readonly queued: () => number;

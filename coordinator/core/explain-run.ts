@@ -2,7 +2,8 @@
 import { type Gate, list } from './gate.ts';
 import { silentNodes } from './restoration.ts';
 import { slotsOfLeft } from './resume.ts';
-import { type Job, type Run, runStateOf, type UnitState } from './state.ts';
+import { runStateOf } from './shown-states.ts';
+import type { Job, Run, UnitState } from './state.ts';
 
 export function explainGathering(run: Run): Gate {
   const waiting = Object.values(run.pipeline.roles).filter((role) => role.waitForMs !== undefined);

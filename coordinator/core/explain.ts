@@ -11,9 +11,10 @@ import { contactGate, readyGate } from './explain-ready.ts';
 import { explainGathering, queueGate, runGate } from './explain-run.ts';
 import { type Gate, list } from './gate.ts';
 import { idOf } from './job-names.ts';
+import type { Fence } from './reign.ts';
 import { describeFence } from './restoration.ts';
-import type { Fence, Job, Node, Run, State, StepState } from './state.ts';
-import { runStateOf } from './state.ts';
+import { runStateOf } from './shown-states.ts';
+import type { Job, Node, Run, State, StepState } from './state.ts';
 
 export type Explanation = {
   readonly job: string | null;

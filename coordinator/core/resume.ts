@@ -9,8 +9,9 @@ import { afterFailure } from './failure.ts';
 import { idOf, namesOf } from './job-names.ts';
 import { requireActive } from './runs.ts';
 import { usesLeader } from './selection.ts';
+import { runStateOf } from './shown-states.ts';
 import type { Job, Run } from './state.ts';
-import { isLive, runStateOf } from './state.ts';
+import { isLive } from './state.ts';
 import type { Turn } from './turn.ts';
 import { Rejection } from './turn.ts';
 

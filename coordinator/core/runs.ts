@@ -3,8 +3,8 @@
 import { requireThat } from './administration.ts';
 import type { Command } from './commands.ts';
 import { attemptOf } from './job-names.ts';
+import { runStateOf } from './shown-states.ts';
 import type { Run, UnitState } from './state.ts';
-import { runStateOf } from './state.ts';
 import type { Turn } from './turn.ts';
 import { Rejection } from './turn.ts';
 

@@ -11,6 +11,7 @@ import type { Pipeline, Step, Unit } from '../../shared/pipeline/model.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { EventType, JobMode, LayeredValue, NodeAdministration, StoredValue } from './events.ts';
 import type { OfferState } from './offer.ts';
+import type { Fence, Restoration } from './reign.ts';
 
 export type State = {
   seq: number;
@@ -47,29 +48,6 @@ export type State = {
   readonly deadlines: Deadlines;
   /** What `progress` has to look at. Not part of the fold: after recovery everything is looked at once. */
   readonly agenda: Agenda;
-};
-
-/** The restore that the lineage began with. */
-export type Restoration = {
-  /** Lineages that this one continues, the first of all at the beginning. */
-  readonly ancestors: readonly string[];
-  /** The last seq that was in the backup. */
-  readonly seq: number;
-  /** Time of the last event of the backup, ms since 1970. */
-  readonly takenAt: number;
-  /** Grows from restore to restore within one history, ms since 1970. */
-  readonly begunAt: number;
-  /** Attempts are numbered from here on, beyond all that the lost part of the history can have used. */
-  readonly attemptsFrom: number;
-  /** Runs from this number on are not in the backup. */
-  readonly runsFrom: number;
-};
-
-export type Fence = {
-  readonly node: string;
-  readonly lineage: string;
-  readonly epoch: number;
-  readonly at: number;
 };
 
 export type Token = {
@@ -396,50 +374,6 @@ export type Agenda = {
   /** Something changed that may let a node take the agent that is offered. */
   offer: boolean;
 };
-
-export type RunStateName =
-  | 'queued'
-  | 'running'
-  | 'waiting-for-approval'
-  | 'paused'
-  | 'held'
-  | 'cancelling'
-  | 'succeeded'
-  | 'succeeded-with-deferred'
-  | 'failed'
-  | 'cancelled';
-
-/** The run's state as people see it, from what is known of it. */
-export function runStateOf(run: Run): RunStateName {
-  if (run.end !== null) return run.end.state;
-  if (run.cancel !== null) return 'cancelling';
-  if (run.hold !== null) return run.hold.needs === 'decision' ? 'held' : 'paused';
-  if (run.startedAt === null) return 'queued';
-  if (run.deferredAt !== null) return 'succeeded-with-deferred';
-  if (run.unitsOverBudget > 0) return 'paused';
-  if (run.jobsLive === 0 && run.approvalsPending > 0) return 'waiting-for-approval';
-  if (run.jobsLive === 0 && run.jobsHeld > 0 && run.jobsReady === jobsInLine(run)) return 'held';
-  return 'running';
-}
-
-/** Ready jobs that wait for a place which only another job of the run can free. */
-const jobsInLine = (run: Run): number => run.units.reduce((sum, unit) => sum + unit.waiting.nodes.size, 0);
-
-export type NodeStateName =
-  | 'ready'
-  | 'busy'
-  | 'unreachable'
-  | 'cordoned'
-  | 'maintenance'
-  | 'quarantined'
-  | 'retired';
-
-/** What an operator did to a node is said before what its link does; away for a moment still counts as there. */
-export function nodeStateOf(node: Node): NodeStateName {
-  if (node.administration !== 'in-service') return node.administration;
-  if (node.contact === 'unreachable') return 'unreachable';
-  return node.segment.length > 0 ? 'busy' : 'ready';
-}
 
 /** Whether the run as a whole lets new work begin. */
 export const isOpen = (run: Run): boolean =>

@@ -2,8 +2,8 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { LockstepError } from '../../shared/errors.ts';
 import { pipelineJsonSchema } from '../../shared/pipeline/editor-schema.ts';
+import type { Fence } from '../core/reign.ts';
 import { describeFence } from '../core/restoration.ts';
-import type { Fence } from '../core/state.ts';
 import type { ApiPorts } from './ports.ts';
 import * as resources from './resources.ts';
 import { createRoute, type Router } from './routing.ts';

@@ -11,7 +11,7 @@
  */
 import { explainRun } from '../../coordinator/core/explain.ts';
 import { previewPlan } from '../../coordinator/core/plan-preview.ts';
-import { runStateOf } from '../../coordinator/core/state.ts';
+import { runStateOf } from '../../coordinator/core/shown-states.ts';
 import { formatDiagnostic } from '../../shared/diagnostic.ts';
 import { outcomes } from '../../shared/messages.ts';
 import type { Pipeline } from '../../shared/pipeline/model.ts';

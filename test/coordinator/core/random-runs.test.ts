@@ -7,7 +7,7 @@ import t from 'tap';
 import { emptyState } from '../../../coordinator/core/empty.ts';
 import { evolve } from '../../../coordinator/core/evolve.ts';
 import { explainRun } from '../../../coordinator/core/explain.ts';
-import { runStateOf } from '../../../coordinator/core/state.ts';
+import { runStateOf } from '../../../coordinator/core/shown-states.ts';
 import { dumpState, throughSnapshot } from './dump.ts';
 import { Oracle } from './oracle.ts';
 import { Random, randomPipeline } from './random-pipeline.ts';

@@ -1,6 +1,6 @@
 /** What a node tells after a restore, case by case; the stories are in test/scenarios/restores.txt. */
 import t from 'tap';
-import { runStateOf } from '../../../coordinator/core/state.ts';
+import { runStateOf } from '../../../coordinator/core/shown-states.ts';
 import { limits } from '../../../shared/limits.ts';
 import { parsePipeline } from '../../../shared/pipeline/pipeline.ts';
 import { World } from './world.ts';
