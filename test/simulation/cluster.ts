@@ -3,7 +3,7 @@
  * while. Then the trouble stops, and within bounded time every run must end.
  */
 import { explainRun } from '../../coordinator/core/explain.ts';
-import { runStateOf } from '../../coordinator/core/state.ts';
+import { runStateOf } from '../../coordinator/core/shown-states.ts';
 import { Random } from '../coordinator/core/random-pipeline.ts';
 import { newCheckers } from './checks/all.ts';
 import { CoordinatorDisk } from './coordinator-disk.ts';
@@ -260,7 +260,7 @@ class Cluster implements Stage {
     const state = this.#coordinator?.state;
     if (state === undefined) return 'there is no coordinator';
     const runs = [...state.activeRuns.values()].map((run) => {
-      const sentences = explainRun(state, run).map(({ sentence }) => sentence);
+      const sentences = explainRun(state, run, () => undefined).map(({ sentence }) => sentence);
       return `${run.id} is ${runStateOf(run)}: ${sentences.join(' | ')}`;
     });
     const hosts = this.hosts.flatMap(({ id, disk: { ledger } }) =>

@@ -5,7 +5,8 @@
  */
 import { emptyState, evolve } from '../../coordinator/core/engine.ts';
 import type { Event } from '../../coordinator/core/events.ts';
-import { fromShards, toShards } from '../../coordinator/core/snapshot.ts';
+import { fromShards } from '../../coordinator/core/snapshot-reading.ts';
+import { toShards } from '../../coordinator/core/snapshot-writing.ts';
 import type { State } from '../../coordinator/core/state.ts';
 
 /** What is read back is what JSON keeps of it. */

@@ -12,6 +12,7 @@ import type { AgentConnection } from '../../coordinator/ws/connection.ts';
 import { Gateway } from '../../coordinator/ws/gateway.ts';
 import { canonicalJson } from '../../shared/canonical-json.ts';
 import { LockstepError } from '../../shared/errors.ts';
+import { limits } from '../../shared/limits.ts';
 import type { Random } from '../coordinator/core/random-pipeline.ts';
 import type { Connection, End } from './connection.ts';
 import type { CoordinatorDisk } from './coordinator-disk.ts';

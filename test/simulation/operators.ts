@@ -77,7 +77,7 @@ export class Operators {
       run: run.id,
       how: { kind },
       by,
-      reason: explainRun(state, run)[0]?.gate ?? '',
+      reason: explainRun(state, run, () => undefined)[0]?.gate ?? '',
     });
   }
 

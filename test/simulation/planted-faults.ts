@@ -38,18 +38,18 @@ export const plantedFaults: readonly PlantedFault[] = [
     'a job is granted again when its node was away for a while',
     ['P2', 'P4', 'P6', 'P7'],
     {
-      file: 'coordinator/core/progress.ts',
+      file: 'coordinator/core/overdue.ts',
       find: "turn.emit({ type: 'JobUnknown', ...namesOf(job), attempt: job.attempt, since: node.contactSince });",
       replace: "interruptJob(turn, job, 'its lease ran out');",
     },
     {
-      file: 'coordinator/core/progress.ts',
-      find: 'import { gatherRuns,',
-      replace: "import { interruptJob } from './results.ts';\nimport { gatherRuns,",
+      file: 'coordinator/core/overdue.ts',
+      find: 'import { giveUpReboot }',
+      replace: 'import { giveUpReboot, interruptJob }',
     },
   ),
   fault('what is unknown counts as failed', ['P6'], {
-    file: 'coordinator/core/progress.ts',
+    file: 'coordinator/core/overdue.ts',
     find: "turn.emit({ type: 'JobUnknown', ...namesOf(job), attempt: job.attempt, since: node.contactSince });",
     replace: "turn.emit({ type: 'JobFailed', ...namesOf(job), reason: 'no contact' });",
   }),
@@ -162,7 +162,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     replace: "  switch (step.rerun === 'never-twice' ? 'idempotent' : step.rerun) {",
   }),
   fault('a snapshot forgets how many attempts were made', ['P5', 'P2', 'crash'], {
-    file: 'coordinator/core/snapshot.ts',
+    file: 'coordinator/core/snapshot-reading.ts',
     find: 'Object.assign(job, fields)',
     replace: 'Object.assign(job, fields, { attempt: 0 })',
   }),

@@ -6,7 +6,7 @@ import { type Checker, require } from '../judge.ts';
 export class Explained implements Checker {
   looked(state: State): void {
     for (const run of state.activeRuns.values()) {
-      const explained = new Map(explainRun(state, run).map((one) => [one.job, one]));
+      const explained = new Map(explainRun(state, run, () => undefined).map((one) => [one.job, one]));
       for (const step of run.steps) {
         for (const [node, job] of step.jobs) {
           if (isFinished(job.state)) continue;
