@@ -34,6 +34,10 @@ export function addressOf(node: unknown, from?: unknown): string {
   throw new ScopeError(`node ${name} has no ${families} address that ${other.name} could reach`);
 }
 
+/** Each address of the one is held against each of the other, and an address is some operations long. */
+export const costOfAddress = (node: unknown, from: unknown): number =>
+  4 * placeOf(node).all.length * placeOf(from).all.length;
+
 type Place = { readonly name: string; readonly known: string | undefined; readonly all: readonly Address[] };
 
 /** The address of the node's connection first, then those of its interfaces in their order. */

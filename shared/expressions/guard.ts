@@ -6,6 +6,7 @@
  */
 import { assert } from '../assert.ts';
 import { limits } from '../limits.ts';
+import { costOfAddress } from './addresses.ts';
 import { ScopeError, textTooLong } from './scope.ts';
 
 /** What one evaluation may still cost. One object per expression: evaluation is synchronous. */
@@ -136,13 +137,11 @@ function wrapCall(node: Node, meter: Meter): void {
   node.handle = (values: unknown, ...rest: unknown[]): unknown => {
     if (Array.isArray(values)) for (const value of values) meter.spend(weightOf(value));
     if (joins && Array.isArray(values)) boundJoin(values[0], values[1]);
-    if (compares && Array.isArray(values) && values.length > 1) meter.spend(addressOfCost);
+    if (compares && Array.isArray(values) && values.length > 1)
+      meter.spend(costOfAddress(values[0], values[1]));
     return boundText(handle(values, ...rest), meter);
   };
 }
-
-/** Each address of the one with each of the other, a few of them per operation. */
-const addressOfCost = limits.addressesComparedMax ** 2 / 16;
 
 function wrapOperator(node: Node, meter: Meter): void {
   const handle = handleOf(node);
