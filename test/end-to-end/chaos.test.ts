@@ -6,7 +6,7 @@
  *   LOCKSTEP_CHAOS_SEED=n       which faults, and when; a failure names its seed
  */
 import t from 'tap';
-import { runStateOf } from '../../coordinator/core/state.ts';
+import { runStateOf } from '../../coordinator/core/shown-states.ts';
 import { Random } from '../coordinator/core/random-pipeline.ts';
 import { inflict } from './chaos/faults.ts';
 import {
