@@ -94,10 +94,10 @@ function gatherModules(folder: string): Gathered {
   return { modules, loaded, diagnostics, content };
 }
 
-/** As people would type it: relative where that is shorter. */
+/** As people would type it: relative where it is below this folder. */
 function shownPath(path: string): string {
   const fromHere = relative(process.cwd(), path);
-  return fromHere.length < path.length ? fromHere : path;
+  return fromHere.startsWith('..') ? path : fromHere;
 }
 
 /** Reads a pipeline with its files and modules. Throws `invalid` with every fault of all of them. */

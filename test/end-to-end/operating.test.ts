@@ -164,7 +164,7 @@ t.test('operating three nodes', { timeout: 120_000 }, async (t) => {
     ]);
     const nobody = await cluster.cli(['exec', 'labels.rack == "z"', '--', 'true']);
     t.equal(nobody.status, 2);
-    t.match(nobody.stderr, 'cannot run this on the nodes that `labels.rack == "z"` selects: ');
+    t.match(nobody.stderr, 'no node fits `labels.rack == "z"`: n1, n2, n3 (it is false); ');
   });
 
   await t.test('a job that would not end', async (t) => {

@@ -61,12 +61,17 @@ export const witnessesOf = (run: string, events: readonly JournalEvent[], trace:
   nodes: fromNodes(trace, run),
 });
 
-/** Whether all of `before` had ended when any of `after` was allowed; false when either never happened. */
+/**
+ * Whether all of `before` had ended when any of `after` was allowed; false when either never happened. What one
+ * node was given at once it keeps in order by itself: there the beginning counts.
+ */
 export function inOrder(executions: readonly Execution[], before: string, after: string): boolean {
   const earlier = executions.filter(({ step }) => step === before);
   const later = executions.filter(({ step }) => step === after);
   if (earlier.length === 0 || later.length === 0) return false;
-  return earlier.every(({ ended }) => later.every(({ allowed }) => ended < allowed));
+  return earlier.every(({ node, ended }) =>
+    later.every((other) => ended < (other.node === node ? other.began : other.allowed)),
+  );
 }
 
 /** Whether each node that did `after` had ended `before` when it began; false when none did. */

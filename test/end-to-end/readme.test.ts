@@ -119,7 +119,10 @@ t.test('ten minutes', { timeout: 240_000 }, async (t) => {
       (await shell.type(why)).output,
       /^r2\/deploy\/n1 waits for an approval of "Deploy to all of web\?"/m,
     );
-    t.match((await shell.type(approve)).output, /^r2 web is (running|waiting)/m);
+    t.match(
+      (await shell.type(approve)).output,
+      /^approved deploy \("Deploy to all of web\?"\); r2 web is (running|waiting)/m,
+    );
     const watched = await shell.type(watch);
     t.equal(watched.status, 0);
     t.match(watched.output, /✓ r2 web succeeded in .*: 9 jobs on 4 nodes/);
