@@ -122,8 +122,10 @@ function roleShape({ name, optional }: RoleDeclaration): Shape {
   return shapes.object(`role ${name}`, { nodes: { shape: shapes.list(nodeShape) }, leader });
 }
 
-/** The values of `if`, `with` and `provides`, for all steps; what comes too early is judged by `judgeOrder`. */
-/** `atEnd`: for the steps of `finally`, which come after all others, whether those were run or not. */
+/**
+ * The values of `if`, `with` and `provides`, for all steps; what comes too early is judged by `judgeOrder`. `atEnd`:
+ * for the steps of `finally`, which come after all others, whether those were run or not.
+ */
 export function jobValues(
   params: Readonly<Record<string, ParamDeclaration>>,
   roles: Readonly<Record<string, RoleDeclaration>>,
