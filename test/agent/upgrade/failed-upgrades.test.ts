@@ -31,10 +31,12 @@ for (const [what, program, more, reason] of bad) {
     const host = await Host.make(t);
     const { coordinator } = host;
     const agent = await host.startAndPull();
-    coordinator.grant(jobOf(a1, 'sleep 1.5; echo done'));
+    const go = path.join(host.state, 'go');
+    coordinator.grant(jobOf(a1, `while ! [ -e ${go} ]; do sleep 0.02; done; echo done`));
     await coordinator.until('the start', () => coordinator.ofType('started').length > 0);
     offer(host, program, more);
     t.match(await failure(host), reason);
+    writeFileSync(go, '');
     t.match(await coordinator.result(a1), { outcome: 'succeeded' });
     t.equal((await coordinator.log(a1)).toString(), 'done\n');
     await settled(host, installed, 1);

@@ -79,13 +79,17 @@ t.test('kill -9 in each phase: the host is left with an agent, and the job with 
     const { coordinator } = host;
     const agent = await host.startAndPull();
     const runs = path.join(host.state, 'runs');
-    coordinator.grant(jobOf(a1, `echo run >> ${runs}; sleep 2; echo done`));
+    const go = path.join(host.state, 'go');
+    coordinator.grant(
+      jobOf(a1, `echo run >> ${runs}; while ! [ -e ${go} ]; do sleep 0.02; done; echo done`),
+    );
     await coordinator.until('the start', () => coordinator.ofType('started').length > 0);
     offer(host, phase === 'during its trial' ? hangingProgram(newer) : goodProgram(newer));
     await reached(host, agent);
     await agent.end('SIGKILL');
     endLeftOver(host);
     host.start();
+    writeFileSync(go, '');
     // What was not tried yet is offered again, as the coordinator does with each connection.
     if (phase === 'while it is fetched')
       await coordinator.hello(2).then(() => offer(host, goodProgram(newer)));
