@@ -4,7 +4,7 @@ import { identifierPattern } from '../../shared/ids.ts';
 import { limits } from '../../shared/limits.ts';
 import { utf8Length } from '../../shared/utf8.ts';
 import type { Command } from './commands.ts';
-import type { ParamScope } from './events.ts';
+import type { ParamScope } from './event-values.ts';
 import type { Node } from './state.ts';
 import type { Turn } from './turn.ts';
 import { Rejection } from './turn.ts';

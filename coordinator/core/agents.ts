@@ -8,7 +8,8 @@ import { attemptOf, idOf, markFound, markStarted, namesOf } from './job-names.ts
 import { isGranted, isUndecided, takeAccount } from './restoration.ts';
 import { endReboots, giveBack, interruptJob } from './results.ts';
 import { isStranded, recallFrom } from './segments.ts';
-import { isOpen, type Job, type Node } from './state.ts';
+import type { Job, Node } from './state.ts';
+import { isOpen } from './state.ts';
 import type { Turn } from './turn.ts';
 import { resumeTaking } from './upgrades.ts';
 

@@ -1,6 +1,6 @@
 /** Numbers and percentages of a strategy in nodes. */
 import type { Amount, Strategy } from '../../shared/pipeline/model.ts';
-import type { UnitLimits } from './state.ts';
+import type { UnitLimits } from './run-parts.ts';
 
 /** Rounded down: a bound must never allow more than was said. */
 const amountFloor = (amount: Amount, total: number): number =>

@@ -6,7 +6,8 @@
 import type { LockstepError } from '../../shared/errors.ts';
 import type { AttemptResult, Hello, JobSpecification } from '../../shared/messages.ts';
 import type { Pipeline } from '../../shared/pipeline/model.ts';
-import type { Actor, Event, NodeAdministration, ParamScope } from './events.ts';
+import type { Actor, NodeAdministration, ParamScope } from './event-values.ts';
+import type { Event } from './events.ts';
 import type { AgentOffer } from './offer.ts';
 
 export type CreateRun = {

@@ -4,7 +4,8 @@
  */
 import { returnNode } from './deferral.ts';
 import { deriveRun, isOver } from './derive.ts';
-import type { Run, RunEnd, State } from './state.ts';
+import type { RunEnd } from './run-parts.ts';
+import type { Run, State } from './state.ts';
 import { enableAll, setJobState, wakeRun } from './transitions.ts';
 
 export const hasFinally = (run: Run): boolean => run.units.some(({ unit }) => unit.finally === true);

@@ -5,7 +5,7 @@ import type { ParamDeclaration } from '../../shared/pipeline/model.ts';
 import { utf8Length } from '../../shared/utf8.ts';
 import { requireRoomForSecrets, requireThat } from './administration.ts';
 import type { CreateRun, Lookup } from './commands.ts';
-import type { LayeredValue, StoredValue } from './events.ts';
+import type { LayeredValue, StoredValue } from './event-values.ts';
 import { longScriptsOf } from './inputs.ts';
 import { faultOfParam, generatedName } from './params.ts';
 import { canWait, faultsOfSelection, faultsOfSize, isGathered, planRun } from './planning.ts';

@@ -5,8 +5,8 @@
  */
 import { present } from '../../shared/assert.ts';
 import { executorOf } from './executors.ts';
+import { isFinished, isLive } from './job-state.ts';
 import type { Job, Member, Run, State, StepState, UnitState } from './state.ts';
-import { isFinished, isLive } from './state.ts';
 
 /** A job that no barrier has to wait for any more. A failure counts only once its node has left the run. */
 export const isSettled = (job: Job): boolean =>

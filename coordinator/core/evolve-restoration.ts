@@ -3,7 +3,8 @@ import { limits } from '../../shared/limits.ts';
 import { isOver } from './derive.ts';
 import type { Event } from './events.ts';
 import { findJob } from './evolve-jobs.ts';
-import type { Disclosure, State } from './state.ts';
+import type { Disclosure } from './job-state.ts';
+import type { State } from './state.ts';
 import { setJobState } from './transitions.ts';
 
 /** Another lineage goes on with what the state was at `seq`. */

@@ -7,7 +7,7 @@ import { limits } from '../../shared/limits.ts';
 import type { Task } from '../../shared/pipeline/model.ts';
 import { utf8Length } from '../../shared/utf8.ts';
 import type { Lookup } from './commands.ts';
-import type { StoredValue } from './events.ts';
+import type { StoredValue } from './event-values.ts';
 import type { StepState } from './state.ts';
 
 /** Ids, digests and numbers of the message, and whatever names them. */

@@ -11,12 +11,13 @@ import type { InputValue, Script } from '../../shared/messages.ts';
 import type { ScriptText, Task, TemplateValue } from '../../shared/pipeline/model.ts';
 import { utf8Length } from '../../shared/utf8.ts';
 import type { GrantedJob, Lookup } from './commands.ts';
-import type { StoredValue } from './events.ts';
+import type { StoredValue } from './event-values.ts';
 import { bytesOfGrant, faultOfSize } from './grant-size.ts';
+import type { Grant } from './job-state.ts';
 import { effectiveParams, faultOfParam } from './params.ts';
 import { plainValueOf, type Reads, readsOfExpression, readsOfTemplate, scopeOf } from './scope.ts';
 import { handedOn } from './secret-need.ts';
-import type { Grant, Job, Run, State, StepState } from './state.ts';
+import type { Job, Run, State, StepState } from './state.ts';
 import type { Turn } from './turn.ts';
 
 export type Prepared =

@@ -6,7 +6,8 @@ import { present } from '../../shared/assert.ts';
 import type { Pipeline, Target, Unit } from '../../shared/pipeline/model.ts';
 import { unitLimitsOf, waveTargetsOf } from './amount.ts';
 import { compareNames } from './order.ts';
-import type { Job, Member, RoleState, Run, StepState, UnitState } from './state.ts';
+import type { RoleState } from './run-parts.ts';
+import type { Job, Member, Run, StepState, UnitState } from './state.ts';
 
 /** The nodes that targets name, each once, in order of names, and the place of each. */
 export type Line = { readonly nodes: readonly string[]; readonly rank: ReadonlyMap<string, number> };

@@ -5,9 +5,9 @@
 import { present } from '../../shared/assert.ts';
 import { deriveRun, isSettled } from './derive.ts';
 import { addJob } from './evolve-jobs.ts';
+import { isLive } from './job-state.ts';
 import { layoutUnit, linesOf } from './layout.ts';
 import type { Run, State } from './state.ts';
-import { isLive } from './state.ts';
 import { enableAll, setJobState, wakeRun } from './transitions.ts';
 
 /** Steps whose nodes change with the leader and that nobody has begun: they can still be given away. */

@@ -4,7 +4,7 @@
  */
 import type { ParamDeclaration } from '../../shared/pipeline/model.ts';
 import { faultOfValue } from '../../shared/pipeline/params.ts';
-import type { ParamLayer, StoredValue } from './events.ts';
+import type { ParamLayer, StoredValue } from './event-values.ts';
 import type { Node, Run, State } from './state.ts';
 
 export type EffectiveParam = { readonly from: ParamLayer | 'node'; readonly value: StoredValue };

@@ -8,8 +8,9 @@ import type { CreateRun, Lookup } from './commands.ts';
 import { faultsOfParams } from './create-run.ts';
 import { type LineOf, layoutUnit, linesOf } from './layout.ts';
 import { faultsOfSelection, isGathered } from './planning.ts';
+import type { RoleState } from './run-parts.ts';
 import { leaderFor, selectRoles, usesLeader } from './selection.ts';
-import type { RoleState, State, UnitState } from './state.ts';
+import type { State, UnitState } from './state.ts';
 
 export type UnitPreview = {
   readonly id: string;

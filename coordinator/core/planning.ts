@@ -7,7 +7,7 @@ import { limits } from '../../shared/limits.ts';
 import { formatDuration } from '../../shared/pipeline/duration.ts';
 import type { Pipeline } from '../../shared/pipeline/model.ts';
 import type { SecretRoom } from './commands.ts';
-import type { RolePlan } from './events.ts';
+import type { RolePlan } from './event-values.ts';
 import { faultsOfSecretNeed } from './secret-need.ts';
 import type { RoleSelection, Selection } from './selection.ts';
 import { leaderFor, selectRoles, usesLeader } from './selection.ts';

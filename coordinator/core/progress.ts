@@ -13,22 +13,15 @@ import { awaitExecutor, executorFor } from './executors.ts';
 import { afterFailure } from './failure.ts';
 import { evaluateIf, grantedJobOf, prepareGrant } from './inputs.ts';
 import { attemptOf, namesOf } from './job-names.ts';
+import type { Grant } from './job-state.ts';
 import { takeDeadlines } from './overdue.ts';
 import { gatherRuns } from './planning.ts';
 import { isSpent, nextAttempt } from './restoration.ts';
 import { considerRun } from './run-progress.ts';
 import { nextInSegment } from './segments.ts';
 import { awaitPlace, isFree, isIdle, leaveLine, nextForPlace, nextForSlot } from './slots.ts';
-import {
-  type Grant,
-  isOpen,
-  type Job,
-  type Member,
-  type Node,
-  type Run,
-  type State,
-  type UnitState,
-} from './state.ts';
+import type { Job, Node, State } from './state.ts';
+import { isOpen, type Member, type Run, type UnitState } from './state.ts';
 
 import { Turn } from './turn.ts';
 import { considerOffer } from './upgrades.ts';

@@ -12,9 +12,10 @@ import type { Command } from './commands.ts';
 import { isOver, lookAtEverything } from './derive.ts';
 import { findJob } from './evolve-jobs.ts';
 import { idOf, namesOf } from './job-names.ts';
+import type { Disclosure } from './job-state.ts';
+import { isLive } from './job-state.ts';
 import type { Fence } from './reign.ts';
-import type { Disclosure, Job, Node, Run, State, StepState } from './state.ts';
-import { isLive } from './state.ts';
+import type { Job, Node, Run, State, StepState } from './state.ts';
 import type { Turn } from './turn.ts';
 
 export function beginReign(turn: Turn, command: Extract<Command, { type: 'BeginReign' }>): void {

@@ -8,13 +8,14 @@ import { parseAttemptId } from '../../shared/ids.ts';
 import { limits } from '../../shared/limits.ts';
 import type { AttemptResult, Hello } from '../../shared/messages.ts';
 import { formatDuration } from '../../shared/pipeline/duration.ts';
-import type { StoredValue } from './events.ts';
+import type { StoredValue } from './event-values.ts';
 import { findJob } from './evolve-jobs.ts';
 import { executorOf } from './executors.ts';
 import { afterFailure } from './failure.ts';
 import { attemptOf, markStarted, namesOf } from './job-names.ts';
+import { type Grant, isLive } from './job-state.ts';
 import { attemptInLineage, endDisclosed, isGranted } from './restoration.ts';
-import { type Grant, isLive, type Job, type Node } from './state.ts';
+import type { Job, Node } from './state.ts';
 import type { Turn } from './turn.ts';
 
 function findLive(turn: Turn, node: string, attemptId: string): { job: Job | undefined; attempt: number } {

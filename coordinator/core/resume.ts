@@ -7,11 +7,11 @@ import { findJob } from './evolve-jobs.ts';
 import { executorOf } from './executors.ts';
 import { afterFailure } from './failure.ts';
 import { idOf, namesOf } from './job-names.ts';
+import { isLive } from './job-state.ts';
 import { requireActive } from './runs.ts';
 import { usesLeader } from './selection.ts';
 import { runStateOf } from './shown-states.ts';
 import type { Job, Run } from './state.ts';
-import { isLive } from './state.ts';
 import type { Turn } from './turn.ts';
 import { Rejection } from './turn.ts';
 

@@ -1,9 +1,10 @@
 /** When a run starts, ends, is held or goes on: everything that concerns it as a whole. */
 import { present } from '../../shared/assert.ts';
 import { hasFinally } from './conclusion.ts';
+import type { RunEnd } from './run-parts.ts';
 import { recallSegments } from './segments.ts';
 import { hasDomainRoom } from './slots.ts';
-import { isOpen, type Run, type RunEnd, type UnitState } from './state.ts';
+import { isOpen, type Run, type UnitState } from './state.ts';
 import type { Turn } from './turn.ts';
 
 export function considerRun(turn: Turn, run: Run): void {

@@ -10,7 +10,7 @@ import type { ScopeValue } from '../../shared/expressions/scope.ts';
 import { toScopeParams, toScopeValue, toScopeValueOnce } from '../../shared/expressions/scope.ts';
 import type { Lookup } from './commands.ts';
 import { isOver } from './derive.ts';
-import type { StoredValue } from './events.ts';
+import type { StoredValue } from './event-values.ts';
 import { executorFor } from './executors.ts';
 import { effectiveParams } from './params.ts';
 import type { Job, Run, State, StepState } from './state.ts';

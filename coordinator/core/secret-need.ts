@@ -3,8 +3,8 @@ import { limits } from '../../shared/limits.ts';
 import type { Pipeline, Step } from '../../shared/pipeline/model.ts';
 import type { SecretRoom } from './commands.ts';
 import { linesOf } from './layout.ts';
+import type { RoleState } from './run-parts.ts';
 import type { Selection } from './selection.ts';
-import type { RoleState } from './state.ts';
 
 const wholeSecret = /^\$\{\{\s*(?:params|steps\.([a-z][a-z0-9-]*)\.outputs)\.([A-Za-z_]\w*)\s*\}\}$/;
 

@@ -13,8 +13,9 @@ import { lacks } from './agent-versions.ts';
 import { isSettled } from './derive.ts';
 import { evaluateIf } from './inputs.ts';
 import { attemptOf } from './job-names.ts';
+import { isLive } from './job-state.ts';
 import { type Reads, readsOfExpression, readsOfTemplate } from './scope.ts';
-import { isLive, type Job, type Node, type Run, type StepState } from './state.ts';
+import type { Job, Node, Run, StepState } from './state.ts';
 import type { Turn } from './turn.ts';
 
 /** The job that comes next on the node once those of the segment are done, if it may be granted with them. */

@@ -1,4 +1,5 @@
 /** The states of runs and nodes as people see them, each from all that is known of it. */
+
 import type { Node, Run } from './state.ts';
 
 export type RunStateName =

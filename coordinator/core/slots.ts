@@ -4,7 +4,8 @@
  */
 
 import { popHeap, pushHeap } from './heap.ts';
-import type { Node, Run, UnitState, Waiting } from './state.ts';
+import type { Waiting } from './run-parts.ts';
+import type { Node, Run, UnitState } from './state.ts';
 
 const smaller = (a: number, b: number): boolean => a < b;
 

@@ -2,9 +2,10 @@
  * The documents of a snapshot. A reader knows every format that was ever written; the number grows when an old
  * one would mislead. Fields are added, and a reader does without those that it does not find.
  */
-import type { StoredValue } from './events.ts';
+import type { StoredValue } from './event-values.ts';
 import type { OfferState } from './offer.ts';
-import type { ArchivedRun, Endpoint, Job, Node, Run, State, StepState, Token, UnitState } from './state.ts';
+import type { ArchivedRun } from './run-parts.ts';
+import type { Endpoint, Job, Node, Run, State, StepState, Token, UnitState } from './state.ts';
 
 export const snapshotFormat = 1;
 

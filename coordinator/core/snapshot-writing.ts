@@ -2,6 +2,7 @@
  * The state as documents. Only what happened is written; counters, queues and deadlines are derived again on the
  * way back. Large things are cut into several documents, so that none takes long to write.
  */
+
 import type { OfferState } from './offer.ts';
 import {
   type Head,

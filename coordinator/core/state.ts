@@ -6,12 +6,16 @@
  * State is changed in place, by evolve only. Copying it at tens of thousands of events a second would cost
  * more than everything else together.
  */
+
 import type { Outcome } from '../../shared/messages.ts';
 import type { Pipeline, Step, Unit } from '../../shared/pipeline/model.ts';
 import type { Deadlines } from './deadlines.ts';
-import type { EventType, JobMode, LayeredValue, NodeAdministration, StoredValue } from './events.ts';
+import type { JobMode, LayeredValue, NodeAdministration, StoredValue } from './event-values.ts';
+import type { EventType } from './events.ts';
+import type { Disclosure, Grant, JobState } from './job-state.ts';
 import type { OfferState } from './offer.ts';
 import type { Fence, Restoration } from './reign.ts';
+import type { ApprovalState, ArchivedRun, RoleState, RunEnd, UnitLimits, Waiting } from './run-parts.ts';
 
 export type State = {
   seq: number;
@@ -108,14 +112,6 @@ export type Endpoint = {
   readonly step: string;
 };
 
-export type RoleState = { readonly name: string; nodes: readonly string[]; leader: string | null };
-
-export type RunEnd = {
-  readonly state: 'succeeded' | 'failed' | 'cancelled';
-  readonly at: number;
-  readonly reason: string;
-};
-
 export type Run = {
   readonly id: string;
   readonly cluster: string;
@@ -190,12 +186,6 @@ export type Member = {
   readonly deferred: number[];
 };
 
-export type ApprovalState =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'needed'; readonly text: string }
-  | { readonly kind: 'requested'; readonly text: string; readonly at: number }
-  | { readonly kind: 'given'; readonly by: string; readonly at: number };
-
 export type UnitState = {
   readonly index: number;
   readonly unit: Unit;
@@ -235,22 +225,6 @@ export type UnitState = {
   readonly waiting: Waiting;
 };
 
-/** The strategy's amounts in nodes of this unit. */
-export type UnitLimits = {
-  /** Jobs at once (parallel) or unavailable nodes at once (rolling). */
-  readonly atOnce: number;
-  readonly failed: number;
-  readonly unknown: number;
-  readonly unreachable: number;
-};
-
-/** Candidates by rank, with lazy deletion: an entry counts only while its node is in `nodes`. */
-export type Waiting = {
-  readonly nodes: Set<string>;
-  readonly all: number[];
-  readonly byDomain: Map<string, number[]>;
-};
-
 export type StepState = {
   readonly index: number;
   readonly unit: UnitState;
@@ -266,33 +240,6 @@ export type StepState = {
   /** Needed steps that are not finished on every node. */
   barriers: number;
   jobsUnfinished: number;
-};
-
-export type JobState =
-  | 'waiting'
-  | 'ready'
-  | 'granted'
-  | 'running'
-  | 'unknown'
-  | 'deferred'
-  | 'succeeded'
-  | 'failed'
-  | 'skipped'
-  | 'cancelled'
-  | 'held';
-
-/** What was granted, kept until the attempt has ended so that it can be sent again word for word. */
-export type Grant = {
-  readonly attempt: number;
-  readonly attemptsMax: number;
-  readonly mode: JobMode;
-  readonly task: number;
-  readonly inputs: Readonly<Record<string, StoredValue>>;
-  readonly provides?: {
-    readonly service: string;
-    readonly port: number | null;
-    readonly address: string | null;
-  };
 };
 
 export type Job = {
@@ -341,25 +288,6 @@ export type Job = {
   admitted: boolean;
 };
 
-export type Disclosure = {
-  readonly attempt: number;
-  readonly state: 'accepted' | 'running' | 'ended';
-  readonly outcome: Outcome | null;
-};
-
-export type ArchivedRun = {
-  readonly id: string;
-  readonly pipeline: string;
-  readonly cluster: string;
-  readonly by: string;
-  readonly createdSeq: number;
-  readonly createdAt: number;
-  readonly startedAt: number | null;
-  readonly end: RunEnd;
-  /** Blob with the whole run as the API showed it. */
-  readonly digest: string;
-};
-
 export type Agenda = {
   /** Nodes that may be able to take a job. In order of insertion. */
   readonly nodes: Set<Node>;
@@ -382,12 +310,6 @@ export const isOpen = (run: Run): boolean =>
   run.hold === null &&
   run.cancel === null &&
   (run.outcome !== null || (run.failing === null && run.unitsOverBudget === 0));
-
-export const isLive = (state: JobState): boolean =>
-  state === 'granted' || state === 'running' || state === 'unknown';
-
-export const isFinished = (state: JobState): boolean =>
-  state === 'succeeded' || state === 'failed' || state === 'skipped' || state === 'cancelled';
 
 export const leaderKeyOf = (cluster: string, role: string): string => `${cluster}/${role}`;
 

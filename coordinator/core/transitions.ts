@@ -14,8 +14,9 @@ import {
   isUnavailable,
 } from './derive.ts';
 import { executorOf } from './executors.ts';
-import type { Job, JobState, Member, Node, Run, State, UnitState } from './state.ts';
-import { isLive } from './state.ts';
+import type { JobState } from './job-state.ts';
+import { isLive } from './job-state.ts';
+import type { Job, Member, Node, Run, State, UnitState } from './state.ts';
 
 function refreshBudget(state: State, run: Run, unit: UnitState): void {
   const over = isOverBudget(unit);

@@ -1,6 +1,6 @@
 /** /api/params and /api/services: what operators keep for clusters and nodes, and what runs provided. */
 import { LockstepError } from '../../shared/errors.ts';
-import type { ParamScope } from '../core/events.ts';
+import type { ParamScope } from '../core/event-values.ts';
 import type { ApiPorts } from './ports.ts';
 import * as resources from './resources.ts';
 import { answers, createRoute, jsonBody, noContent, type Router, readState } from './routing.ts';

@@ -4,7 +4,7 @@ import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import * as z from 'zod';
 import { LockstepError } from '../../shared/errors.ts';
-import type { Actor } from '../core/events.ts';
+import type { Actor } from '../core/event-values.ts';
 import type { Node, State } from '../core/state.ts';
 import type { ApiPorts } from './ports.ts';
 import { refuseInput } from './problem-answer.ts';

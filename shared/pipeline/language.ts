@@ -3,45 +3,22 @@
  * reference derive; those of modules, which are made of the same, are in module-language.ts. It says what may
  * stand where; what things mean together (names that must exist, order, types of expressions) is judged by the
  * files beside this one.
- *
- * `error` texts complete the sentence "expected …".
  */
 import * as z from 'zod';
-import { identifierPattern, stepNamePattern } from '../ids.ts';
 import { limits } from '../limits.ts';
-import { percentPattern } from './amount.ts';
-import { durationExample, durationPattern } from './duration.ts';
-
-export const labelKeyPattern = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,251}[A-Za-z0-9])?$/;
-export const usesPattern = /^([a-z][a-z0-9-]*)\/([a-z][a-z0-9-]*)@(\S+)$/;
-
-export const stepName = z
-  .string()
-  .regex(stepNamePattern, { error: 'small letters, digits and "-", beginning with a letter, at most 63' });
-export const identifier = z
-  .string()
-  .regex(identifierPattern, { error: 'letters, digits and "_", not beginning with a digit, at most 63' });
-const labelKey = z.string().regex(labelKeyPattern, { error: 'the key of a label, such as rack or site' });
-const duration = z.string().regex(durationPattern, { error: durationExample }).meta({ title: 'duration' });
-const words = z.string().min(1).max(1_024);
-const script = z.string().min(1).meta({ title: 'script' });
-const expression = z.string().min(1).meta({ title: 'expression' });
-const amount = z.union([
-  z.int().min(0),
-  z
-    .string()
-    .regex(percentPattern, { error: 'a number, or a percentage from 1% to 100%' })
-    .meta({ title: 'percentage' }),
-]);
-const oneOrMany = <T extends z.ZodType>(schema: T) => z.union([schema, z.array(schema).min(1)]);
-
-export const about = <T extends z.ZodType>(schema: T, description: string): T => schema.describe(description);
-
-export const title = about(words.optional(), 'A short name for people.');
-export const description = about(
-  z.string().max(10_000).optional(),
-  'What it is for, in as many words as it takes.',
-);
+import {
+  about,
+  description,
+  duration,
+  expression,
+  identifier,
+  oneOrMany,
+  script,
+  stepName,
+  title,
+  words,
+} from './language-primitives.ts';
+import { retry, strategy, verify } from './strategy-language.ts';
 
 export const paramFields = {
   type: about(
@@ -121,86 +98,6 @@ const need = z.union([
     same: about(
       z.literal('node', { error: '"node"' }).optional(),
       '`node`: only the same node must be done there, not all nodes.',
-    ),
-  }),
-]);
-
-const budgets = {
-  maxFailed: about(amount.optional(), 'How many nodes may fail before the run stops; 0 when absent.'),
-  maxUnknown: about(
-    amount.optional(),
-    'How many nodes may be out of contact while the work may be running; 0 when absent.',
-  ),
-  maxUnreachable: about(
-    amount.optional(),
-    'How many nodes may be left out because they cannot be reached; 0 when absent.',
-  ),
-};
-
-const strategy = z.union([
-  z.enum(['parallel', 'rolling']),
-  z.strictObject({
-    parallel: about(
-      z
-        .strictObject({
-          maxParallel: about(amount.optional(), 'How many nodes at once; all when absent.'),
-          ...budgets,
-        })
-        .optional(),
-      'All nodes at once, or as many as `maxParallel`.',
-    ),
-    rolling: about(
-      z
-        .strictObject({
-          maxUnavailable: about(
-            amount.optional(),
-            'How many nodes may be unavailable at once, from whatever cause; 1 when absent.',
-          ),
-          by: about(
-            z
-              .strictObject({
-                label: about(labelKey, 'The label whose values are the failure domains, such as `rack`.'),
-                domains: about(
-                  z.int().min(1).optional(),
-                  'How many of them may have unavailable nodes at once; 1 when absent.',
-                ),
-                perDomain: about(
-                  z.int().min(1).optional(),
-                  'How many nodes of one of them may be unavailable at once.',
-                ),
-              })
-              .optional(),
-            'Keeps unavailable nodes within few failure domains.',
-          ),
-          waves: about(
-            z.array(amount).min(1).max(100).optional(),
-            'Cumulative targets, such as `[1, 10%, 100%]`; each is finished before the next begins.',
-          ),
-          pause: about(duration.optional(), 'Time between one node being done and the next one beginning.'),
-          ...budgets,
-        })
-        .optional(),
-      'A few nodes at a time, never more unavailable than allowed.',
-    ),
-  }),
-]);
-
-const verify = z.union([
-  script,
-  z.strictObject({
-    run: about(script, 'The script; exit status 0 means that all is well.'),
-    every: about(duration.optional(), 'Time between two tries; 2s when absent.'),
-    timeout: about(duration.optional(), 'How long it may take to become well; 1m when absent.'),
-  }),
-]);
-
-const retry = z.union([
-  z.int().min(1).max(limits.retryAttemptsMax),
-  z.strictObject({
-    attempts: about(z.int().min(1).max(limits.retryAttemptsMax), 'How often it is tried in all.'),
-    backoff: about(
-      duration.optional(),
-      'Time before the second try, longer before each further one; 5s when absent.',
     ),
   }),
 ]);
@@ -379,7 +276,4 @@ export type RoleFile = z.infer<typeof roleSchema>;
 export type MemberStepFile = z.infer<typeof memberStepSchema>;
 export type StepFile = z.infer<typeof stepSchema>;
 export type GroupHeadFile = z.infer<typeof groupHeadSchema>;
-export type StrategyFile = z.infer<typeof strategy>;
-export type VerifyFile = z.infer<typeof verify>;
-export type RetryFile = z.infer<typeof retry>;
 export type ShellFile = z.infer<typeof shell>;

@@ -1,6 +1,7 @@
 /** The words of module files, made of those that a step has too. */
 import * as z from 'zod';
-import { about, description, identifier, paramFields, scriptFields, stepName, title } from './language.ts';
+import { paramFields, scriptFields } from './language.ts';
+import { about, description, identifier, stepName, title } from './language-primitives.ts';
 
 const versionPattern = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/;
 

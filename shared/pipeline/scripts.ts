@@ -2,12 +2,13 @@
 import { limits } from '../limits.ts';
 import type { BundleManifest } from '../messages.ts';
 import { parseDuration } from './duration.ts';
-import type { ShellFile, VerifyFile } from './language.ts';
+import type { ShellFile } from './language.ts';
 import type { ScriptText, Task } from './model.ts';
 import type { TaskFile } from './module-language.ts';
 import type { Report } from './report.ts';
 import { asList, entryPath } from './roles.ts';
 import type { Path } from './source.ts';
+import type { VerifyFile } from './strategy-language.ts';
 
 export type FileStat = { readonly digest: string; readonly sizeBytes: number; readonly executable: boolean };
 

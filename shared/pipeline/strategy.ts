@@ -1,10 +1,10 @@
 /** How many nodes at once: defaults filled in, bounds that make sense together. */
 import { parseAmount } from './amount.ts';
 import { parseDuration } from './duration.ts';
-import type { StrategyFile } from './language.ts';
 import type { Amount, Budgets, Strategy } from './model.ts';
 import type { Report } from './report.ts';
 import type { Path } from './source.ts';
+import type { StrategyFile } from './strategy-language.ts';
 
 type Bounds = Readonly<Partial<Record<keyof Budgets, number | string | undefined>>>;
 

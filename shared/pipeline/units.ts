@@ -8,7 +8,6 @@ import {
   memberStepSchema,
   type StepFile,
   stepSchema,
-  type VerifyFile,
 } from './language.ts';
 import type { RoleDeclaration, Strategy, Target } from './model.ts';
 import type { LoadedModule } from './module.ts';
@@ -18,6 +17,7 @@ import { salvage } from './salvage.ts';
 import { type Bundles, type FileSet, readScripts } from './scripts.ts';
 import type { Path } from './source.ts';
 import { readStrategy } from './strategy.ts';
+import type { VerifyFile } from './strategy-language.ts';
 import { mergeOutputs, readUses } from './uses.ts';
 import { isReservedName } from './words.ts';
 import { readPolicy, readWork } from './work.ts';

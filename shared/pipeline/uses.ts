@@ -2,7 +2,8 @@
 import { oneOf } from '../expressions/shape.ts';
 import { nearestWord } from '../nearest.ts';
 import type { DraftTask } from './draft.ts';
-import { type MemberStepFile, usesPattern } from './language.ts';
+import type { MemberStepFile } from './language.ts';
+import { usesPattern } from './language-primitives.ts';
 import type { OutputDeclaration } from './model.ts';
 import type { LoadedModule, ModuleTask } from './module.ts';
 import type { Report } from './report.ts';

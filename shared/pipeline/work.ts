@@ -4,12 +4,12 @@
  */
 import { limits } from '../limits.ts';
 import { formatDuration, parseDuration } from './duration.ts';
-import type { RetryFile } from './language.ts';
 import type { OutputDeclaration, RerunClass, Step, Task } from './model.ts';
 import type { TaskFile } from './module-language.ts';
 import type { Report } from './report.ts';
 import { type Bundles, type FileSet, readScripts } from './scripts.ts';
 import type { Path } from './source.ts';
+import type { RetryFile } from './strategy-language.ts';
 import { isReservedName } from './words.ts';
 
 /** Absent policy: not said here, so that the step, the module's task or the default decides. */

@@ -1,7 +1,7 @@
 /** Params that operators keep, and what a node gets of all layers. */
 import type * as z from 'zod';
 import type { Lookup } from '../../core/commands.ts';
-import type { StoredValue } from '../../core/events.ts';
+import type { StoredValue } from '../../core/event-values.ts';
 import { paramLayers } from '../../core/params.ts';
 import type { Node, Run, State } from '../../core/state.ts';
 import { clusterOf } from '../../core/state.ts';

@@ -5,8 +5,10 @@ import type { Iteration } from '../../../shared/messages.ts';
 import type { Lookup } from '../../core/commands.ts';
 import { executorOf } from '../../core/executors.ts';
 import { type IterationOf, iterationOfJob } from '../../core/explain-live.ts';
+import type { JobState } from '../../core/job-state.ts';
+import type { ApprovalState, ArchivedRun } from '../../core/run-parts.ts';
 import { runStateOf } from '../../core/shown-states.ts';
-import type { ApprovalState, ArchivedRun, Job, JobState, Run, UnitState } from '../../core/state.ts';
+import type { Job, Run, UnitState } from '../../core/state.ts';
 import type * as resources from '../resources.ts';
 import { shownValue, shownValues, timeOf, timeOrNull } from './value.ts';
 

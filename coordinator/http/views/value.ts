@@ -1,6 +1,6 @@
 /** Stored values and times as people may see them: secrets never in clear. */
 import type { Lookup } from '../../core/commands.ts';
-import type { StoredValue } from '../../core/events.ts';
+import type { StoredValue } from '../../core/event-values.ts';
 
 const concealed = '(secret)';
 

@@ -1,5 +1,5 @@
 /** A version that is no good gives the agent's place back, whatever is wrong with it, and the reason is told. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { jobOf } from '../coordinator-double.ts';

@@ -80,9 +80,7 @@ t.test('kill -9 in each phase: the host is left with an agent, and the job with 
     const agent = await host.startAndPull();
     const runs = path.join(host.state, 'runs');
     const go = path.join(host.state, 'go');
-    coordinator.grant(
-      jobOf(a1, `echo run >> ${runs}; while ! [ -e ${go} ]; do sleep 0.02; done; echo done`),
-    );
+    coordinator.grant(jobOf(a1, `echo run >> ${runs}; while ! [ -e ${go} ]; do sleep 0.02; done; echo done`));
     await coordinator.until('the start', () => coordinator.ofType('started').length > 0);
     offer(host, phase === 'during its trial' ? hangingProgram(newer) : goodProgram(newer));
     await reached(host, agent);

@@ -1,4 +1,5 @@
 /** The whole state as comparable JSON, counters included; without what is not part of the fold. */
+
 import { fromShards } from '../../../coordinator/core/snapshot-reading.ts';
 import { toShards } from '../../../coordinator/core/snapshot-writing.ts';
 import type { Run, State } from '../../../coordinator/core/state.ts';

@@ -7,7 +7,7 @@ import t from 'tap';
 import { readConfig } from '../../../coordinator/config.ts';
 import type { Command } from '../../../coordinator/core/commands.ts';
 import { emptyState, evolve } from '../../../coordinator/core/engine.ts';
-import type { ParamScope } from '../../../coordinator/core/events.ts';
+import type { ParamScope } from '../../../coordinator/core/event-values.ts';
 import { toShards } from '../../../coordinator/core/snapshot-writing.ts';
 import type { State } from '../../../coordinator/core/state.ts';
 import { Contents, digestOf } from '../../../coordinator/sequence/contents.ts';

@@ -1,6 +1,7 @@
 /** P10. For each unfinished job there is a sentence that names the gate. */
 import { explainRun } from '../../../coordinator/core/explain.ts';
-import { isFinished, type State } from '../../../coordinator/core/state.ts';
+import { isFinished } from '../../../coordinator/core/job-state.ts';
+import type { State } from '../../../coordinator/core/state.ts';
 import { type Checker, require } from '../judge.ts';
 
 export class Explained implements Checker {
