@@ -13,13 +13,14 @@ import { createApi } from './http/api.ts';
 import type { Admission, ApiPorts } from './http/ports.ts';
 import { listen } from './http/server.ts';
 import { viewRun } from './http/views/run.ts';
+import { viewNote } from './http/views/run-note.ts';
 import type { Logger } from './log.ts';
 import { LogExchange } from './log-exchange.ts';
 import { createMetrics } from './metrics.ts';
 import { giveOperatorAccess } from './operator-access.ts';
 import { startClock } from './sequence/clock.ts';
 import { Contents, digestOf } from './sequence/contents.ts';
-import { openDisk, storeOf } from './sequence/disk.ts';
+import { eventsOf, openDisk, storeOf } from './sequence/disk.ts';
 import { RecentNames } from './sequence/recent-names.ts';
 import { recoverState } from './sequence/recovery.ts';
 import { Upkeep } from './sequence/upkeep.ts';
@@ -148,7 +149,10 @@ async function open(options: CoordinatorOptions, closing: (closer: Closer) => vo
     clock,
     recentNames,
     retainLogs: (policy) => logs.retain(policy),
-    describeRun: (run) => viewRun(run, contents, true, () => undefined),
+    describeRun: (run) => ({
+      ...viewRun(run, contents, true, () => undefined),
+      note: viewNote(run, contents),
+    }),
     log,
   });
   closing(() => upkeep.close());
@@ -158,7 +162,7 @@ async function open(options: CoordinatorOptions, closing: (closer: Closer) => vo
     now: clock.now,
     sequencer,
     lookup: contents,
-    events: journal,
+    events: eventsOf(disk),
     blobs: {
       put: (content) => blobs.put(content),
       has: (digest) => blobs.has(digest),

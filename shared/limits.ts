@@ -147,6 +147,15 @@ export const limits = {
   pageSizeMax: 1_000,
   answerJobsMax: 2_000,
 
+  // Reports of runs
+  reportDeviationsMax: 1_000,
+  reportSlotsMax: 2_000,
+  /** Of each step. */
+  reportSlowestMax: 5,
+  /** Different values of one output of one step. */
+  reportValuesMax: 20,
+  reportValueLengthMax: 1_024,
+
   // The command line, as a client of the coordinator
   clientConnectMs: 10_000,
   clientAnswerMs: 60_000,

@@ -8,6 +8,7 @@ export type RunListed = z.infer<typeof resources.runListed>;
 export type RunState = Run['state'];
 export type Unit = Run['units'][number];
 export type Job = z.infer<typeof resources.job>;
+export type Report = z.infer<typeof resources.report>;
 export type JobState = Job['state'];
 export type Explanation = z.infer<typeof resources.explanation>;
 export type Plan = z.infer<typeof resources.plan>;

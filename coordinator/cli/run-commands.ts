@@ -156,6 +156,25 @@ function registerLooking(program: Command): void {
   ]);
 }
 
+function registerReporting(program: Command): void {
+  const report = program
+    .command('report')
+    .summary('write a deployment note of a run')
+    .description(
+      'Write what a run did as Markdown: nodes with platform and versions, order, timings, where it left the plan, and who approved or decided what. Also of archived runs.',
+    )
+    .argument('<run>', 'like r17');
+  speaksToCoordinator(report, ['json']).action(
+    act(async (run: string, options: CommonOptions) =>
+      (await import('./commands/report.ts')).report(run, options),
+    ),
+  );
+  examples(report, [
+    ['report r17 > upgrade-of-monday.md', ''],
+    ['report r17 -o json > monday.json', 'can be compared later: lockstep diff monday.json r18'],
+  ]);
+}
+
 function registerDeciding(program: Command): void {
   const approve = program
     .command('approve')
@@ -230,5 +249,6 @@ export function registerRunCommands(program: Command): void {
   program.commandsGroup('Pipelines and runs:');
   registerStarting(program);
   registerLooking(program);
+  registerReporting(program);
   registerDeciding(program);
 }

@@ -14,7 +14,7 @@ import { evolveOffer } from './evolve-offers.ts';
 import { beginLineage, discloseAttempt } from './evolve-restoration.ts';
 import { layoutRun } from './layout.ts';
 import { electLeader } from './leadership.ts';
-import type { Member, Run, State, UnitState } from './state.ts';
+import type { Member, Node, Run, State, UnitState } from './state.ts';
 import { leaderKeyOf } from './state.ts';
 import { enableAll, leaveRun, refreshAvailability, releaseRun, wakeRun } from './transitions.ts';
 
@@ -142,11 +142,7 @@ function evolveRun(
       for (const [name, role] of Object.entries(event.roles)) {
         run.roles.set(name, { name, nodes: role.nodes, leader: role.leader });
       }
-      layoutRun(
-        run,
-        (node) => ({ node: nodeOf(state, node), out: null, accepted: false, ready: [], deferred: [] }),
-        event.at,
-      );
+      layoutRun(run, (name) => planMember(nodeOf(state, name)), event.at);
       for (const member of run.members.values()) member.node.queue.push(run);
       deriveRun(run);
       state.agenda.runs.add(run);
@@ -268,6 +264,15 @@ function evolveRun(
       assertNever(event);
   }
 }
+
+const planMember = (node: Node): Member => ({
+  node,
+  agentVersion: node.version,
+  out: null,
+  accepted: false,
+  ready: [],
+  deferred: [],
+});
 
 function createRun(state: State, event: Extract<Event, { type: 'RunCreated' }>): void {
   const run: Run = {

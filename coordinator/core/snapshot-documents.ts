@@ -80,7 +80,8 @@ export type RunDocument = Pick<Run, (typeof runFields)[number]> & {
     readonly nodes: readonly string[];
     readonly leader: string | null;
   }[];
-  readonly members: readonly (readonly [string, string | null, boolean])[];
+  /** The last, the version of its agent, is absent in snapshots of old. */
+  readonly members: readonly (readonly [string, string | null, boolean, string?])[];
   readonly units: readonly UnitDocument[];
   readonly steps: readonly StepDocument[];
   readonly jobShards: number;

@@ -85,7 +85,9 @@ export function fromShards(read: (name: string) => unknown): State {
 
 function readRun(state: State, id: string, read: (name: string) => unknown): void {
   const document = read(`run-${id}`) as RunDocument;
-  const members = new Map(document.members.map(([node, out, accepted]) => [node, { out, accepted }]));
+  const members = new Map(
+    document.members.map(([node, out, accepted, agentVersion]) => [node, { out, accepted, agentVersion }]),
+  );
   const run: Run = {
     ...(Object.fromEntries(runFields.map((field) => [field, document[field]])) as Pick<
       Run,
@@ -138,10 +140,17 @@ function readRun(state: State, id: string, read: (name: string) => unknown): voi
 function memberFrom(
   state: State,
   name: string,
-  stored: { out: string | null; accepted: boolean } | undefined,
+  stored: { out: string | null; accepted: boolean; agentVersion: string | undefined } | undefined,
 ): Member {
   const node = state.nodes.get(name) ?? removedNode(name);
-  return { node, out: stored?.out ?? null, accepted: stored?.accepted ?? false, ready: [], deferred: [] };
+  return {
+    node,
+    agentVersion: stored?.agentVersion ?? node.version,
+    out: stored?.out ?? null,
+    accepted: stored?.accepted ?? false,
+    ready: [],
+    deferred: [],
+  };
 }
 
 const removedNode = (name: string): Node => ({

@@ -82,7 +82,12 @@ function* runShards(run: Run): Iterable<readonly [string, unknown]> {
       (typeof runFields)[number]
     >),
     roles: [...run.roles.values()],
-    members: [...run.members.values()].map(({ node, out, accepted }) => [node.name, out, accepted]),
+    members: [...run.members.values()].map(({ node, out, accepted, agentVersion }) => [
+      node.name,
+      out,
+      accepted,
+      agentVersion,
+    ]),
     units: run.units.map((unit) => ({
       approval: unit.approval,
       nodes: unit.nodes,

@@ -176,6 +176,8 @@ export type Run = {
 
 export type Member = {
   readonly node: Node;
+  /** The version of its agent when the run was planned. */
+  readonly agentVersion: string;
   /** Why the node takes no further part, if so. */
   out: string | null;
   /** Its failures were accepted by an operator and no longer count against a budget. */

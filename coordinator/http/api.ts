@@ -9,6 +9,7 @@ import { addNodes } from './nodes.ts';
 import { addParams } from './params.ts';
 import type { ApiPorts, TokenKind } from './ports.ts';
 import { answerProblem, notFoundHere } from './problem-answer.ts';
+import { addReports } from './reports.ts';
 import { type ApiContext, createRouter, etagOf, type Router } from './routing.ts';
 import { addRuns } from './runs.ts';
 import { addStatus } from './status.ts';
@@ -59,6 +60,7 @@ export function createApi(ports: ApiPorts, onBug: (error: unknown) => void): Rou
   addStatus(api, ports);
   addNodes(api, ports);
   addRuns(api, ports);
+  addReports(api, ports);
   addLogs(api, ports);
   addEvents(api, ports);
   addParams(api, ports);

@@ -26,6 +26,8 @@ export type EventsPort = {
   readonly lineage: string;
   readonly last: { readonly seq: number };
   read(range: { readonly from: number }): AsyncIterable<readonly Event[]>;
+  /** What operators did, from a seq on, of the part that is not kept whole any more. */
+  audit(from: number): AsyncIterable<readonly Event[]>;
   oldest(): Promise<number>;
   hashAt(seq: number): Promise<string>;
   beyond(seq: number, signal: AbortSignal): Promise<void>;

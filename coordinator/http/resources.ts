@@ -28,6 +28,7 @@
  *   GET    /api/runs/:id                   runQuery → run
  *   GET    /api/runs/:id/why               explanations
  *   GET    /api/runs/:id/logs              logsQuery → text/plain, or logChunk a line (ndjson)
+ *   GET    /api/runs/:id/report            report
  *   POST   /api/runs/:id/approve           approval → run
  *   POST   /api/runs/:id/reject            approval → run
  *   POST   /api/runs/:id/cancel            reasonGiven → run
@@ -61,5 +62,6 @@ export * from './resources/param.ts';
 export * from './resources/plan.ts';
 export { reasonGiven } from './resources/primitives.ts';
 export * from './resources/problem.ts';
+export * from './resources/report.ts';
 export * from './resources/run.ts';
 export * from './resources/stream.ts';

@@ -239,9 +239,9 @@ async function readRun(
   return jobs !== false && all !== undefined ? { ...run, jobs: all } : run;
 }
 
-const isKept = (run: Run | ArchivedRun): run is Run => 'steps' in run;
+export const isKept = (run: Run | ArchivedRun): run is Run => 'steps' in run;
 
-function findRun(state: State, id: string): Run | ArchivedRun {
+export function findRun(state: State, id: string): Run | ArchivedRun {
   const run = state.runs.get(id) ?? state.archive.get(id);
   if (run === undefined) throw new LockstepError('not-found', `no run has the id ${id}: see lockstep runs`);
   return run;

@@ -6,8 +6,10 @@ import { LockstepError, messageOf } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
 import type { CoordinatorConfig } from '../config.ts';
 import type { Event } from '../core/events.ts';
+import { readAudit } from '../journal/archive.ts';
 import { BlobStore } from '../journal/blobs.ts';
 import { FileJournal } from '../journal/file-journal.ts';
+import type { ReadRange } from '../journal/port.ts';
 import type { Logger } from '../log.ts';
 import { SecretStore } from '../trust/secrets.ts';
 import type { Store } from './batch.ts';
@@ -83,6 +85,23 @@ async function openLocked(
     },
   };
 }
+
+/** The journal as readers see it, with what is left of the part that it no longer has. */
+export const eventsOf = ({ journal, places }: Pick<Disk, 'journal' | 'places'>) => ({
+  get lineage() {
+    return journal.lineage;
+  },
+  get last() {
+    return journal.last;
+  },
+  read: (range: ReadRange) => journal.read(range),
+  oldest: () => journal.oldest(),
+  hashAt: (seq: number) => journal.hashAt(seq),
+  beyond: (seq: number, signal: AbortSignal) => journal.beyond(seq, signal),
+  async *audit(from: number): AsyncGenerator<readonly Event[]> {
+    for await (const page of readAudit(places.journal, from)) yield page.map(parseStoredEvent);
+  },
+});
 
 /** What the sequencer writes to; what is on disk need not be held in memory any more. */
 export const storeOf = ({ journal, blobs, secrets }: Disk, contents: Contents): Store => ({

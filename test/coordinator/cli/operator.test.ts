@@ -146,6 +146,20 @@ t.test('a failure in a rolling group is held, and its operator decides', async (
   t.match(watched.stdout, /resumed \(accept-failed\) by operator:/);
   const over = await lockstep('cancel', id);
   t.equal(over.exitCode, 2, 'what is over cannot be cancelled');
+
+  const { stdout: note } = await lockstep('report', id);
+  t.match(note, new RegExp(`^# Run ${id} of rolling: succeeded\n`));
+  t.match(note, /\| nodes \| role \| .*kernel \| agent .*\|\n\| --- .*\n\| n\[1-3\] \(3 nodes\) \| web \|/);
+  t.match(note, /\| restart \| web \| 1 failed, 2 succeeded \|/);
+  t.match(note, /\| restart \| n1 \| attempt 1 failed: .*\|\n/);
+  t.match(note, /the run was resumed \(accept-failed\): n1 goes back to its vendor \| \S+ \|/);
+  t.match(note, /\| upgrade \| slot \| n2 \| [\d.]+s \|/);
+  t.match(await json('report', id), {
+    run: id,
+    state: 'succeeded',
+    missing: [],
+    nodes: [{ name: 'n1', roles: ['web'], out: /failed/ }, {}, {}],
+  });
 });
 
 t.test('an approval says what was approved, and a generated value stands once, with its layer', async (t) => {
