@@ -173,6 +173,24 @@ function registerReporting(program: Command): void {
     ['report r17 > upgrade-of-monday.md', ''],
     ['report r17 -o json > monday.json', 'can be compared later: lockstep diff monday.json r18'],
   ]);
+
+  const diff = program
+    .command('diff')
+    .summary('compare two runs')
+    .description(
+      'Show what differs between two runs: revision, params, kinds of nodes, outcomes, times, outputs. Nodes are compared by the role they play, so that the runs may be of two sites. A file that `report -o json` wrote stands for its run, also when it is of another coordinator.',
+    )
+    .argument('<first>', 'like r17, or a file')
+    .argument('<second>', 'like r18, or a file');
+  speaksToCoordinator(diff, ['json']).action(
+    act(async (first: string, second: string, options: CommonOptions) =>
+      (await import('./commands/diff.ts')).diff(first, second, options),
+    ),
+  );
+  examples(diff, [
+    ['diff r17 r18', 'yesterday and today'],
+    ['diff site-a.json site-b.json', 'two sites'],
+  ]);
 }
 
 function registerDeciding(program: Command): void {

@@ -11,7 +11,8 @@ export const when = (time: string): string => formatDate(Date.parse(time));
 export const valueText = (value: unknown): string =>
   typeof value === 'string' ? value : JSON.stringify(value);
 
-const words: { readonly [name in keyof Kind]: string } = {
+/** What a node is, in the order in which people ask; each with its word. */
+export const kindWord: { readonly [name in keyof Kind]: string } = {
   platform: 'platform',
   system: 'system',
   kernel: 'kernel',
@@ -21,17 +22,25 @@ const words: { readonly [name in keyof Kind]: string } = {
   agent: 'agent',
 };
 
-const shown = (kind: Kind, name: keyof Kind): string => {
+export const kindNames = [
+  'platform',
+  'system',
+  'kernel',
+  'architecture',
+  'threads',
+  'memoryBytes',
+  'agent',
+] as const satisfies readonly (keyof Kind)[];
+
+export function kindValue(kind: Kind, name: keyof Kind): string {
   const value = kind[name];
   if (value === null || value === '') return '-';
   return name === 'memoryBytes' ? formatBytes(Number(value)) : String(value);
-};
+}
 
 /** `kernel 6.1.0-20 → 6.1.0-25, agent 0.1.0 → 0.2.0`; empty when they are the same. */
-export function kindText(a: Kind, b: Kind): string {
-  const names = ['platform', 'system', 'kernel', 'architecture', 'threads', 'memoryBytes', 'agent'] as const;
-  return names
+export const kindText = (a: Kind, b: Kind): string =>
+  kindNames
     .filter((name) => a[name] !== b[name])
-    .map((name) => `${words[name]} ${shown(a, name)} → ${shown(b, name)}`)
+    .map((name) => `${kindWord[name]} ${kindValue(a, name)} → ${kindValue(b, name)}`)
     .join(', ');
-}

@@ -1,5 +1,5 @@
 /** An operator's day with a real coordinator and real agents: every command against what it was written for. */
-import { chmodSync, readFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Site, until } from './site.ts';
@@ -160,6 +160,27 @@ t.test('a failure in a rolling group is held, and its operator decides', async (
     missing: [],
     nodes: [{ name: 'n1', roles: ['web'], out: /accepted/ }, {}, {}],
   });
+});
+
+t.test('two runs are compared, also when one is only in a file', async (t) => {
+  const file = join(folder, 'first.json');
+  writeFileSync(file, (await lockstep('report', 'r1', '-o', 'json')).stdout);
+  const { id } = await json('run', join(folder, 'rolling.yaml'), '--limit', 'n2');
+  await lockstep('watch', id);
+  const { stdout, exitCode } = await lockstep('diff', file, id);
+  t.equal(exitCode, 0);
+  t.match(
+    stdout,
+    new RegExp(`^r1 +r1 of first on default: succeeded.*\\n${id} +${id} of rolling on default: `),
+  );
+  t.match(stdout, /param +word +tea \(run\) +-\n/);
+  t.match(stdout, /nodes +web: nodes +3 +1\n/);
+  t.match(stdout, /step +choose +there +-\n/);
+  t.notMatch(stdout, secret);
+  t.match(await json('diff', 'r1', id), { first: { run: 'r1' }, second: { run: id }, missing: [] });
+  const neither = await lockstep('diff', 'r1', 'r99x');
+  t.equal(neither.exitCode, 2);
+  t.match(neither.stderr, /r99x is neither a run like r17 nor a file that/);
 });
 
 t.test('an approval says what was approved, and a generated value stands once, with its layer', async (t) => {
