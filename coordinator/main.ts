@@ -7,12 +7,14 @@ import packageDescription from '../package.json' with { type: 'json' };
 import { registerCommands } from './cli/program.ts';
 import type { CoordinatorFlags } from './config.ts';
 import { registerDataCommands } from './data-commands.ts';
+import { registerRehearsal } from './rehearsal-command.ts';
 
 const { version, description } = packageDescription;
 
 const program = new Command('lockstep').description(description).version(version, '-V, --version');
 // First: commands take the program's settings over when they are made.
 registerCommands(program);
+registerRehearsal(program);
 registerDataCommands(program, version);
 
 program

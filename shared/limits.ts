@@ -93,6 +93,16 @@ export const limits = {
   sleptMsMin: 5_000,
   uplinkBytesPerSecondMin: 1 * KiB,
 
+  // Rehearsals
+  rehearsalNodesMax: 5_000,
+  rehearsalTurnsMax: 2_000_000,
+  /** Simulated time after which a rehearsal ends that does not come to an end. */
+  rehearsalMs: 30 * 24 * 3_600_000,
+  /** Of whose durations nothing is known. */
+  rehearsalJobMs: 10_000,
+  rehearsalRebootMs: 120_000,
+  rehearsalPastRunsMax: 5,
+
   // The coordinator
   unknownAfterDefaultMs: 60_000,
   grantsPerTurnMax: 64,

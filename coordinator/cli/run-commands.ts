@@ -9,14 +9,13 @@ import type { RunOptions } from './commands/run.ts';
 import type { RunsOptions } from './commands/runs.ts';
 import type { CommonOptions } from './session.ts';
 
-/** What a submission of a pipeline may say, the same for `run` and `plan`. */
-function submits(command: Command): Command {
+/** What a submission of a pipeline may say, also when it is only planned or rehearsed. */
+export function submits(command: Command): Command {
   return command
     .option('--param <name=value>', 'value of a param; may stand more than once', collect)
     .option('--param-file <path>', 'params from a YAML or JSON file; may stand more than once', collect)
     .option('--cluster <name>', 'the cluster to work on', 'default')
     .option('--limit <selector>', 'narrow every role: CEL over name, labels, facts, or names like n1,n[4-6]')
-    .option('--check', 'execute only the checks: what would change, without changing it')
     .option('--modules <dir>', 'folder of modules (default: modules/ beside the file)');
 }
 
@@ -28,7 +27,8 @@ function registerStarting(program: Command): void {
       'Run a pipeline. Params that are not given come from LOCKSTEP_PARAM_<NAME>; secret ones that nothing gives are asked for without echo.',
     )
     .argument('<file>', 'the pipeline, YAML')
-    .option('-w, --watch', 'follow the run until it ends or needs a decision');
+    .option('-w, --watch', 'follow the run until it ends or needs a decision')
+    .option('--check', 'execute only the checks: what would change, without changing it');
   submits(speaksToCoordinator(run, ['json', 'jsonl'])).action(
     act(async (file: string, options: RunOptions) => (await import('./commands/run.ts')).run(file, options)),
   );

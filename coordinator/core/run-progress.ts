@@ -1,6 +1,7 @@
 /** When a run starts, ends, is held or goes on: everything that concerns it as a whole. */
 import { present } from '../../shared/assert.ts';
 import { hasFinally } from './conclusion.ts';
+import { list } from './gate.ts';
 import type { RunEnd } from './run-parts.ts';
 import { recallSegments } from './segments.ts';
 import { hasDomainRoom } from './slots.ts';
@@ -149,9 +150,24 @@ const needsOf = (run: Run, unit: UnitState): 'decision' | 'contact' =>
   causesOf(run, unit).some((cause) => cause.comesBack) ? 'contact' : 'decision';
 
 function reasonOf(run: Run, unit: UnitState): string {
-  const causes = causesOf(run, unit)
-    .map(({ node, cause }) => `${node} ${cause}`)
-    .join(', ');
-  const bound = unit.limits.atOnce === 1 ? 'one node' : `${unit.limits.atOnce} nodes`;
-  return `no slot is possible in ${unit.unit.id}: ${bound} may be unavailable, and ${causes}`;
+  const byCause = new Map<string, string[]>();
+  for (const { node, cause } of causesOf(run, unit))
+    byCause.set(cause, [...(byCause.get(cause) ?? []), node]);
+  const causes = [...byCause].map(
+    ([cause, nodes]) => `${list(nodes)} ${nodes.length > 1 ? pluralOf(cause) : cause}`,
+  );
+  return `no slot is possible in ${unit.unit.id}: ${boundOf(unit)}, and ${causes.join(', ')}`;
+}
+
+const pluralOf = (cause: string): string =>
+  cause === onItsWay ? 'hold their slots' : cause.replace(/^is /, 'are ');
+
+/** The bound that leaves no slot: how many may be unavailable, or in how many failure domains. */
+function boundOf({ unit: { strategy }, limits, unavailable, unavailableByDomain }: UnitState): string {
+  const by = strategy.kind === 'rolling' ? strategy.by : undefined;
+  if (by === undefined || unavailable.size >= limits.atOnce)
+    return `${limits.atOnce === 1 ? 'one node' : `${limits.atOnce} nodes`} may be unavailable`;
+  const each = by.perDomain === undefined ? '' : `, ${by.perDomain} in each`;
+  const open = list(unavailableByDomain.keys());
+  return `nodes may be unavailable in ${by.domains === 1 ? 'one' : by.domains} ${by.label} at once${each} (${open} now)`;
 }
