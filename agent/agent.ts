@@ -6,6 +6,7 @@
 import { statfsSync } from 'node:fs';
 import { makeFolder } from '../shared/disk/durable-file.ts';
 import { lockFolder } from '../shared/disk/folder-lock.ts';
+import { limits } from '../shared/limits.ts';
 import { alarmAt, beginAgent, step } from './core/agent.ts';
 import type { AgentState, Input, Now, Turned } from './core/state.ts';
 import { readBootInstance } from './discover/boot.ts';
@@ -114,6 +115,9 @@ class Agent {
       const inputs = this.#inputs;
       this.#inputs = [];
       const turns: Turned[] = [];
+      // Before the core looks whether it may ask for work: then there is space for one.
+      if (!this.#stores.reserve.isKept && this.#now().freeBytes >= limits.agentFreeBytesMin)
+        this.#stores.reserve.keep();
       for (const input of inputs) {
         const turned = step(this.#state, input, this.#now());
         this.#state = turned.state;

@@ -249,6 +249,8 @@ export const limits = {
   agentLogsWaitingBytesMax: 512 * MiB,
   /** With less, no work is asked for; what is left is for results. */
   agentFreeBytesMin: 64 * MiB,
+  /** What results find although nothing is free. */
+  agentReserveBytes: 4 * MiB,
   agentPullRecheckMs: 30_000,
   /** How long a reboot waits for the acknowledgement of what led to it, while the link is up. */
   rebootAcknowledgementWaitMs: 10_000,
@@ -380,6 +382,7 @@ assert(limits.logRecordBytesMax < limits.logPendingBytesMax, 'more than one reco
 assert(limits.secretValueBytesMax < limits.secretsBytesMax, 'more than one secret can be kept');
 assert(limits.logFlushDelayMs <= 1_000, 'log acknowledgements come within a second');
 assert(limits.outputsBytesMax <= limits.outputTextBytesMax, 'the file of outputs holds every allowed output');
+assert(2 * limits.agentReserveBytes <= limits.agentFreeBytesMin, 'a node that asks for work has a reserve');
 assert(limits.agentFinishedKept <= limits.agentFinishedMax, 'what must be remembered fits');
 assert(limits.attemptLogTailBytes <= limits.logOverflowBytesMax, 'a cut log has its tail on disk');
 assert(limits.linkProbeWaitMs < 2 * limits.heartbeatIntervalMs, 'a probe is quicker than heartbeats');

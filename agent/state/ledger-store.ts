@@ -22,36 +22,39 @@ import {
 import path from 'node:path';
 import { Low } from 'lowdb';
 import { DurableAdapter } from '../../shared/disk/durable-adapter.ts';
-import { explainDiskError, privateFileMode, syncFolder } from '../../shared/disk/durable-file.ts';
+import { explainDiskError, isFull, privateFileMode, syncFolder } from '../../shared/disk/durable-file.ts';
 import { LockstepError } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
 import { emptyLedger, evolveLedger, type Ledger, type LedgerRecord, mustBeDurable } from '../core/ledger.ts';
 import { formatEntry, parseEntry, parseSnapshot, type Snapshot } from './ledger-format.ts';
+import type { Reserve } from './reserve.ts';
 
 export class LedgerStore {
   readonly #folder: string;
   readonly #low: Low<Snapshot>;
+  readonly #reserve: Reserve;
   #seq: number;
   #file: { readonly path: string; readonly descriptor: number; bytes: number };
   #waiting = '';
   /** As it was found on disk. */
   readonly found: Ledger;
 
-  private constructor(folder: string, low: Low<Snapshot>, replayed: Replayed) {
+  private constructor(folder: string, low: Low<Snapshot>, reserve: Reserve, replayed: Replayed) {
     this.#folder = folder;
     this.#low = low;
+    this.#reserve = reserve;
     this.#seq = replayed.seq;
     this.found = replayed.ledger;
     this.#file = openFile(replayed.file, replayed.bytes);
   }
 
-  static async open(folder: string): Promise<LedgerStore> {
+  static async open(folder: string, reserve: Reserve): Promise<LedgerStore> {
     const low = new Low<Snapshot>(new DurableAdapter(path.join(folder, 'ledger.json'), parseSnapshot), {
       seq: 0,
       ledger: emptyLedger,
     });
     await low.read();
-    const store = new LedgerStore(folder, low, replay(folder, low.data));
+    const store = new LedgerStore(folder, low, reserve, replay(folder, low.data));
     await store.compact(store.found);
     return store;
   }
@@ -72,13 +75,23 @@ export class LedgerStore {
     if (this.#waiting === '') return;
     const bytes = Buffer.from(this.#waiting);
     try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(this.#file.descriptor, bytes, at);
+      for (let at = 0; at < bytes.length; ) at += this.#write(bytes, at);
       fdatasyncSync(this.#file.descriptor);
     } catch (error) {
       throw explainDiskError(error, `cannot write ${this.#file.path}`);
     }
     this.#file.bytes += bytes.length;
     this.#waiting = '';
+  }
+
+  /** How many bytes were written; with the reserve, if that is what it takes. */
+  #write(bytes: Buffer, at: number): number {
+    try {
+      return writeSync(this.#file.descriptor, bytes, at);
+    } catch (error) {
+      if (!isFull(error) || !this.#reserve.giveUp()) throw error;
+      return writeSync(this.#file.descriptor, bytes, at);
+    }
   }
 
   get isLong(): boolean {
@@ -88,7 +101,7 @@ export class LedgerStore {
   /** Writes the ledger as it is after all records so far, then begins a new file of records. */
   async compact(ledger: Ledger): Promise<void> {
     this.#low.data = { seq: this.#seq, ledger };
-    await this.#low.write();
+    await this.#reserve.spend(() => this.#low.write());
     this.#waiting = '';
     const file = path.join(this.#folder, fileName(this.#seq + 1));
     if (file !== this.#file.path) {

@@ -4,6 +4,7 @@ import { constants } from 'node:fs';
 import { mkdir, open, readdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 import {
+  explainDiskError,
   privateFileMode,
   privateFolderMode,
   removeIfThere,
@@ -11,20 +12,23 @@ import {
 } from '../../shared/disk/durable-file.ts';
 import { LockstepError } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
+import type { Reserve } from './reserve.ts';
 
 const chunkBytes = 1024 * 1024;
 
 export class OutputStore {
   readonly #folder: string;
+  readonly #reserve: Reserve;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, reserve: Reserve) {
     this.#folder = folder;
+    this.#reserve = reserve;
   }
 
   /** `needed`: digests that results still name; the rest is swept. */
-  static async open(folder: string, needed: ReadonlySet<string>): Promise<OutputStore> {
+  static async open(folder: string, needed: ReadonlySet<string>, reserve: Reserve): Promise<OutputStore> {
     await mkdir(folder, { recursive: true, mode: privateFolderMode });
-    const store = new OutputStore(folder);
+    const store = new OutputStore(folder, reserve);
     const names = new Set([...needed].map((digest) => path.basename(store.pathOf(digest))));
     for (const name of await readdir(folder)) {
       if (!names.has(name)) await removeIfThere(path.join(folder, name));
@@ -38,6 +42,16 @@ export class OutputStore {
 
   /** Durable under its digest when it resolves, because the result that names it will be. */
   async keep(file: string): Promise<string> {
+    try {
+      return await this.#reserve.spend(() => this.#copy(file));
+    } catch (error) {
+      // What was copied of it would only take the space of others.
+      await removeIfThere(path.join(this.#folder, 'incoming'));
+      throw explainDiskError(error, 'cannot keep it');
+    }
+  }
+
+  async #copy(file: string): Promise<string> {
     const temporary = path.join(this.#folder, 'incoming');
     const source = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {

@@ -16,11 +16,15 @@ export function errnoOf(error: unknown): string | undefined {
 
 export const isMissing = (error: unknown): boolean => errnoOf(error) === 'ENOENT';
 
-const isFull = (error: unknown): boolean => errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT';
+/** A disk or quota without space, as the system says it or as `explainDiskError` does. */
+export const isFull = (error: unknown): boolean =>
+  errnoOf(error) === 'ENOSPC' ||
+  errnoOf(error) === 'EDQUOT' ||
+  (error instanceof LockstepError && error.code === 'disk-full');
 
 /** A full disk or quota as `disk-full`, so that callers can wait for space; any other error as it is. */
 export function explainDiskError(error: unknown, attempted: string): unknown {
-  if (!isFull(error)) return error;
+  if (!isFull(error) || error instanceof LockstepError) return error;
   return new LockstepError(
     'disk-full',
     `${attempted}: no space is left there; free some or enlarge the disk`,

@@ -10,6 +10,7 @@ import { readProxies } from '../../../agent/link/proxies.ts';
 import { Uplink } from '../../../agent/link/uplink.ts';
 import { BlobCache } from '../../../agent/state/blob-cache.ts';
 import { OutputStore } from '../../../agent/state/output-store.ts';
+import { Reserve } from '../../../agent/state/reserve.ts';
 import { CoordinatorDouble } from '../coordinator-double.ts';
 
 const digestOf = (bytes: Buffer): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
@@ -180,7 +181,7 @@ t.test('bytes that a bundle shares count once, and go with the last of their nam
 t.test('file outputs are kept by digest, durable and bounded, then uploaded', async (t) => {
   const { coordinator, transfer } = await setting(t);
   const folder = t.testdir({ source: { report: 'the report', fifo: {} }, kept: { stale: 'x' } });
-  const store = await OutputStore.open(path.join(folder, 'kept'), new Set());
+  const store = await OutputStore.open(path.join(folder, 'kept'), new Set(), new Reserve(folder));
   t.same(readdirSync(path.join(folder, 'kept')), [], 'what no result names is swept');
   const digest = await store.keep(path.join(folder, 'source/report'));
   t.equal(digest, digestOf(Buffer.from('the report')));
@@ -189,8 +190,5 @@ t.test('file outputs are kept by digest, durable and bounded, then uploaded', as
   await t.rejects(store.keep(path.join(folder, 'source/fifo')), { message: 'it is not a regular file' });
   await t.rejects(store.keep(path.join(folder, 'source/none')), { code: 'ENOENT' });
   await store.drop([digest, digest]);
-  t.same(
-    readdirSync(path.join(folder, 'kept')).filter((name) => name !== 'incoming'),
-    [],
-  );
+  t.same(readdirSync(path.join(folder, 'kept')), []);
 });

@@ -14,6 +14,7 @@ import { emptyLedger, evolveLedger, type Ledger, type LedgerRecord } from '../..
 import { unexecuted } from '../../../agent/core/turn.ts';
 import { IdentityStore } from '../../../agent/state/identity-store.ts';
 import { LedgerStore } from '../../../agent/state/ledger-store.ts';
+import { Reserve } from '../../../agent/state/reserve.ts';
 import { jobOf } from '../coordinator-double.ts';
 
 const at = { monotonicMs: 1, wallMs: 2, freeBytes: 3 };
@@ -49,14 +50,14 @@ const recordFiles = (folder: string): string[] =>
 const recordFile = (folder: string): string => path.join(folder, recordFiles(folder)[0] ?? '');
 
 async function reopened(folder: string): Promise<Ledger> {
-  const store = await LedgerStore.open(folder);
+  const store = await LedgerStore.open(folder, new Reserve(folder));
   store.close();
   return store.found;
 }
 
 t.test('a new folder, and everything that was appended', async (t) => {
   const folder = t.testdir({});
-  const store = await LedgerStore.open(folder);
+  const store = await LedgerStore.open(folder, new Reserve(folder));
   t.same(store.found, emptyLedger);
   store.append([granted(1), begun(1)]);
   store.append([ended(1), acknowledged(1)]);
@@ -71,7 +72,7 @@ t.test('a new folder, and everything that was appended', async (t) => {
 
 t.test('what only saves repetition waits for what must be durable', async (t) => {
   const folder = t.testdir({});
-  const store = await LedgerStore.open(folder);
+  const store = await LedgerStore.open(folder, new Reserve(folder));
   store.append([granted(1), ended(1)]);
   const size = statSync(recordFile(folder)).size;
   store.append([acknowledged(1)]);
@@ -86,7 +87,7 @@ t.test('a compaction forgets what is over, and a crash at any point of it does n
   const folder = t.testdir({ live: {}, crashed: {} });
   const live = path.join(folder, 'live');
   const crashed = path.join(folder, 'crashed');
-  const store = await LedgerStore.open(live);
+  const store = await LedgerStore.open(live, new Reserve(live));
   const records = [granted(1), begun(1), ended(1), acknowledged(1), granted(2)];
   store.append(records);
   const before = readFileSync(recordFile(live));
@@ -105,7 +106,7 @@ t.test('a compaction forgets what is over, and a crash at any point of it does n
 t.test('a tail cut at any byte loses the last append only', async (t) => {
   const folder = t.testdir({ whole: {} });
   const whole = path.join(folder, 'whole');
-  const store = await LedgerStore.open(whole);
+  const store = await LedgerStore.open(whole, new Reserve(whole));
   store.append([granted(1)]);
   const good = statSync(recordFile(whole)).size;
   store.append([begun(1)]);
@@ -131,7 +132,7 @@ t.test('a tail cut at any byte loses the last append only', async (t) => {
   const damage = Buffer.from(bytes);
   damage[good - 20] = (damage[good - 20] ?? 0) ^ 1;
   writeFileSync(path.join(flipped, name), damage);
-  await t.rejects(LedgerStore.open(flipped), {
+  await t.rejects(LedgerStore.open(flipped, new Reserve(flipped)), {
     code: 'damaged',
     message: /the line at byte 0 is not what was written/,
   });
@@ -139,7 +140,7 @@ t.test('a tail cut at any byte loses the last append only', async (t) => {
   const gone = begin('gone');
   writeFileSync(path.join(gone, 'ledger-7.jsonl'), bytes.subarray(0, 0));
   writeFileSync(path.join(gone, name), bytes.subarray(good));
-  await t.rejects(LedgerStore.open(gone), {
+  await t.rejects(LedgerStore.open(gone, new Reserve(gone)), {
     code: 'damaged',
     message: /record 1 is missing before record 2/,
   });
@@ -147,11 +148,11 @@ t.test('a tail cut at any byte loses the last append only', async (t) => {
 
 t.test('an append that the disk cut short is not built upon', async (t) => {
   const folder = t.testdir({});
-  const store = await LedgerStore.open(folder);
+  const store = await LedgerStore.open(folder, new Reserve(folder));
   store.append([granted(1)]);
   store.close();
   truncateSync(recordFile(folder), statSync(recordFile(folder)).size - 3);
-  const again = await LedgerStore.open(folder);
+  const again = await LedgerStore.open(folder, new Reserve(folder));
   t.same(again.found, emptyLedger);
   again.append([granted(2)]);
   again.close();
