@@ -67,8 +67,8 @@ module.exports = {
     },
     edgesAreStrangers('agent', 'link|run|discover|metadata|state|upgrade'),
     {
-      ...edgesAreStrangers('coordinator', 'journal|http|ws|logs|trust|boot|web|catalog|cli'),
-      from: { path: '^coordinator/(journal|http|ws|logs|trust|boot|web|catalog)/' },
+      ...edgesAreStrangers('coordinator', 'journal|http|ws|logs|trust|boot|web|catalog|cli|notify'),
+      from: { path: '^coordinator/(journal|http|ws|logs|trust|boot|web|catalog|notify)/' },
     },
     {
       name: 'cli-speaks-http',

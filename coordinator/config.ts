@@ -24,6 +24,9 @@ export type CoordinatorConfig = {
   readonly host: string;
   readonly port: number;
   readonly retention: Retention;
+  /** Where the programs are that receivers of notifications may name. */
+  readonly programsFolder: string;
+  readonly sendmail: string;
 };
 
 /** As commander gives them, each by the name of its flag. */
@@ -37,11 +40,14 @@ export type CoordinatorFlags = {
   readonly keepLogs?: string;
   readonly keepLogBytes?: string;
   readonly keepRuns?: string;
+  readonly programs?: string;
+  readonly sendmail?: string;
 };
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const defaultPort = 7400;
+const defaultSendmail = '/usr/sbin/sendmail';
 
 /** Throws `usage`, naming the flag, for a value that cannot be used. */
 export function readConfig(flags: CoordinatorFlags, environment: Environment): CoordinatorConfig {
@@ -49,6 +55,8 @@ export function readConfig(flags: CoordinatorFlags, environment: Environment): C
   return {
     dataFolder,
     keyFile: path.resolve(flags.key ?? `${dataFolder}.key`),
+    programsFolder: path.resolve(flags.programs ?? `${dataFolder}.programs`),
+    sendmail: path.resolve(flags.sendmail ?? defaultSendmail),
     ...readAddress(flags.listen ?? `127.0.0.1:${defaultPort}`),
     retention: {
       eventsMs: readDuration('--keep-events', flags.keepEvents, limits.journalKeptMs),

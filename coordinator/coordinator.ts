@@ -14,9 +14,11 @@ import type { Admission, ApiPorts } from './http/ports.ts';
 import { listen } from './http/server.ts';
 import { viewRun } from './http/views/run.ts';
 import { viewNote } from './http/views/run-note.ts';
+import { follow } from './journal/port.ts';
 import type { Logger } from './log.ts';
 import { LogExchange } from './log-exchange.ts';
 import { createMetrics } from './metrics.ts';
+import { Notifier } from './notify/notifier.ts';
 import { giveOperatorAccess } from './operator-access.ts';
 import { startClock } from './sequence/clock.ts';
 import { Contents, digestOf } from './sequence/contents.ts';
@@ -156,6 +158,17 @@ async function open(options: CoordinatorOptions, closing: (closer: Closer) => vo
     log,
   });
   closing(() => upkeep.close());
+  const notifier = await Notifier.start({
+    file: places.told,
+    means: { programsFolder: config.programsFolder, sendmail: config.sendmail, secret: contents.secret },
+    lineage: journal.lineage,
+    follow: (from, signal) => follow(journal, from, signal),
+    oldest: () => journal.oldest(),
+    read: (view) => sequencer.read(view),
+    now: clock.now,
+    warn: (what) => log.warn(what),
+  });
+  closing(() => notifier.close());
   const ending = new AbortController();
   const ports: ApiPorts = {
     version,
@@ -179,6 +192,7 @@ async function open(options: CoordinatorOptions, closing: (closer: Closer) => vo
     },
     logs,
     upkeep,
+    notifier,
     metrics,
     admit,
     createToken,

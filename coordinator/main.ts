@@ -35,6 +35,8 @@ program
   .option('--keep-logs <duration>', 'how long the output of jobs is kept (default: 30d)')
   .option('--keep-log-bytes <size>', 'how large it may become (default: 4GiB)')
   .option('--keep-runs <number>', 'ended runs that are not archived (default: 50)')
+  .option('--programs <dir>', 'programs that `notify add --command` may name (default: <data>.programs)')
+  .option('--sendmail <path>', 'what sends the mails of `notify add --mail` (default: /usr/sbin/sendmail)')
   .addHelpText(
     'after',
     `

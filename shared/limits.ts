@@ -3,6 +3,7 @@
  * and a reader sees how they relate. Bounds that depend on each other are asserted at the end.
  */
 import { assert } from './assert.ts';
+import { tellingLimits } from './telling-limits.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -157,14 +158,8 @@ export const limits = {
   pageSizeMax: 1_000,
   answerJobsMax: 2_000,
 
-  // Reports of runs
-  reportDeviationsMax: 1_000,
-  reportSlotsMax: 2_000,
-  /** Of each step. */
-  reportSlowestMax: 5,
-  /** Different values of one output of one step. */
-  reportValuesMax: 20,
-  reportValueLengthMax: 1_024,
+  // What is told of runs: in a file of its own
+  ...tellingLimits,
 
   // The command line, as a client of the coordinator
   clientConnectMs: 10_000,

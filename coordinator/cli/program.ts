@@ -6,6 +6,7 @@ import { Argument, type Command } from 'commander';
 import { act, examples, findsCoordinator } from './command-line.ts';
 import { type Shell, shells } from './completion.ts';
 import { registerNodeCommands } from './node-commands.ts';
+import { registerNotifyCommands } from './notify-commands.ts';
 import { exitCodes } from './outcome.ts';
 import { registerRunCommands } from './run-commands.ts';
 
@@ -22,6 +23,7 @@ export function registerCommands(program: Command): void {
   findsCoordinator(program.enablePositionalOptions());
   registerRunCommands(program);
   registerNodeCommands(program);
+  registerNotifyCommands(program);
   const completion = program
     .command('completion')
     .summary('print shell completion')

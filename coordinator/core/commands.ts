@@ -9,6 +9,7 @@ import type { Pipeline } from '../../shared/pipeline/model.ts';
 import type { Actor, NodeAdministration, ParamScope } from './event-values.ts';
 import type { Event } from './events.ts';
 import type { AgentOffer } from './offer.ts';
+import type { ReceiverRequest } from './receivers.ts';
 
 export type CreateRun = {
   readonly type: 'CreateRun';
@@ -110,6 +111,8 @@ export type Command =
       readonly by: Actor;
     }
   | { readonly type: 'UnsetParam'; readonly scope: ParamScope; readonly name: string; readonly by: Actor }
+  | (ReceiverRequest & { readonly type: 'DeclareReceiver'; readonly by: Actor })
+  | { readonly type: 'RemoveReceiver'; readonly receiver: string; readonly by: Actor }
   | { readonly type: 'PinModule'; readonly module: string; readonly digest: string; readonly by: Actor }
   | CreateRun
   | {

@@ -15,6 +15,7 @@ export const emptyState = (): State => ({
   nodes: new Map(),
   clusterParams: new Map(),
   modules: new Map(),
+  receivers: new Map(),
   leaders: new Map(),
   services: new Map(),
   runs: new Map(),

@@ -21,6 +21,8 @@ const isAudit = {
   ParamSet: true,
   ParamUnset: true,
   ModulePinned: true,
+  ReceiverDeclared: true,
+  ReceiverRemoved: true,
   RunCreated: true,
   RunPlanned: false,
   RunStarted: false,

@@ -6,6 +6,7 @@
 import type { Actor, ParamScope, StoredValue } from './event-values.ts';
 import type { JobEvent } from './job-events.ts';
 import type { NodeEvent } from './node-events.ts';
+import type { Receiver } from './receivers.ts';
 import type { RunEvent } from './run-events.ts';
 
 type ReignEvent =
@@ -36,7 +37,11 @@ type ParamEvent =
   | { readonly type: 'ParamUnset'; readonly scope: ParamScope; readonly name: string; readonly by: Actor }
   | { readonly type: 'ModulePinned'; readonly module: string; readonly digest: string; readonly by: Actor };
 
-export type EventBody = ReignEvent | NodeEvent | ParamEvent | RunEvent | JobEvent;
+type ReceiverEvent =
+  | (Receiver & { readonly type: 'ReceiverDeclared'; readonly by: Actor })
+  | { readonly type: 'ReceiverRemoved'; readonly receiver: string; readonly by: Actor };
+
+export type EventBody = ReignEvent | NodeEvent | ParamEvent | ReceiverEvent | RunEvent | JobEvent;
 
 /** `at` is the coordinator's clock in ms since 1970; it never goes back within a journal. */
 export type Event = EventBody & { readonly seq: number; readonly at: number };

@@ -11,6 +11,7 @@ import type { Event, EventBody } from './events.ts';
 import { endAttempt, evolveJob, resumeJobs } from './evolve-jobs.ts';
 import { beginReign, evolveNode, nodeOf } from './evolve-nodes.ts';
 import { evolveOffer } from './evolve-offers.ts';
+import { evolveReceiver } from './evolve-receivers.ts';
 import { beginLineage, discloseAttempt } from './evolve-restoration.ts';
 import { layoutRun } from './layout.ts';
 import { electLeader } from './leadership.ts';
@@ -78,6 +79,10 @@ export function evolve(state: State, event: Event): void {
       return;
     case 'ModulePinned':
       state.modules.set(event.module, event.digest);
+      return;
+    case 'ReceiverDeclared':
+    case 'ReceiverRemoved':
+      evolveReceiver(state, event);
       return;
     case 'ServiceProvided': {
       const key = leaderKeyOf(event.cluster, event.service);

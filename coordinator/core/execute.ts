@@ -11,6 +11,7 @@ import {
 import { connectAgent, disconnectAgent, pullJobs, reportFacts } from './agents.ts';
 import type { Command, Decision, Lookup } from './commands.ts';
 import { createRun } from './create-run.ts';
+import { declareReceiver, removeReceiver } from './receiver-commands.ts';
 import { beginReign, yieldTo } from './restoration.ts';
 import { reportResult, reportStarted } from './results.ts';
 import { decideJob, resumeRun } from './resume.ts';
@@ -71,6 +72,12 @@ function decide(turn: Turn, command: Command): void {
     case 'SetParam':
     case 'UnsetParam':
       changeParam(turn, command);
+      return;
+    case 'DeclareReceiver':
+      declareReceiver(turn, command);
+      return;
+    case 'RemoveReceiver':
+      removeReceiver(turn, command);
       return;
     case 'PinModule':
       pinModule(turn, command);

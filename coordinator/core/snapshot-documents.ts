@@ -4,6 +4,7 @@
  */
 import type { StoredValue } from './event-values.ts';
 import type { OfferState } from './offer.ts';
+import type { ReceiverState } from './receivers.ts';
 import type { ArchivedRun } from './run-parts.ts';
 import type { Endpoint, Job, Node, Run, State, StepState, Token, UnitState } from './state.ts';
 
@@ -103,6 +104,8 @@ export type Head = {
   readonly tokens: readonly Token[];
   readonly clusterParams: readonly (readonly [string, readonly (readonly [string, StoredValue])[]])[];
   readonly modules: readonly (readonly [string, string])[];
+  /** Absent in snapshots of versions that told nobody. */
+  readonly receivers?: readonly ReceiverState[];
   readonly leaders: readonly (readonly [string, string])[];
   readonly services: readonly (readonly [string, readonly Endpoint[]])[];
   readonly archive: readonly ArchivedRun[];

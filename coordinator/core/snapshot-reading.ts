@@ -47,6 +47,7 @@ export function fromShards(read: (name: string) => unknown): State {
   for (const token of head.tokens) state.tokens.set(token.id, { ...token });
   for (const [cluster, params] of head.clusterParams) state.clusterParams.set(cluster, new Map(params));
   for (const [name, digest] of head.modules) state.modules.set(name, digest);
+  for (const receiver of head.receivers ?? []) state.receivers.set(receiver.receiver, receiver);
   for (const [key, node] of head.leaders) state.leaders.set(key, node);
   for (const [key, endpoints] of head.services) {
     state.services.set(key, new Map(endpoints.map((endpoint) => [endpoint.node, endpoint])));

@@ -40,6 +40,7 @@ export function* toShards(state: State): Iterable<readonly [string, unknown]> {
     tokens: [...state.tokens.values()],
     clusterParams: [...state.clusterParams].map(([cluster, params]) => [cluster, [...params]]),
     modules: [...state.modules],
+    ...(state.receivers.size === 0 ? {} : { receivers: [...state.receivers.values()] }),
     leaders: [...state.leaders],
     services: [...state.services].map(([key, endpoints]) => [key, [...endpoints.values()]]),
     archive: [...state.archive.values()],

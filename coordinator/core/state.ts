@@ -14,6 +14,7 @@ import type { JobMode, LayeredValue, NodeAdministration, StoredValue } from './e
 import type { EventType } from './events.ts';
 import type { Disclosure, Grant, JobState } from './job-state.ts';
 import type { OfferState } from './offer.ts';
+import type { ReceiverState } from './receivers.ts';
 import type { Fence, Restoration } from './reign.ts';
 import type { ApprovalState, ArchivedRun, RoleState, RunEnd, UnitLimits, Waiting } from './run-parts.ts';
 
@@ -36,6 +37,8 @@ export type State = {
   readonly clusterParams: Map<string, Map<string, StoredValue>>;
   /** `module@version` → digest. */
   readonly modules: Map<string, string>;
+  /** Who is told of what happens, by name. */
+  readonly receivers: Map<string, ReceiverState>;
   /** `cluster/role` → node. */
   readonly leaders: Map<string, string>;
   /** `cluster/service` → node → endpoint. */

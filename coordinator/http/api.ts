@@ -9,6 +9,7 @@ import { addNodes } from './nodes.ts';
 import { addParams } from './params.ts';
 import type { ApiPorts, TokenKind } from './ports.ts';
 import { answerProblem, notFoundHere } from './problem-answer.ts';
+import { addReceivers } from './receivers.ts';
 import { addReports } from './reports.ts';
 import { type ApiContext, createRouter, etagOf, type Router } from './routing.ts';
 import { addRuns } from './runs.ts';
@@ -65,6 +66,7 @@ export function createApi(ports: ApiPorts, onBug: (error: unknown) => void): Rou
   addEvents(api, ports);
   addParams(api, ports);
   addTokens(api, ports);
+  addReceivers(api, ports);
   addUpkeep(api, ports);
   addBlobs(api, ports);
   api.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });

@@ -81,6 +81,34 @@ export type UpkeepPort = {
   endPause(id: string): void;
 };
 
+/** See notify/notifier.ts. */
+export type NotifierPort = {
+  refresh(): Promise<void>;
+  progressOf(receiver: string):
+    | {
+        readonly cursor: {
+          readonly delivered: number;
+          readonly deliveredAt: number | null;
+          readonly givenUp: number;
+          readonly lastGivenUp: {
+            readonly id: string;
+            readonly what: string;
+            readonly at: number;
+            readonly reason: string;
+          } | null;
+        };
+        readonly trying: {
+          readonly id: string;
+          readonly what: string;
+          readonly at: number;
+          readonly attempts: number;
+          readonly reason: string | null;
+        } | null;
+      }
+    | undefined;
+  test(receiver: string): Promise<{ readonly ok: true } | { readonly ok: false; readonly reason: string }>;
+};
+
 export type ApiPorts = {
   readonly version: string;
   readonly now: () => number;
@@ -90,6 +118,7 @@ export type ApiPorts = {
   readonly blobs: BlobsPort;
   readonly logs: LogsPort;
   readonly upkeep: UpkeepPort;
+  readonly notifier: NotifierPort;
   readonly metrics: { readonly contentType: string; readonly render: (state: State) => Promise<string> };
   /** Whose token this `Authorization` header carries. */
   readonly admit: (authorization: string | undefined) => Admission;

@@ -44,6 +44,10 @@
  *   POST   /api/tokens                     tokenRequest → 201 tokenCreated, the only time the secret is shown
  *   GET    /api/tokens                     tokenList
  *   DELETE /api/tokens/:id                 204
+ *   POST   /api/receivers                  receiverDeclaration → 201 receiverDeclared; a key that was made is shown once
+ *   GET    /api/receivers                  receiverList
+ *   DELETE /api/receivers/:name            204
+ *   POST   /api/receivers/:name/test       deliveryTest; one delivery, now
  *   POST   /api/upkeep/pauses             201 upkeepPause: for a minute nothing of the data is archived or deleted
  *   PUT    /api/upkeep/pauses/:id         204: for another minute; 404 when it had ended
  *   DELETE /api/upkeep/pauses/:id         204; 404 when it had ended
@@ -62,6 +66,7 @@ export * from './resources/param.ts';
 export * from './resources/plan.ts';
 export { reasonGiven } from './resources/primitives.ts';
 export * from './resources/problem.ts';
+export * from './resources/receiver.ts';
 export * from './resources/report.ts';
 export * from './resources/run.ts';
 export * from './resources/stream.ts';

@@ -8,6 +8,8 @@ export type DataPlaces = {
   readonly logs: string;
   readonly secrets: string;
   readonly operator: string;
+  /** How far the receivers of notifications have been told; no backup takes it along. */
+  readonly told: string;
 };
 
 export const dataPlaces = (dataFolder: string): DataPlaces => ({
@@ -17,4 +19,5 @@ export const dataPlaces = (dataFolder: string): DataPlaces => ({
   logs: path.join(dataFolder, 'logs'),
   secrets: path.join(dataFolder, 'secrets.jsonl'),
   operator: path.join(dataFolder, 'operator.json'),
+  told: path.join(dataFolder, 'told.json'),
 });

@@ -7,8 +7,8 @@ import type { Run, State } from '../core/state.ts';
 /** Secrets of runs: `r17/param/token`, `r17/join/n1#1/with/token`. */
 const ofRun = /^(r(\d+))\//;
 
-/** Secrets of params, with the seq at which they were made: `param/node/n1/token/412`, `generated/…/412`. */
-const ofParam = /^(?:param|generated)\/.*\/(\d+)$/;
+/** Secrets with the seq at which they were made: `param/node/n1/token/412`, `generated/…/412`, `receiver/…/412`. */
+const ofSetting = /^(?:param|generated|receiver)\/.*\/(\d+)$/;
 
 /**
  * `references` are those that were stored before `state` was read. The state may be behind them: one that was made
@@ -17,12 +17,12 @@ const ofParam = /^(?:param|generated)\/.*\/(\d+)$/;
 export function staleSecrets(references: Iterable<string>, state: State): readonly string[] {
   const stale: string[] = [];
   const unset: string[] = [];
-  const params = referencesOfParams(state);
+  const settings = referencesOfSettings(state);
   for (const reference of references) {
     const [, run = '', number] = ofRun.exec(reference) ?? [];
-    const [, seq] = ofParam.exec(reference) ?? [];
+    const [, seq] = ofSetting.exec(reference) ?? [];
     if (Number(number) <= state.runsCreated && !state.activeRuns.has(run)) stale.push(reference);
-    else if (Number(seq) <= state.seq && !params.has(reference)) unset.push(reference);
+    else if (Number(seq) <= state.seq && !settings.has(reference)) unset.push(reference);
   }
   if (unset.length === 0) return stale;
   const used = new Set<string>();
@@ -30,11 +30,13 @@ export function staleSecrets(references: Iterable<string>, state: State): readon
   return [...stale, ...unset.filter((reference) => !used.has(reference))];
 }
 
-function referencesOfParams(state: State): ReadonlySet<string> {
+function referencesOfSettings(state: State): ReadonlySet<string> {
   const references = new Set<string>();
   const layers = [...state.clusterParams.values(), ...[...state.nodes.values()].map(({ params }) => params)];
   for (const params of layers)
     for (const stored of params.values()) if ('secret' in stored) references.add(stored.secret);
+  for (const { target } of state.receivers.values())
+    if (target.kind === 'webhook') references.add(target.secret);
   return references;
 }
 
