@@ -34,9 +34,6 @@ export type Deviation = {
   readonly by: string | null;
 };
 
-/** The period that a deviation is, which ends when the truth is known. */
-export const openUnknown = (deviation: Deviation): { until: number | null } => deviation;
-
 type Told = Pick<Deviation, 'kind' | 'sentence'> & { readonly by?: string; readonly at?: number };
 
 /** Undefined for what goes as planned. */

@@ -4,7 +4,7 @@
  * decided from it. What no longer is in the journal is not in the story, and whoever reads it says so.
  */
 import { limits } from '../../shared/limits.ts';
-import { type Deviation, deviationOf, openUnknown } from './deviations.ts';
+import { type Deviation, deviationOf } from './deviations.ts';
 import type { Event } from './events.ts';
 
 export type Decision = {
@@ -58,7 +58,7 @@ export class StoryTeller {
   readonly #approvals = new Map<string, Decision>();
   readonly #deviations: Deviation[] = [];
   /** Jobs that may be running on nodes that cannot be reached, by step and node. */
-  readonly #unknown = new Map<string, { until: number | null }>();
+  readonly #unknown = new Map<string, Deviation>();
   readonly #agents = new Map<string, string>();
   readonly #facts = new Map<string, string>();
   #slotsLeftOut = 0;
@@ -170,6 +170,6 @@ export class StoryTeller {
       return;
     }
     this.#deviations.push(deviation);
-    if (event.type === 'JobUnknown') this.#unknown.set(`${event.step}/${event.node}`, openUnknown(deviation));
+    if (event.type === 'JobUnknown') this.#unknown.set(`${event.step}/${event.node}`, deviation);
   }
 }

@@ -106,9 +106,10 @@ export class Channel {
       const notification = heard.hear(event, surroundings);
       if (notification === undefined || !wants(this.receiver.filter, notification)) continue;
       const settled = await this.#deliver(notification);
-      if (!settled || signal.aborted) return;
+      if (!settled) return;
       this.#cursor = { ...this.#cursor, seq: event.seq };
       await this.#keep();
+      if (signal.aborted) return;
     }
     const last = page.at(-1);
     if (last === undefined) return;

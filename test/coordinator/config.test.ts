@@ -22,6 +22,11 @@ t.test('where it listens', (t) => {
 t.test('where it keeps things', (t) => {
   t.match(readConfig({ data: '/d/x' }, { LOCKSTEP_DATA: '/e' }), { dataFolder: '/d/x', keyFile: '/d/x.key' });
   t.equal(readConfig({}, { LOCKSTEP_DATA: '/e' }).dataFolder, '/e');
+  t.match(readConfig({ data: '/d' }, {}), { programsFolder: '/d.programs', sendmail: '/usr/sbin/sendmail' });
+  t.match(readConfig({ data: '/d', programs: '/p', sendmail: '/s' }, {}), {
+    programsFolder: '/p',
+    sendmail: '/s',
+  });
   t.equal(readConfig({ data: '/d', key: '/k' }, {}).keyFile, '/k');
   t.match(readConfig({}, { XDG_STATE_HOME: '/s' }).dataFolder, /^(\/var\/lib|\/s)\/lockstep$/);
   t.end();

@@ -8,6 +8,7 @@ import { type ReportView, viewReport } from '../../../coordinator/http/views/rep
 import { viewRun } from '../../../coordinator/http/views/run.ts';
 import { viewNote } from '../../../coordinator/http/views/run-note.ts';
 import { present } from '../../../shared/assert.ts';
+import { limits } from '../../../shared/limits.ts';
 import type { Pipeline } from '../../../shared/pipeline/model.ts';
 import { parsePipeline } from '../../../shared/pipeline/pipeline.ts';
 import { throughSnapshot } from '../core/dump.ts';
@@ -181,6 +182,19 @@ t.test('a job whose node was away for a while', async (t) => {
       until: new Date(until).toISOString(),
     },
   ]);
+});
+
+t.test('what is too much is counted', (t) => {
+  const teller = new StoryTeller('r1', []);
+  const max = limits.reportDeviationsMax;
+  for (let seq = 1; seq <= max + 2; seq += 1)
+    teller.hear({ seq, at: 0, type: 'JobHeld', run: 'r1', step: 'a', node: 'n1', reason: '' });
+  for (let seq = 1; seq <= limits.reportSlotsMax + 3; seq += 1)
+    teller.hear({ seq, at: 0, type: 'SlotTaken', run: 'r1', unit: 'a', node: 'n1' });
+  t.match(teller.story, { leftOut: { deviations: 2, slots: 3 } });
+  t.equal(teller.story.deviations.length, max);
+  t.equal(teller.story.slots.length, limits.reportSlotsMax);
+  t.end();
 });
 
 t.test('what events no longer tell is said, and what operators did is still there', async (t) => {

@@ -187,6 +187,20 @@ t.test('ended while it tries: it goes on there, with the same id', async (t) => 
   t.same(second.told, ['l:2/chat']);
 });
 
+t.test('delivered while the coordinator ends: that is noted', async (t) => {
+  const bench = new Bench([failedRun(1), failedRun(2)]);
+  let closing: Promise<void> | undefined;
+  const channel = bench.open(cursorAt(0), {
+    async deliver() {
+      closing = channel.close();
+      return ok;
+    },
+  });
+  await bench.idle;
+  await closing;
+  t.match(bench.kept, [{ seq: 1, delivered: 1 }]);
+});
+
 t.test('killed between two held jobs of a run: the second is told rather than lost', async (t) => {
   const held = (seq: number, node: string): Event => ({
     seq,
