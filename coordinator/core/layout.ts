@@ -157,6 +157,7 @@ export function layoutRun(run: Run, memberOf: (node: string) => Member, at: numb
         unit: unitState,
         step,
         jobs: new Map(),
+        passedOn: new Map(),
         dependents: present(dependents[run.steps.length], 'dependents'),
         opened: false,
         facts: null,

@@ -1,13 +1,13 @@
 /**
  * A leader chosen in the middle of a run: the jobs that its predecessor had still to do pass to it. What the
- * predecessor has done stays done. Counters are computed anew, as this is rare and touches many of them.
+ * predecessor has done stays done, also when it is elected again. Counters are computed anew, as this is rare and touches many of them.
  */
 import { present } from '../../shared/assert.ts';
 import { deriveRun, isSettled } from './derive.ts';
 import { addJob } from './evolve-jobs.ts';
 import { isLive } from './job-state.ts';
 import { layoutUnit, linesOf } from './layout.ts';
-import type { Run, State } from './state.ts';
+import type { Job, Run, State, StepState } from './state.ts';
 import { enableAll, setJobState, wakeRun } from './transitions.ts';
 
 /** Steps whose nodes change with the leader and that nobody has begun: they can still be given away. */
@@ -41,17 +41,39 @@ export function electLeader(state: State, run: Run, roleName: string, node: stri
     for (const index of indexes) {
       const step = present(run.steps[index], 'step');
       const names = lineOf(step.step.on).nodes;
-      for (const name of [...step.jobs.keys()]) {
-        if (names.includes(name)) continue;
-        step.jobs.delete(name);
+      for (const [name, job] of [...step.jobs]) if (!names.includes(name)) passOn(step, name, job);
+      for (const name of names) {
+        if (step.jobs.has(name)) continue;
+        addJob(state, run, index, name);
+        takeBack(step, name);
       }
-      for (const name of names) if (!step.jobs.has(name)) addJob(state, run, index, name);
     }
   }
   deriveRun(run);
   disableBlocked(state, run);
   if (run.startedAt !== null) enableAll(state, run);
   wakeRun(state, run);
+}
+
+function passOn(step: StepState, node: string, job: Job): void {
+  step.jobs.delete(node);
+  if (job.attempt > 0 || job.state === 'held') step.passedOn.set(node, job);
+}
+
+/**
+ * The node had the job before: its attempts are numbered on, because the node answers for each that it knows, and
+ * what was held for a decision still is.
+ */
+function takeBack(step: StepState, node: string): void {
+  const before = step.passedOn.get(node);
+  const job = step.jobs.get(node);
+  if (before === undefined || job === undefined) return;
+  step.passedOn.delete(node);
+  const { attempt, endedAttempt, mode, disclosed } = before;
+  Object.assign(job, { attempt, endedAttempt, mode, disclosed });
+  if (before.state !== 'held' || job.state !== 'waiting') return;
+  job.state = 'held';
+  job.reason = before.reason;
 }
 
 /** A node that has got a job by the election may have been ready for what needs that job. */

@@ -50,6 +50,8 @@ export type UnitDocument = Pick<UnitState, 'approval' | 'nodes' | 'wave' | 'paus
 
 export type StepDocument = Pick<StepState, 'opened'> & {
   readonly facts: readonly (readonly [string, string])[] | null;
+  /** Only when there are any. */
+  readonly passedOn?: readonly JobDocument[];
 };
 
 export const runFields = [

@@ -13,7 +13,7 @@ import {
   snapshotFormat,
   type UnitDocument,
 } from './snapshot-documents.ts';
-import type { Member, Node, Run, State, UnitState } from './state.ts';
+import type { Job, Member, Node, Run, State, UnitState } from './state.ts';
 
 /** Why this version cannot go on from a snapshot that a newer one made; undefined when it can. */
 export function refusalOf(head: unknown): string | undefined {
@@ -124,17 +124,19 @@ function readRun(state: State, id: string, read: (name: string) => unknown): voi
     target.opened = step.opened;
     target.facts = step.facts === null ? null : new Map(step.facts);
     target.jobs.clear();
+    for (const document of step.passedOn ?? []) target.passedOn.set(document.node, jobFrom(run, document));
   }
   for (let shard = 0; shard < document.jobShards; shard += 1) {
-    for (const { step, node, executor, ...fields } of read(
-      `run-${id}-jobs-${shard}`,
-    ) as readonly JobDocument[]) {
-      const target = present(run.steps[step], 'step');
-      const job = newJob(run, target, present(run.members.get(node), `member ${node}`), fields.since);
-      if (executor !== undefined) job.executor = present(run.members.get(executor), `member ${executor}`);
-      target.jobs.set(node, Object.assign(job, fields));
-    }
+    for (const document of read(`run-${id}-jobs-${shard}`) as readonly JobDocument[])
+      present(run.steps[document.step], 'step').jobs.set(document.node, jobFrom(run, document));
   }
+}
+
+function jobFrom(run: Run, { step, node, executor, ...fields }: JobDocument): Job {
+  const target = present(run.steps[step], 'step');
+  const job = newJob(run, target, present(run.members.get(node), `member ${node}`), fields.since);
+  if (executor !== undefined) job.executor = present(run.members.get(executor), `member ${executor}`);
+  return Object.assign(job, fields);
 }
 
 /** A node that was removed after the run had ended is shown as it was named. */

@@ -98,7 +98,11 @@ function* runShards(run: Run): Iterable<readonly [string, unknown]> {
       slots: [...unit.slots],
       waveOf: [...unit.waveOf],
     })),
-    steps: run.steps.map(({ opened, facts }) => ({ opened, facts: facts === null ? null : [...facts] })),
+    steps: run.steps.map(({ opened, facts, passedOn }) => ({
+      opened,
+      facts: facts === null ? null : [...facts],
+      ...(passedOn.size === 0 ? {} : { passedOn: [...passedOn.values()].map(jobDocument) }),
+    })),
     jobShards: Math.ceil(jobs.length / jobsPerShard),
   };
   yield [`run-${run.id}`, document];

@@ -235,6 +235,8 @@ export type StepState = {
   readonly unit: UnitState;
   readonly step: Step;
   readonly jobs: Map<string, Job>;
+  /** Jobs that an election took from their nodes: elected again, a node goes on counting its attempts. */
+  readonly passedOn: Map<string, Job>;
   /** Steps that need this one. */
   readonly dependents: readonly { readonly step: number; readonly sameNode: boolean }[];
   opened: boolean;

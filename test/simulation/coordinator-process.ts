@@ -3,6 +3,7 @@
  * simulated time, disk and sockets. It decides nothing.
  */
 import type { Command } from '../../coordinator/core/commands.ts';
+import { mayBeCarriedOutByOthers } from '../../coordinator/core/executors.ts';
 import { originOf } from '../../coordinator/core/restoration.ts';
 import type { State } from '../../coordinator/core/state.ts';
 import type { Store } from '../../coordinator/sequence/batch.ts';
@@ -91,7 +92,7 @@ export class CoordinatorProcess {
           : 'full';
       },
       takeLog: (piece) => this.#logs.take(piece),
-      carriesOut: () => false,
+      carriesOut: (attempt) => mayBeCarriedOutByOthers(this.state, attempt),
       onLogFailure: (error) => judge.accuse(error),
       secret: contents.secret,
       now,

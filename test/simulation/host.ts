@@ -177,6 +177,7 @@ export class Host implements AgentHost {
           attempt,
           number,
           phase,
+          executor: this.node,
           host: this.id,
           incarnation,
           beganAt: timeline.now,

@@ -12,7 +12,9 @@ export type WorldExecution = {
   readonly attemptNumber: number;
   readonly run: string;
   readonly step: string;
+  /** For which it is done; who carries it out is `executor`. */
   readonly node: string;
+  readonly executor: string;
   readonly number: number;
   readonly phase: Phase;
   /** The physical host: a clone has another one than its original. */

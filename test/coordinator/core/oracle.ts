@@ -182,9 +182,6 @@ export class Oracle {
       this.#freeze(run, unit);
       this.#slots.delete(`${run}/${unit.id}`);
       this.#waves.delete(`${run}/${unit.id}`);
-      const after = this.#nodesIn(run, unit);
-      for (const { id } of unit.steps)
-        for (const name of before) if (!after.has(name)) this.#attempts.delete(`${run}/${id}/${name}`);
     }
   }
 

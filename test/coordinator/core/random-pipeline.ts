@@ -162,7 +162,7 @@ function randomStep(
     needs.push({ step: step.id, sameNode });
   }
   const rerun = random.pick(reruns);
-  const runOn = !more && random.chance(0.15) ? random.pick(executors) : undefined;
+  const runOn = random.chance(0.15) ? random.pick(executors) : undefined;
   return {
     id,
     on,

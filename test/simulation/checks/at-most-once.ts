@@ -42,11 +42,13 @@ export class AtMostOnce implements Checker {
 
   began(began: WorldExecution): void {
     // With a copied state folder nobody can promise anything until it is found out.
-    if (this.#record.cloned.has(began.node)) return;
+    if (this.#record.cloned.has(began.executor)) return;
     const ended = this.#ended.get(began.job) ?? 0;
     require(began.attemptNumber > ended, () =>
       `P2: ${began.attempt} begins on ${began.host} after the journal says how attempt ${ended} ended`);
-    const others = this.#record.executions.filter((other) => other !== began && other.job === began.job);
+    const others = this.#record.executions.filter(
+      (other) => other !== began && other.job === began.job && !this.#record.cloned.has(other.executor),
+    );
     for (const other of others) {
       require(other.endedAt !== null, () =>
         `P2: ${began.attempt} begins on ${began.host} while ${other.attempt} runs on ${other.host}`);

@@ -47,7 +47,7 @@ export class BlastRadius implements Checker {
         one.run === began.run &&
         steps.has(one.step) &&
         !this.#decided.has(one.job) &&
-        !this.#record.cloned.has(one.node),
+        !this.#record.cloned.has(one.executor),
     );
     const nodes = new Set(running.map(({ node }) => node));
     require(nodes.size <= max, () =>

@@ -46,10 +46,10 @@ export class NothingLost implements Checker {
         `P4: the result of ${attempt} (${result.outcome}) never reached the journal`);
       for (const stream of streams) this.#checkLog(attempt, stream, result.logs[stream], logs);
     }
-    for (const { attempt, node, incarnation } of executions) {
-      if (isBeyond(node, incarnation)) continue;
+    for (const { attempt, executor, incarnation } of executions) {
+      if (isBeyond(executor, incarnation)) continue;
       const hasResult = results.some(({ result }) => result.attempt === attempt);
-      require(hasResult, () => `P4: ${attempt} ran on ${node}, and there is no result of it`);
+      require(hasResult, () => `P4: ${attempt} ran on ${executor}, and there is no result of it`);
     }
     for (const { node, ledger } of hosts) {
       const waiting = ledger.ended.filter(({ acknowledged }) => !acknowledged);

@@ -45,13 +45,16 @@ export class Order implements Checker {
     }
   }
 
-  began({ attempt, attemptNumber, job, run, step, node }: WorldExecution, { ledger }: DiskSight): void {
+  began(
+    { attempt, attemptNumber, job, run, step, node, executor }: WorldExecution,
+    { ledger }: DiskSight,
+  ): void {
     const grant = this.#grants
       .get(job)
       ?.findLast(({ first, count }) => attemptNumber >= first && attemptNumber < first + count);
     require(grant !== undefined, () => `P1: ${attempt} began, and no durable grant allows it`);
     // Two hosts with one state folder each go their own way until they are found out.
-    if (this.#record.cloned.has(node)) return;
+    if (this.#record.cloned.has(executor)) return;
     // What was granted with it is a gate that the node itself has to see open, on its own disk.
     for (const need of this.#steps.get(`${run}/${step}`)?.needs ?? []) {
       const own = jobIdOf(run, need.step, node);

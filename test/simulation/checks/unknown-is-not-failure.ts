@@ -12,8 +12,8 @@ export class UnknownIsNotFailure implements Checker {
   readonly #pipelines = new Map<string, Pipeline>();
   /** Nodes with a reported or decided failure, by run and unit. */
   readonly #failed = new Map<string, Set<string>>();
-  /** Jobs with an attempt that may be running. */
-  readonly #live = new Set<string>();
+  /** Jobs with an attempt that may be running, and who carries it out. */
+  readonly #live = new Map<string, string>();
   readonly #out = new Set<string>();
   /** By run and role. */
   readonly #leaders = new Map<string, string | null>();
@@ -41,7 +41,7 @@ export class UnknownIsNotFailure implements Checker {
           this.#stopping.add(`${event.run}/${this.#unitOf(event.run, event.step)}`);
         return;
       case 'JobGranted':
-        this.#live.add(`${event.run}/${event.step}/${event.node}`);
+        this.#live.set(`${event.run}/${event.step}/${event.node}`, event.executor ?? event.node);
         return;
       case 'JobFailed':
         require(!this.#live.has(`${event.run}/${event.step}/${event.node}`), () =>
@@ -49,8 +49,8 @@ export class UnknownIsNotFailure implements Checker {
         this.#fail(event.run, event.step, event.node);
         return;
       case 'AttemptEnded':
-        if (event.final) this.#live.delete(`${event.run}/${event.step}/${event.node}`);
         this.#attemptEnded(event);
+        if (event.final) this.#live.delete(`${event.run}/${event.step}/${event.node}`);
         return;
       case 'JobDecided':
         this.#live.delete(`${event.run}/${event.step}/${event.node}`);
@@ -73,10 +73,11 @@ export class UnknownIsNotFailure implements Checker {
 
   #attemptEnded(event: Event & { readonly type: 'AttemptEnded' }): void {
     if (event.outcome === 'interrupted' && event.reason?.startsWith('evidence lost') === true) {
+      const executor = this.#live.get(`${event.run}/${event.step}/${event.node}`) ?? event.node;
       const isTrue = [...this.#record.evidenceLost].some((incarnation) =>
-        incarnation.startsWith(`${event.node}-`),
+        incarnation.startsWith(`${executor}-`),
       );
-      require(isTrue || this.#record.cloned.has(event.node), () =>
+      require(isTrue || this.#record.cloned.has(executor), () =>
         `P6: ${event.run}/${event.step}/${event.node} is interrupted, and the node's disk never died`);
     }
     if (event.final && (event.outcome === 'failed' || event.outcome === 'timed-out'))
