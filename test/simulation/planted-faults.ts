@@ -169,7 +169,7 @@ export const plantedFaults: readonly PlantedFault[] = [
   fault('a leader that is elected again begins to count its attempts anew', ['P2', 'P4', 'P7', 'liveness'], {
     file: 'coordinator/core/leadership.ts',
     find: 'if (before === undefined || job === undefined) return;',
-    replace: 'if (before !== undefined || job === undefined) return;',
+    replace: 'return;',
   }),
   fault('logs are acknowledged before they are durable', ['P4', 'liveness'], {
     file: 'coordinator/ws/log-intake.ts',

@@ -301,8 +301,8 @@ export class Oracle {
     for (const [other, list] of this.#attempts) {
       const last = list.at(-1);
       if (last?.live !== true || segment?.has(other) === true) continue;
-      this.#require(last.executor !== executor, `${executor} has two jobs: ${id} and ${other}`);
-      this.#require(!other.endsWith(`/${node}`), `two jobs are done for ${node}: ${id} and ${other}`);
+      this.#require(last.executor !== executor, `P1: ${executor} has two jobs: ${id} and ${other}`);
+      this.#require(!other.endsWith(`/${node}`), `P1: two jobs are done for ${node}: ${id} and ${other}`);
     }
     this.#segments.set(node, new Set([...(segment ?? []), id]));
     attempts.push({ number: event.attempt, live: true, outcome: null, executor });
