@@ -166,11 +166,6 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'Object.assign(job, fields)',
     replace: 'Object.assign(job, fields, { attempt: 0 })',
   }),
-  fault('a leader that is elected again begins to count its attempts anew', ['P2', 'P4', 'P7', 'liveness'], {
-    file: 'coordinator/core/leadership.ts',
-    find: 'if (before === undefined || job === undefined) return;',
-    replace: 'return;',
-  }),
   fault('logs are acknowledged before they are durable', ['P4', 'liveness'], {
     file: 'coordinator/ws/log-intake.ts',
     find: 'if (taken.durable > next.offset) this.#hooks.acknowledge(next, taken.durable);',
