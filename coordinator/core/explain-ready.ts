@@ -37,11 +37,12 @@ export function readyGate(state: State, job: Job): Gate {
     const more = isSilent ? ', and has not told what it did since the backup that was restored' : '';
     return { ...contact, sentence: contact.sentence + more };
   }
-  const missing = lacks(member.node, job);
+  const executor = executorFor(job)?.node ?? member.node;
+  const missing = lacks(executor, job);
   if (missing.length > 0)
     return {
       gate: 'agent-version',
-      sentence: `waits: ${lackSentence(member.node, missing)}`,
+      sentence: `waits: ${lackSentence(executor, missing)}`,
       since: job.since,
     };
   const elsewhere = executorGate(job);

@@ -186,7 +186,7 @@ function offerJob(turn: Turn, run: Run, member: Member, job: Job): boolean {
     turn.emit({ type: 'JobHeld', ...namesOf(job), reason });
     return false;
   }
-  if (lacks(executor.node, job).length > 0) return false;
+  if (!isAble(executor, job)) return false;
   // Checks change nothing that anybody would have to approve.
   if (unit.approval.kind === 'needed' && !run.checkOnly) {
     turn.emit({
@@ -251,7 +251,14 @@ function considerUnit(turn: Turn, run: Run, unit: UnitState): boolean {
 
 function mayTake(job: Job): boolean {
   const executor = executorFor(job);
-  return executor !== undefined && lacks(executor.node, job).length === 0;
+  return executor !== undefined && isAble(executor, job);
+}
+
+/** When its agent cannot do it, the job is looked at again as soon as the node comes back with another one. */
+function isAble({ node }: Member, job: Job): boolean {
+  if (lacks(node, job).length === 0) return true;
+  if (node !== job.member.node) awaitExecutor(node, job.member.node);
+  return false;
 }
 
 /** When the executor has no time now, the job is looked at again as soon as it has. */

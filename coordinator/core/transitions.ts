@@ -105,6 +105,8 @@ export function setJobState(state: State, job: Job, next: JobState): void {
     run.jobsReady -= 1;
     member.ready.splice(member.ready.indexOf(job.step.index), 1);
     unit.waiting.nodes.delete(member.node.name);
+    // It may have been the last that could go on, as when its condition does not hold.
+    if (run.jobsLive === 0 && !isLive(next)) state.agenda.runs.add(run);
   }
   if (next === 'ready') {
     unit.jobsReady += 1;

@@ -2,6 +2,7 @@
 import type { LedgerRecord } from '../../agent/core/ledger.ts';
 import type { AgentMessage, CoordinatorMessage } from '../../shared/messages.ts';
 import type { Random } from '../coordinator/core/random-pipeline.ts';
+import type { AgentProgram } from './agent-programs.ts';
 import type { AgentEnd, Connection } from './connection.ts';
 import type { AttemptFolder, ExecutionFolder, HostDisk } from './host-disk.ts';
 import type { Judge } from './judge.ts';
@@ -16,6 +17,8 @@ export type AgentHost = {
   readonly mayReboot: boolean;
   readonly boot: string;
   readonly disk: HostDisk;
+  /** What the service manager starts. */
+  readonly installed: AgentProgram;
   readonly freeBytes: number;
   readonly monotonicMs: number;
   readonly wallMs: number;

@@ -11,12 +11,14 @@ import {
   parseCoordinatorFrame,
 } from '../../shared/messages.ts';
 import type { AgentHost } from './agent-host.ts';
+import { type AgentProgram, heardBy, saidBy } from './agent-programs.ts';
 import type { Connection, End } from './connection.ts';
 import type { Life, Task } from './timeline.ts';
 
 export type LinkParts = {
   readonly host: AgentHost;
   readonly life: Life;
+  readonly program: AgentProgram;
   readonly onMessages: (messages: readonly CoordinatorMessage[]) => void;
   readonly onDown: () => void;
 };
@@ -75,7 +77,8 @@ export class AgentLink {
     this.#handshake = host.timeline.after(limits.helloWaitMs, giveUp, life);
   }
 
-  #take(messages: readonly CoordinatorMessage[]): void {
+  #take(all: readonly CoordinatorMessage[]): void {
+    const messages = all.flatMap((message) => heardBy(this.#parts.program, message) ?? []);
     for (const message of messages) {
       if (message.type === 'ping') this.send({ type: 'pong' });
       if (message.type === 'welcome') {
@@ -87,9 +90,10 @@ export class AgentLink {
     this.#parts.onMessages(messages);
   }
 
-  send(message: AgentMessage): void {
-    if (!this.#isOpen) return;
-    const { host, life } = this.#parts;
+  send(full: AgentMessage): void {
+    const { host, life, program } = this.#parts;
+    const message = saidBy(program, full);
+    if (!this.#isOpen || message === undefined) return;
     if (this.#outgoing.length === 0) host.timeline.after(0.1, () => this.#flush(), life);
     this.#outgoing.push(message);
   }

@@ -4,15 +4,15 @@
  */
 import { alarmAt, beginAgent, step } from '../../agent/core/agent.ts';
 import { type LedgerRecord, mustBeDurable } from '../../agent/core/ledger.ts';
-import type { AgentState, Effect, Input, Now, Turned } from '../../agent/core/state.ts';
+import type { AgentState, Effect, Input, Now, Offer, Turned } from '../../agent/core/state.ts';
 import { LogUpload } from '../../agent/link/log-upload.ts';
 import { Uplink } from '../../agent/link/uplink.ts';
 import { digestOf } from '../../coordinator/sequence/contents.ts';
 import { assertNever } from '../../shared/assert.ts';
-import { allFeatures } from '../../shared/features.ts';
 import { type CoordinatorMessage, protocolVersion } from '../../shared/messages.ts';
 import type { AgentHost } from './agent-host.ts';
 import { AgentLink } from './agent-link.ts';
+import type { AgentProgram } from './agent-programs.ts';
 import { Runner } from './runner.ts';
 import { type Life, newLife, type Task } from './timeline.ts';
 
@@ -22,9 +22,21 @@ type Writing = { readonly identity: AgentState['identity']; readonly records: re
 /** More alarms than that at one instant do nothing but cost time. */
 const alarmsAtOnceMax = 1_000;
 
+/** What becomes of the process is for whoever started it (agent-service.ts). */
+export type AgentTies = {
+  readonly onTrial: boolean;
+  readonly take: (offer: Offer) => void;
+  readonly proveHealth: () => void;
+  readonly leave: () => void;
+  /** By itself, because the coordinator refuses it. */
+  readonly ended: () => void;
+};
+
 export class AgentProcess {
   readonly life: Life;
   readonly #host: AgentHost;
+  readonly #program: AgentProgram;
+  readonly #ties: AgentTies;
   readonly #link: AgentLink;
   readonly #runner: Runner;
   readonly #logUpload: LogUpload;
@@ -37,13 +49,16 @@ export class AgentProcess {
   #alarm: Task | undefined;
   #alarmsAtOnce = 0;
 
-  constructor(host: AgentHost) {
+  constructor(host: AgentHost, program: AgentProgram, ties: AgentTies) {
     this.#host = host;
+    this.#program = program;
+    this.#ties = ties;
     this.life = newLife(`${host.id} agent`);
     const { life } = this;
     this.#link = new AgentLink({
       host,
       life,
+      program,
       onMessages: (messages) => this.#hear(messages),
       onDown: () => {
         this.#logUpload.pause();
@@ -72,8 +87,8 @@ export class AgentProcess {
         host: { boot, diskless: isDiskless, mayReboot: host.mayReboot },
         identity: disk.identity,
         ledger: disk.ledger,
-        onTrial: false,
-        upgradesFailed: [],
+        onTrial: ties.onTrial,
+        upgradesFailed: disk.upgrade.failed,
       },
       this.#now(),
     );
@@ -99,12 +114,21 @@ export class AgentProcess {
     return this.#state;
   }
 
+  get program(): AgentProgram {
+    return this.#program;
+  }
+
+  tell(input: Input): void {
+    this.#tell([input]);
+  }
+
   heard(attempt: string): void {
     this.#runner.heard(attempt);
   }
 
   /** Told to end: what it would have written later is written now. */
   end(): void {
+    if (!this.life.alive) return;
     if (this.#writing !== null) {
       this.kill(true);
       return;
@@ -116,6 +140,7 @@ export class AgentProcess {
 
   /** What was being written is on disk or not; of a batch that the power cut short, perhaps its first records. */
   kill(kernelLives: boolean): void {
+    if (!this.life.alive) return;
     const { disk, random } = this.#host;
     const writing = this.#writing;
     if (writing !== null && random.chance(0.5)) {
@@ -260,9 +285,14 @@ export class AgentProcess {
         host.rebootSoon();
         return;
       case 'take-upgrade':
+        this.#ties.take(effect.offer);
+        return;
       case 'leave-for-upgrade':
+        host.timeline.after(0, () => this.#ties.leave(), life);
+        return;
       case 'prove-health':
-        throw new Error(`${effect.kind}, and nobody here offers other versions`);
+        this.#ties.proveHealth();
+        return;
       case 'hang-up':
         this.#link.hangUp(effect.reason, effect.retryAfterMs ?? 0);
         return;
@@ -270,7 +300,7 @@ export class AgentProcess {
         host.judge.tell(() => `${host.id}: agent exits: ${effect.reason}`);
         this.#link.close();
         this.life.alive = false;
-        host.restartAgentLater();
+        this.#ties.ended();
         return;
       case 'note':
         host.judge.tell(() => `${host.id}: ${effect.text}`);
@@ -285,14 +315,15 @@ export class AgentProcess {
     this.#link.send({
       type: 'hello',
       protocol: protocolVersion,
-      version: '0',
+      version: this.#program.version,
       name: node,
       labels,
       incarnation: this.#state.identity.incarnation,
       boot,
       ...greeting,
       diskless: isDiskless,
-      features: [...allFeatures],
+      features: [...this.#program.features],
+      upgradesFailed: [...this.#state.upgradesFailed],
       machineId: id,
       address: '10.0.0.1',
     });

@@ -5,9 +5,12 @@
 import { explainRun } from '../../coordinator/core/explain.ts';
 import { runStateOf } from '../../coordinator/core/shown-states.ts';
 import { Random } from '../coordinator/core/random-pipeline.ts';
+import { type AgentProgram, installedPrograms, newestProgram, usualProgram } from './agent-programs.ts';
+import { bringChanges, replaceAgent } from './changes.ts';
 import { newCheckers } from './checks/all.ts';
 import { CoordinatorDisk } from './coordinator-disk.ts';
 import { CoordinatorProcess } from './coordinator-process.ts';
+import { type CoordinatorProgram, newestCoordinator } from './coordinator-programs.ts';
 import { bringTrouble, type Stage } from './faults.ts';
 import { Host } from './host.ts';
 import { BrokenPromise, Judge } from './judge.ts';
@@ -76,7 +79,10 @@ class Cluster implements Stage {
   readonly hosts: Host[] = [];
   readonly #story: Story;
   readonly #random: Random;
-  readonly #operators: Operators;
+  readonly operators: Operators;
+  /** Of what was added to the stories later: seeds that found something before that go on telling the same. */
+  readonly #changes: Random;
+  #program = newestCoordinator;
   #copies: CoordinatorDisk[] = [];
   hasTrouble = true;
 
@@ -90,10 +96,20 @@ class Cluster implements Stage {
         : (line: string) => listener(`${(this.timeline.now / 1000).toFixed(3)} ${line}`);
     this.judge = new Judge(newCheckers(this.record), tell);
     this.network = new Network(this.timeline, random);
-    this.#operators = new Operators(random, () => this.#coordinator);
+    this.#changes = new Random(story.seed ^ 0xc4a9e);
+    this.operators = new Operators(random, this.#changes, () => this.#coordinator);
+    const isMixed = this.#changes.chance(0.4);
     for (let index = 0; index < story.nodes; index += 1) {
       const labels = { rack: `r${index % 3}`, kind: index % 2 === 0 ? 'even' : 'odd' };
-      this.hosts.push(this.#newHost(`n${index + 1}`, `n${index + 1}`, labels, random.chance(0.15)));
+      this.hosts.push(
+        this.#newHost(
+          `n${index + 1}`,
+          `n${index + 1}`,
+          labels,
+          random.chance(0.15),
+          isMixed ? this.#changes.pick(installedPrograms) : usualProgram,
+        ),
+      );
     }
   }
 
@@ -109,13 +125,14 @@ class Cluster implements Stage {
     const runs = 1 + this.#random.below(3);
     for (let run = 0; run < runs; run += 1)
       this.later(5_000 + 0.6 * troubleMs * this.#random.next() * Math.min(run, 1), () =>
-        this.#operators.submitRun(),
+        this.operators.submitRun(),
       );
     this.later(8_000, () => bringTrouble(this, this.#random));
+    this.later(9_000, () => bringChanges(this, this.#changes));
     const meddleMs = this.#random.pick([5_000, 20_000, 90_000]);
     const meddle = (): void => {
       if (!this.hasTrouble) return;
-      this.#operators.meddle();
+      this.operators.meddle();
       this.later(2 * meddleMs * this.#random.next(), meddle);
     };
     this.later(15_000, meddle);
@@ -157,6 +174,12 @@ class Cluster implements Stage {
     this.network.reaches = () => true;
   }
 
+  /** Its service is stopped, and started as another version. */
+  replaceCoordinator(program: CoordinatorProgram): void {
+    this.#program = program;
+    this.stopCoordinator(`version ${program.version} is installed`, true);
+  }
+
   stopCoordinator(why: string, kernelLives: boolean): void {
     this.network.coordinator?.kill(why, kernelLives);
   }
@@ -182,7 +205,14 @@ class Cluster implements Stage {
   clone(host: Host): void {
     if (this.record.cloned.has(host.node) || !host.isUp) return;
     this.record.cloned.add(host.node);
-    const copy = this.#newHost(`${host.id}-clone`, host.node, host.labels, false, host.disk.copy());
+    const copy = this.#newHost(
+      `${host.id}-clone`,
+      host.node,
+      host.labels,
+      false,
+      host.installed,
+      host.disk.copy(),
+    );
     copy.powerOn();
     this.later(120_000, () => copy.powerOff(true));
   }
@@ -192,11 +222,12 @@ class Cluster implements Stage {
     node: string,
     labels: Readonly<Record<string, string>>,
     isDiskless: boolean,
+    installed: AgentProgram,
     disk?: Host['disk'],
   ): Host {
     const { timeline, record, judge, network } = this;
     return new Host(
-      { id, node, labels, isDiskless, timeline, random: this.#random, record, judge, network },
+      { id, node, labels, isDiskless, timeline, random: this.#random, record, judge, network, installed },
       disk,
     );
   }
@@ -208,6 +239,7 @@ class Cluster implements Stage {
       random: this.#random,
       judge,
       disk,
+      program: this.#program,
       wallMs: Math.floor(wallMs),
       isImpostor,
       onEnd: () => {
@@ -218,7 +250,7 @@ class Cluster implements Stage {
       },
     });
     this.network.coordinator = process;
-    process.start('0');
+    process.start();
     return process;
   }
 
@@ -240,8 +272,10 @@ class Cluster implements Stage {
         host.fillDisk(false);
         host.powerOn();
         host.startAgent();
+        if (host.agent?.program.isOld === true) replaceAgent(this, host, newestProgram, 1_000);
       }
-      this.#operators.settle();
+      if (this.#program !== newestCoordinator) this.replaceCoordinator(newestCoordinator);
+      this.operators.settle();
       this.later(10_000, settle);
     };
     this.later(300_000, settle);

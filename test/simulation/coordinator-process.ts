@@ -17,6 +17,7 @@ import { limits } from '../../shared/limits.ts';
 import type { Random } from '../coordinator/core/random-pipeline.ts';
 import type { Connection, End } from './connection.ts';
 import type { CoordinatorDisk } from './coordinator-disk.ts';
+import { type CoordinatorProgram, frameFor } from './coordinator-programs.ts';
 import type { Judge } from './judge.ts';
 import { LogShelf } from './log-shelf.ts';
 import { SimulatedSocket } from './simulated-socket.ts';
@@ -27,6 +28,7 @@ export type CoordinatorParts = {
   readonly random: Random;
   readonly judge: Judge;
   readonly disk: CoordinatorDisk;
+  readonly program: CoordinatorProgram;
   /** Its wall clock at the start, which may be wrong. */
   readonly wallMs: number;
   /** An old copy that somebody started: what it journals is not the truth. */
@@ -101,8 +103,8 @@ export class CoordinatorProcess {
   }
 
   /** Within its own life. Nobody is let in before the reign is durable. */
-  start(version: string): void {
-    const { timeline, disk, judge } = this.#parts;
+  start(): void {
+    const { timeline, disk, judge, program } = this.#parts;
     timeline.after(
       0,
       () => {
@@ -111,7 +113,7 @@ export class CoordinatorProcess {
           type: 'BeginReign',
           lineage: disk.lineage,
           epoch: this.state.epoch + 1,
-          version,
+          version: program.version,
         } as const;
         this.#sequencer.post(command, (settled) => {
           this.isListening = settled.ok;
@@ -141,7 +143,7 @@ export class CoordinatorProcess {
 
   /** A websocket that somebody opened: what to do with what comes from it. */
   accept(connection: () => Connection, node: string): End & { readonly open: () => void } {
-    const { timeline, judge, random, isImpostor } = this.#parts;
+    const { timeline, judge, random, isImpostor, program } = this.#parts;
     let socket: SimulatedSocket | undefined;
     let attended: AgentConnection | undefined;
     const gone = (code: number): void => {
@@ -164,7 +166,8 @@ export class CoordinatorProcess {
         attended = this.#gateway.greet(socket, 'join', node);
       },
       receive: (frame) => {
-        if (attended !== undefined) this.#gateway.receive(attended, Buffer.from(frame), false);
+        if (attended !== undefined)
+          this.#gateway.receive(attended, Buffer.from(frameFor(program, frame)), false);
       },
       closed: () => socket?.gone(),
     };

@@ -4,9 +4,11 @@
  */
 import type { Random } from '../coordinator/core/random-pipeline.ts';
 import type { CoordinatorDisk } from './coordinator-disk.ts';
+import type { CoordinatorProgram } from './coordinator-programs.ts';
 import type { Host } from './host.ts';
 import type { Judge } from './judge.ts';
 import type { Network } from './network.ts';
+import type { Operators } from './operators.ts';
 
 const dayMs = 24 * 60 * 60_000;
 
@@ -24,11 +26,13 @@ export type Stage = {
   readonly network: Network;
   readonly disk: CoordinatorDisk;
   readonly judge: Judge;
+  readonly operators: Operators;
   readonly hasTrouble: boolean;
   later(ms: number, run: () => void): void;
   startCoordinator(): void;
   stopCoordinator(why: string, kernelLives: boolean): void;
   startOldCopy(forMs: number): void;
+  replaceCoordinator(program: CoordinatorProgram): void;
   clone(host: Host): void;
 };
 

@@ -5,6 +5,7 @@
 import { emptyLedger, evolveLedger, type Ledger, type LedgerRecord } from '../../agent/core/ledger.ts';
 import type { Phase } from '../../agent/core/next-step.ts';
 import type { Identity } from '../../agent/core/state.ts';
+import type { UpgradeDocument } from '../../agent/upgrade/upgrade-store.ts';
 import type { StreamName } from '../../shared/messages.ts';
 import type { Random } from '../coordinator/core/random-pipeline.ts';
 import type { WorldRecord } from './world-record.ts';
@@ -25,6 +26,8 @@ export type AttemptFolder = {
 export class HostDisk {
   identity: Identity;
   ledger: Ledger = emptyLedger;
+  /** Which program belongs to the folder: a document of its own, fsynced. */
+  upgrade: UpgradeDocument = { kept: null, trial: null, failed: [] };
   readonly folders = new Map<string, AttemptFolder>();
 
   constructor(incarnation: string) {
@@ -72,6 +75,7 @@ export class HostDisk {
     const copy = new HostDisk(this.identity.incarnation);
     copy.identity = this.identity;
     copy.ledger = this.ledger;
+    copy.upgrade = this.upgrade;
     return copy;
   }
 }

@@ -3,7 +3,9 @@ import type { LedgerRecord } from '../../agent/core/ledger.ts';
 import type { AgentMessage, CoordinatorMessage } from '../../shared/messages.ts';
 import type { Random } from '../coordinator/core/random-pipeline.ts';
 import type { AgentHost } from './agent-host.ts';
-import { AgentProcess } from './agent-process.ts';
+import type { AgentProcess } from './agent-process.ts';
+import type { AgentProgram } from './agent-programs.ts';
+import { AgentService } from './agent-service.ts';
 import { type AttemptFolder, type ExecutionFolder, HostDisk } from './host-disk.ts';
 import type { Judge } from './judge.ts';
 import type { Network } from './network.ts';
@@ -21,6 +23,7 @@ export type HostParts = {
   readonly record: WorldRecord;
   readonly judge: Judge;
   readonly network: Network;
+  readonly installed: AgentProgram;
 };
 
 type Grant = CoordinatorMessage & { readonly type: 'grant' };
@@ -45,7 +48,8 @@ export class Host implements AgentHost {
   #disks = 0;
   #bootedAt = 0;
   #wallOffsetMs: number;
-  agent: AgentProcess | null = null;
+  #service: AgentService | null = null;
+  installed: AgentProgram;
   readonly mayReboot: boolean;
   freeBytes = plenty;
 
@@ -61,6 +65,7 @@ export class Host implements AgentHost {
     this.network = network;
     this.#record = record;
     this.disk = disk ?? this.#newDisk();
+    this.installed = parts.installed;
     this.mayReboot = random.chance(0.9);
     // Some clocks were never set.
     this.#wallOffsetMs = random.chance(0.1) ? 0 : Date.UTC(2026, 0, 1) + 60_000 * random.below(10);
@@ -115,8 +120,8 @@ export class Host implements AgentHost {
   powerOff(keepsDisk: boolean, isOrderly = false): void {
     if (this.#boot === null) return;
     this.judge.tell(() => `${this.id}: power cut${keepsDisk ? '' : ', its disk is gone'}`);
-    this.agent?.kill(isOrderly);
-    this.agent = null;
+    this.#service?.kill(isOrderly);
+    this.#service = null;
     this.#boot.alive = false;
     this.#boot = null;
     for (const script of this.#scripts.values()) script.die();
@@ -130,9 +135,20 @@ export class Host implements AgentHost {
   }
 
   startAgent(): void {
-    if (this.#boot === null || this.agent?.life.alive === true) return;
+    if (this.#boot === null || this.#service?.life.alive === true) return;
     this.judge.tell(() => `${this.id}: agent starts`);
-    this.agent = new AgentProcess(this);
+    this.#service = new AgentService(this);
+  }
+
+  /** Null while none runs, as between two versions. */
+  get agent(): AgentProcess | null {
+    return this.#service?.agent ?? null;
+  }
+
+  /** Somebody puts another program in place; the next start of the agent is of that. */
+  install(program: AgentProgram): void {
+    this.judge.tell(() => `${this.id}: agent ${program.version} is installed`);
+    this.installed = program;
   }
 
   /** As a service manager does after it has ended by itself. */
@@ -144,14 +160,14 @@ export class Host implements AgentHost {
 
   killAgent(): void {
     this.judge.tell(() => `${this.id}: agent killed`);
-    this.agent?.kill(true);
-    this.agent = null;
+    this.#service?.kill(true);
+    this.#service = null;
   }
 
   endAgent(): void {
     this.judge.tell(() => `${this.id}: agent told to end`);
-    if (this.agent?.life.alive === true) this.agent.end();
-    this.agent = null;
+    if (this.#service?.life.alive === true) this.#service.end();
+    this.#service = null;
   }
 
   killSomeSupervisor(): void {

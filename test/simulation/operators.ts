@@ -6,6 +6,7 @@ import type { Command } from '../../coordinator/core/commands.ts';
 import { explainRun } from '../../coordinator/core/explain.ts';
 import type { Run, State } from '../../coordinator/core/state.ts';
 import { type Random, randomPipeline } from '../coordinator/core/random-pipeline.ts';
+import type { AgentProgram } from './agent-programs.ts';
 import type { CoordinatorProcess } from './coordinator-process.ts';
 
 const by = 'operator:simulated';
@@ -15,10 +16,12 @@ const administrations = ['in-service', 'in-service', 'cordoned', 'maintenance', 
 
 export class Operators {
   readonly #random: Random;
+  readonly #changes: Random;
   readonly #coordinator: () => CoordinatorProcess | null;
 
-  constructor(random: Random, coordinator: () => CoordinatorProcess | null) {
+  constructor(random: Random, changes: Random, coordinator: () => CoordinatorProcess | null) {
     this.#random = random;
+    this.#changes = changes;
     this.#coordinator = coordinator;
   }
 
@@ -32,6 +35,23 @@ export class Operators {
       generated: {},
       limit: null,
       checkOnly: this.#random.chance(0.05),
+    });
+  }
+
+  offerAgent({ version, digest }: AgentProgram): void {
+    const random = this.#changes;
+    this.#say({
+      type: 'OfferAgent',
+      by,
+      program: {
+        version,
+        digest,
+        sizeBytes: 1,
+        architecture: null,
+        where: random.chance(0.2) ? 'labels.kind == "odd"' : null,
+        atOnce: 1 + random.below(3),
+        healthyWithinMs: 5_000 + random.below(60_000),
+      },
     });
   }
 

@@ -19,6 +19,7 @@ const found: readonly (readonly [seed: number, what: string])[] = [
   [1413, 'a job that a skip made ready was granted without its condition being looked at'],
   [570, 'an agent with a full disk got work that it had not asked for, and its alarm came again and again'],
   [1678, 'a leader that was elected again got a job under the name of an attempt that it had ended'],
+  [1230, 'the last job that could go on was skipped, and nobody was told that no slot was possible any more'],
 ];
 
 const threads = Math.min(2, availableParallelism());

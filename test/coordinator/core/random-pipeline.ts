@@ -183,7 +183,10 @@ function randomStep(
     ...(random.chance(0.1) ? { onUnknown: random.pick(['hold', 'stop'] as const) } : {}),
     unknownAfterMs: 60_000,
     ...(runOn === undefined ? {} : { runOn }),
-    ...(more && random.chance(0.08) ? { reboot: 'after', rebootTimeoutMs: 120_000 } : {}),
+    // Who carries it out for others is rebooted by its script at most.
+    ...(more && random.chance(0.08)
+      ? { ...(runOn === undefined ? { reboot: 'after' } : {}), rebootTimeoutMs: 120_000 }
+      : {}),
     ...(random.chance(0.15) ? { if: 'node.labels.rack != "r1"' } : {}),
   };
 }
