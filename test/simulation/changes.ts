@@ -10,7 +10,7 @@ import type { Host } from './host.ts';
 
 type Change = (cluster: Stage, host: Host, random: Random) => void;
 
-export const changes = {
+const changes = {
   'agent offered': (cluster, _host, random) => cluster.operators.offerAgent(random.pick(offeredPrograms)),
   'agent replaced by hand': (cluster, host, random) =>
     replaceAgent(cluster, host, random.pick(installedPrograms), 5_000 * random.next()),
