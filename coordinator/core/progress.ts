@@ -240,7 +240,7 @@ function considerUnit(turn: Turn, run: Run, unit: UnitState): boolean {
   const job = member.ready
     .filter((index) => index >= unit.firstStep && index <= unit.lastStep)
     .map((index) => run.steps[index]?.jobs.get(node))
-    .find((ready) => ready?.admitted === true && mayTake(ready));
+    .find((ready) => ready?.admitted === true && mayTake(turn, ready));
   if (job === undefined) return true;
   // A slot is not taken before somebody can use it.
   if (!isExecutorFree(job)) return true;
@@ -249,9 +249,12 @@ function considerUnit(turn: Turn, run: Run, unit: UnitState): boolean {
   return true;
 }
 
-function mayTake(job: Job): boolean {
+function mayTake(turn: Turn, job: Job): boolean {
   const executor = executorFor(job);
-  return executor !== undefined && isAble(executor, job);
+  if (executor !== undefined) return isAble(executor, job);
+  // Whoever was to carry it out left while it stood in line: it is held when its node is looked at.
+  turn.state.agenda.nodes.add(job.member.node);
+  return false;
 }
 
 /** When its agent cannot do it, the job is looked at again as soon as the node comes back with another one. */

@@ -20,6 +20,7 @@ const found: readonly (readonly [seed: number, what: string])[] = [
   [570, 'an agent with a full disk got work that it had not asked for, and its alarm came again and again'],
   [1678, 'a leader that was elected again got a job under the name of an attempt that it had ended'],
   [1230, 'the last job that could go on was skipped, and nobody was told that no slot was possible any more'],
+  [4757, 'who was to carry jobs out left the run, and those that stood in line for a slot were forgotten'],
 ];
 
 const threads = Math.min(2, availableParallelism());
