@@ -5,7 +5,7 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import { act, examples, readCount } from './cli/command-line.ts';
+import { act, collect, examples, readCount } from './cli/command-line.ts';
 import { defaultDataFolder } from './cli/connection.ts';
 import { Terminal } from './cli/terminal.ts';
 
@@ -85,7 +85,7 @@ function registerRestore(program: Command): void {
   ]);
 }
 
-type DoctorFlags = DataOptions & { readonly cut?: number };
+type DoctorFlags = DataOptions & { readonly cut?: number; readonly address?: readonly string[] };
 
 function registerDoctor(program: Command): void {
   const doctor = worksOnData(
@@ -93,7 +93,12 @@ function registerDoctor(program: Command): void {
       .command('doctor')
       .summary('look for what is wrong with the data')
       .description(
-        'Check journal, snapshots, blobs, secrets, disk, clock, file modes and links; say what is wrong, where, and what to do. Nothing is changed, and the coordinator may run. Ends with 1 when there is something to mend.',
+        'Check journal, snapshots, blobs, secrets, disk, clock, file modes, certificates and links; say what is wrong, where, and what to do. Nothing is changed, and the coordinator may run. Ends with 1 when there is something to mend.',
+      )
+      .option(
+        '--address <url>',
+        'https address that agents use, whose certificate is looked at (default: $LOCKSTEP_URL); may stand more than once',
+        collect,
       )
       .option('--cut <seq>', 'give up the journal from this damaged event on, as after a restore', readCount),
   ).action(
@@ -105,6 +110,7 @@ function registerDoctor(program: Command): void {
   examples(doctor, [
     ['doctor', 'also while the coordinator runs'],
     ['doctor --data /var/lib/lockstep -o json', ''],
+    ['doctor --address https://lockstep.example.org', 'and the certificate there'],
     ['doctor --cut 4711', 'when there is no backup: lose seq 4711 and all after it'],
   ]);
 }

@@ -213,6 +213,7 @@ export const limits = {
   fsyncSlowMs: 100,
   clockAheadMs: 5_000,
   linksLostPerHourMax: 5,
+  certificateExpiresSoonMs: 21 * 24 * 3_600_000,
   /** Fsyncs by which the doctor measures a disk. */
   fsyncProbes: 100,
   backupBlockBytes: 64 * KiB,

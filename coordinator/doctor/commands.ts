@@ -1,4 +1,5 @@
 /** `lockstep doctor`: what it says of what it found, to people and to programs. */
+import { LockstepError } from '../../shared/errors.ts';
 import { afterwards } from '../backup/commands.ts';
 import { exitCodes } from '../cli/outcome.ts';
 import { span } from '../cli/render/line.ts';
@@ -12,6 +13,8 @@ type DoctorOptions = {
   readonly keyFile: string;
   readonly output?: 'json';
   readonly cut?: number;
+  /** Of the coordinator, as agents and operators use them. */
+  readonly address?: readonly string[];
 };
 
 export async function doctor(options: DoctorOptions, terminal: Terminal): Promise<number> {
@@ -26,11 +29,24 @@ export async function doctor(options: DoctorOptions, terminal: Terminal): Promis
     }
     return exitCodes.done;
   }
-  const examination = await examine(options, (checked) => {
+  const addresses = addressesOf(options.address ?? [], process.env.LOCKSTEP_URL);
+  const examination = await examine({ dataFolder, keyFile, addresses }, (checked) => {
     if (output === undefined) show(terminal, checked);
   });
   if (output !== undefined) terminal.printJson(examination);
   return examination.checks.some(({ findings }) => findings.length > 0) ? exitCodes.failed : exitCodes.done;
+}
+
+/** Those that use TLS; without any given, the one of this environment. */
+function addressesOf(given: readonly string[], fallback: string | undefined): readonly string[] {
+  for (const address of given)
+    if (!URL.canParse(address) || new URL(address).protocol !== 'https:')
+      throw new LockstepError(
+        'usage',
+        `--address ${address}: it is not a URL like https://lockstep.example.org`,
+      );
+  if (given.length > 0 || fallback === undefined || !URL.canParse(fallback)) return given;
+  return new URL(fallback).protocol === 'https:' ? [fallback] : [];
 }
 
 function show(terminal: Terminal, { check, findings, notes }: Checked): void {

@@ -43,6 +43,7 @@ export async function cutJournal(dataFolder: string, keyFile: string, seq: numbe
       dataFolder,
       keyFile,
       places,
+      addresses: [],
       durableSeq: null,
       client: null,
       journal: null,

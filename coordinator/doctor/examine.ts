@@ -4,6 +4,7 @@ import { type HeldData, holdData, openJournal } from '../backup/data-source.ts';
 import type { State } from '../core/state.ts';
 import { dataPlaces } from '../sequence/data-places.ts';
 import { recoverState } from '../sequence/recovery.ts';
+import { checkCertificates } from './certificate-check.ts';
 import { checkBlobs, checkSecrets } from './content-checks.ts';
 import { type Check, type Finding, finding, type Subject } from './finding.ts';
 import { checkJournal } from './journal-check.ts';
@@ -21,6 +22,7 @@ const checks = {
   disk: checkDisk,
   clock: checkClock,
   modes: checkModes,
+  certificates: checkCertificates,
   links: checkLinks,
 } as const satisfies Record<string, Check>;
 
@@ -38,10 +40,13 @@ export type Examination = {
   readonly checks: readonly Checked[];
 };
 
-export async function examine(
-  places: { readonly dataFolder: string; readonly keyFile: string },
-  onChecked: (checked: Checked) => void,
-): Promise<Examination> {
+type Examined = {
+  readonly dataFolder: string;
+  readonly keyFile: string;
+  readonly addresses: readonly string[];
+};
+
+export async function examine(places: Examined, onChecked: (checked: Checked) => void): Promise<Examination> {
   const held = await holdData(places.dataFolder);
   try {
     const subject = await subjectOf(places, held);
@@ -57,16 +62,13 @@ export async function examine(
   }
 }
 
-async function subjectOf(
-  { dataFolder, keyFile }: { readonly dataFolder: string; readonly keyFile: string },
-  held: HeldData,
-): Promise<Subject> {
+async function subjectOf({ dataFolder, keyFile, addresses }: Examined, held: HeldData): Promise<Subject> {
   const places = dataPlaces(dataFolder);
   const journal = await unlessDamaged(openJournal(dataFolder, held));
   const recovered = journal === null ? null : await unlessDamaged(recoverState(journal, places.snapshots));
   const state: State | null = recovered?.state ?? null;
   const durableSeq = held.durable?.seq ?? null;
-  return { dataFolder, keyFile, places, durableSeq, client: held.client, journal, state };
+  return { dataFolder, keyFile, places, addresses, durableSeq, client: held.client, journal, state };
 }
 
 /** Damage is for the checks to tell, with its place. */

@@ -18,6 +18,8 @@ export type Subject = {
   readonly dataFolder: string;
   readonly keyFile: string;
   readonly places: DataPlaces;
+  /** The https addresses that agents and operators use. */
+  readonly addresses: readonly string[];
   /** The last seq that is durable in a coordinator that runs; null when none does. */
   readonly durableSeq: number | null;
   readonly client: CoordinatorClient | null;
