@@ -1,6 +1,7 @@
 /**
  * A leader chosen in the middle of a run: the jobs that its predecessor had still to do pass to it. What the
- * predecessor has done stays done, also when it is elected again. Counters are computed anew, as this is rare and touches many of them.
+ * predecessor has done stays done, also when it is elected again. Counters are computed anew, as this is rare and
+ * touches many of them.
  */
 import { present } from '../../shared/assert.ts';
 import { deriveRun, isSettled } from './derive.ts';
