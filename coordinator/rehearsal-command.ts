@@ -1,5 +1,5 @@
 /** Declares `lockstep rehearse`. It stands here because the command line itself is only a client and has no core. */
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { act, collect, examples, readCount, readDuration, speaksToCoordinator } from './cli/command-line.ts';
 import { submits } from './cli/run-commands.ts';
 import type { RehearseOptions } from './rehearsal/commands.ts';
@@ -10,12 +10,6 @@ function readShare(text: string): number {
   if (Number.isNaN(share) || share > 1)
     throw new InvalidArgumentError('It is not a percentage like 2% or 0.5%.');
   return share;
-}
-
-function readTime(text: string): number {
-  const at = Date.parse(text);
-  if (Number.isNaN(at)) throw new InvalidArgumentError('It is not a time like 2026-12-01T02:00Z.');
-  return at;
 }
 
 function readSeed(text: string): number {
@@ -37,11 +31,10 @@ export function registerRehearsal(program: Command): void {
     .option('--fail <percent>', 'so many of the jobs fail', readShare, 0)
     .option('--unreachable <percent>', 'so many of the nodes are away all the time', readShare, 0)
     .option('--lose <percent>', 'so many of the jobs lose their link in the middle', readShare, 0)
-    .option('--away <duration>', 'for so long', readDuration, 600_000)
+    .addOption(new Option('--away <duration>', 'for so long').argParser(readDuration).default(600_000, '10m'))
     .option('--seed <n>', 'another number is another chance', readSeed, 1)
     .option('--duration <step=time>', 'how long a step takes; may stand more than once', collect)
-    .option('--step-output <step.name=value>', 'what a step puts out; may stand more than once', collect)
-    .option('--at <time>', 'when it begins, for windows (default: now)', readTime);
+    .option('--step-output <step.name=value>', 'what a step puts out; may stand more than once', collect);
   submits(speaksToCoordinator(rehearse, ['json'])).action(
     act(async (file: string, options: RehearseOptions) =>
       (await import('./rehearsal/commands.ts')).rehearse(file, options),

@@ -36,7 +36,6 @@ export type RehearseOptions = CommonOptions &
     readonly duration?: readonly string[];
     readonly output?: 'json';
     readonly stepOutput?: readonly string[];
-    readonly at?: number;
   };
 
 type Known = {
@@ -73,7 +72,7 @@ export async function rehearse(path: string, options: RehearseOptions): Promise<
     faults,
     chances,
     past: new Past(known.jobs, declared, outputs, chances),
-    beginsAt: options.at ?? Date.now(),
+    beginsAt: Date.now(),
   });
   const terminal = new Terminal();
   if (options.output === 'json') terminal.printJson({ seed: options.seed, faults, ...story });

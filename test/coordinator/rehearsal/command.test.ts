@@ -43,7 +43,7 @@ t.test('wrong use is told without a stack', async (t) => {
     [['--fail', '2'], /It is not a percentage like 2% or 0\.5%\./],
     [['--fail', '200%'], /It is not a percentage/],
     [['--seed', 'x'], /It is not a whole number\./],
-    [['--at', 'tomorrow'], /It is not a time like/],
+    [['--away', 'long'], /It is not a duration like/],
     [['--duration', 'rol=6m'], /--duration names rol, which is no step of web; it has look, roll/],
     [['--duration', 'roll'], /write it as STEP=VALUE/],
     [['--duration', 'roll=6'], /6 is not a duration like/],
