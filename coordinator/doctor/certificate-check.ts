@@ -104,10 +104,19 @@ function meet({ hostname, port }: URL): Promise<Met> {
   });
 }
 
-/** What OpenSSL says of bytes that are no TLS helps nobody. */
+/** What OpenSSL says at length of bytes that it cannot use helps nobody. */
 function whyNot(error: unknown): string {
-  return codeOf(error).startsWith('ERR_SSL_') ? 'what answers there does not speak TLS' : messageOf(error);
+  const code = codeOf(error);
+  if (notTls.has(code)) return 'what answers there does not speak TLS';
+  return code.startsWith('ERR_SSL_') ? `the handshake failed with ${code}` : messageOf(error);
 }
+
+/** How the beginning of another protocol looks to OpenSSL. */
+const notTls: ReadonlySet<string> = new Set([
+  'ERR_SSL_WRONG_VERSION_NUMBER',
+  'ERR_SSL_PACKET_LENGTH_TOO_LONG',
+  'ERR_SSL_HTTP_REQUEST',
+]);
 
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error ? String(error.code) : String(error);

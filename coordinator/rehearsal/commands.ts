@@ -12,13 +12,12 @@ import { selectorOf } from '../cli/render/node-names.ts';
 import { type CommonOptions, segment, withCoordinator } from '../cli/session.ts';
 import { readPipelineFile } from '../cli/submission.ts';
 import { Terminal } from '../cli/terminal.ts';
-import type { Command } from '../core/commands.ts';
 import { nodePage, paramList, runPage, run as runSchema } from '../http/resources.ts';
 import { Chances } from './chances.ts';
 import { multiply, type RehearsedHost, readHosts } from './hosts.ts';
 import { Past, type PastJob } from './past.ts';
 import { drawStory } from './picture.ts';
-import type { Faults, Play } from './stage.ts';
+import type { Faults, Standing } from './stage.ts';
 import { rehearse as perform } from './story.ts';
 
 export type RehearseOptions = CommonOptions &
@@ -38,10 +37,12 @@ export type RehearseOptions = CommonOptions &
     readonly stepOutput?: readonly string[];
   };
 
+const by = 'rehearsal';
+
 type Known = {
   readonly hosts: readonly RehearsedHost[];
   readonly jobs: readonly PastJob[];
-  readonly keptParams: Play['keptParams'];
+  readonly standing: readonly Standing[];
 };
 
 export async function rehearse(path: string, options: RehearseOptions): Promise<number> {
@@ -66,7 +67,7 @@ export async function rehearse(path: string, options: RehearseOptions): Promise<
     pipeline,
     cluster: options.cluster,
     params: paramsOf(pipeline, options),
-    keptParams: known.keptParams,
+    standing: known.standing,
     limit: options.limit === undefined ? null : selectorOf(options.limit),
     hosts,
     faults,
@@ -103,13 +104,13 @@ async function lookUp(pipeline: Pipeline, options: RehearseOptions): Promise<Kno
   try {
     return await withCoordinator(options, async ({ client }) => ({
       hosts,
-      keptParams: [],
+      standing: [],
       ...(await readPast(client, pipeline)),
     }));
   } catch (error) {
     const isNamed = options.url !== undefined || options.data !== undefined;
     if (isNamed || !(error instanceof LockstepError) || error.code !== 'unreachable') throw error;
-    return { hosts, keptParams: [], jobs: [] };
+    return { hosts, standing: [], jobs: [] };
   }
 }
 
@@ -124,21 +125,21 @@ function readText(file: string): string {
 async function readNodes(
   client: CoordinatorClient,
   cluster: string,
-): Promise<Pick<Known, 'hosts' | 'keptParams'>> {
+): Promise<Pick<Known, 'hosts' | 'standing'>> {
   const hosts: RehearsedHost[] = [];
+  const standing: Standing[] = [];
   for await (const node of client.list(nodePage, '/api/nodes')) {
-    if (node.cluster !== cluster || node.administration === 'retired') continue;
-    const { name, labels, address, facts } = node;
+    const { name, labels, address, facts, administration, administrationReason: reason } = node;
+    if (node.cluster !== cluster || administration === 'retired') continue;
     hosts.push({ name, labels, address, facts: isRecord(facts) ? facts : {} });
+    if (administration !== 'in-service')
+      standing.push({ type: 'AdministerNode', node: name, administration, by, reason });
   }
   const { items } = await client.read(paramList, '/api/params', {});
-  const names = new Set(hosts.map(({ name }) => name));
-  const keptParams = items
-    .filter(({ scope }) => ('cluster' in scope ? scope.cluster === cluster : names.has(scope.node)))
-    .map(
-      (param): Extract<Command, { type: 'SetParam' }> => ({ type: 'SetParam', by: 'rehearsal', ...param }),
-    );
-  return { hosts, keptParams };
+  for (const param of items)
+    if (!('cluster' in param.scope) || param.scope.cluster === cluster)
+      standing.push({ type: 'SetParam', by, ...param });
+  return { hosts, standing };
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>

@@ -32,12 +32,14 @@ export type Faults = {
   readonly awayMs: number;
 };
 
+export type Standing = Extract<Command, { type: 'SetParam' | 'AdministerNode' }>;
+
 export type Play = {
   readonly pipeline: Pipeline;
   readonly cluster: string;
   readonly params: Readonly<Record<string, unknown>>;
-  /** Kept by operators for clusters and nodes. */
-  readonly keptParams: readonly Extract<Command, { type: 'SetParam' }>[];
+  /** What operators have said before: params that are kept, and nodes that may not work. */
+  readonly standing: readonly Standing[];
   readonly limit: string | null;
   readonly hosts: readonly RehearsedHost[];
   readonly faults: Faults;
@@ -101,7 +103,7 @@ export class Stage {
     const { beginsAt, pipeline, cluster, params, limit, hosts, faults, chances } = this.#play;
     this.#command({ type: 'BeginReign', lineage: 'rehearsal', epoch: 1, version: 'rehearsal' });
     for (const host of hosts) this.#enter(host);
-    for (const command of this.#play.keptParams) this.#command(command);
+    for (const command of this.#play.standing) if (this.#concerns(command)) this.#command(command);
     const unreachable = chances.choose(faults.unreachable, hosts, ({ name }) => `unreachable ${name}`);
     for (const { name } of unreachable) this.#loseLink(this.#hostOf(name));
     this.#playUntil(beginsAt);
@@ -119,6 +121,12 @@ export class Stage {
     this.#playUntil(beginsAt + limits.rehearsalMs);
     const [run] = this.state.runs.values();
     return present(run, 'the run');
+  }
+
+  /** Nodes that are left out of the rehearsal are not known here. */
+  #concerns(command: Standing): boolean {
+    if (command.type === 'AdministerNode') return this.#hosts.has(command.node);
+    return 'cluster' in command.scope || this.#hosts.has(command.scope.node);
   }
 
   #playUntil(end: number): void {

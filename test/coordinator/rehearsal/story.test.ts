@@ -38,7 +38,7 @@ ${steps}
     pipeline: parsed.pipeline,
     cluster: 'default',
     params: {},
-    keptParams: [],
+    standing: [],
     limit: null,
     hosts: hypervisors,
     beginsAt: Date.UTC(2026, 0, 1),
@@ -197,6 +197,20 @@ t.test('a run that would be refused is refused', async (t) => {
     message: /role hv/,
   });
 });
+
+t.test(
+  'nodes that may not work count as they do in earnest, and what is said of others is left aside',
+  async (t) => {
+    const administer = (node: string) =>
+      ({ type: 'AdministerNode', node, administration: 'cordoned', by: 'operator:ann', reason: '' }) as const;
+    const kept = { type: 'SetParam', name: 'x', value: 1, secret: false, by: 'operator:ann' } as const;
+    const standing = [administer('hv1'), administer('hv99'), { ...kept, scope: { node: 'hv99' } }];
+    const story = play(rolling('maxUnavailable: 1'), { standing });
+    t.equal(story.state, 'held');
+    t.match(story.reason, /one node may be unavailable, and hv1 is cordoned/);
+    t.equal(play(rolling('maxUnavailable: 1'), { standing: standing.slice(1) }).state, 'succeeded');
+  },
+);
 
 t.test('nodes are made after those that there are', async (t) => {
   const three = multiply(hypervisors.slice(0, 3), 8);
