@@ -111,15 +111,22 @@ t.test('links at the edge', { skip: hostsUnavailable() ?? false }, async (t) => 
     );
     t.same(lost.toSorted(), ['cable', 'deaf', 'moved', 'mute']);
 
-    // By now the agent's next try may be far away; it must not wait for it.
-    const back = says(
-      agentOf(cable),
-      /the network has changed: trying http:.* now[\s\S]*joined as node cable/,
-    );
-    const pluggedAt = performance.now();
-    await cable.setLink('up');
-    await back;
-    t.comment(`back ${Math.round(performance.now() - pluggedAt)} ms after the cable`);
+    // By now the agent's next try may be far away; it must not wait for it. Its own try may happen to be under way
+    // when the cable is plugged, and then has no reason to say that it does not wait: pull it again.
+    for (let round = 1; ; round += 1) {
+      const before = agentOf(cable).output().length;
+      const pluggedAt = performance.now();
+      const back = says(agentOf(cable), /joined as node cable/);
+      await cable.setLink('up');
+      await back;
+      t.comment(`back ${Math.round(performance.now() - pluggedAt)} ms after the cable`);
+      const said = agentOf(cable).output().slice(before);
+      if (/the network has changed: trying http:.* now/.test(said)) break;
+      if (round === 3) throw new Error(`three times it came back by its own try; the last time:\n${said}`);
+      const patient = says(agentOf(cable), /lost the link(?:[\s\S]*cannot link){2}/);
+      await cable.setLink('down');
+      await patient;
+    }
     t.match(agentOf(cable).output(), /joined as node cable[\s\S]*lost the link[\s\S]*joined as node cable/);
   });
 });
