@@ -146,7 +146,7 @@ function reconcile(turn: Turn, node: Node, { held, rebooting }: Hello): void {
   sendAgain(turn, node, lost);
   const run = segment[0]?.run;
   if (run === undefined) return;
-  if (run.cancel === null) {
+  if (run.cancel === null || run.cancel.replacedBy !== undefined) {
     if (!isOpen(run)) recallFrom(turn, run, node);
     return;
   }

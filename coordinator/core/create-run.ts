@@ -5,6 +5,7 @@ import type { ParamDeclaration } from '../../shared/pipeline/model.ts';
 import { utf8Length } from '../../shared/utf8.ts';
 import { requireRoomForSecrets, requireThat } from './administration.ts';
 import type { CreateRun, Lookup } from './commands.ts';
+import { refusalInGroup } from './concurrency.ts';
 import type { LayeredValue, StoredValue } from './event-values.ts';
 import { longScriptsOf } from './inputs.ts';
 import { faultOfParam, generatedName } from './params.ts';
@@ -29,6 +30,8 @@ export function createRun(turn: Turn, command: CreateRun): void {
     'too-many',
     `${state.activeRuns.size} runs have not ended; at most ${limits.runsQueuedMax} are kept`,
   );
+  const refusal = refusalInGroup(state, pipeline, cluster);
+  if (refusal !== undefined) throw new Rejection('conflict', refusal);
   const selection = selectRoles(state, pipeline, cluster, command.limit, turn.lookup);
   const misfits = (canWait(selection) ? faultsOfSize : faultsOfSelection)(
     pipeline,

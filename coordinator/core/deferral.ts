@@ -11,6 +11,7 @@ export function deferJob(state: State, job: Job, until: number): void {
   setJobState(state, job, 'deferred');
   if (job.deferred === null) {
     job.deferred = { until };
+    job.deferredSince ??= state.at;
     run.jobsDeferred += 1;
     insertSorted(member.deferred, step.index);
     state.deadlines.add({ at: until, kind: 'deferral', run: run.id, node: member.node.name });

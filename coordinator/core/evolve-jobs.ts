@@ -82,6 +82,7 @@ export function evolveJob(state: State, event: JobEvent): void {
       reopenJob(state, job);
       return;
     case 'JobSkipped':
+      job.missed = event.missed ?? null;
       finishJob(state, job, 'skipped', event.reason);
       return;
     case 'JobDeferred':

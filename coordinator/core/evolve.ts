@@ -4,6 +4,7 @@
  */
 import { assertNever, present } from '../../shared/assert.ts';
 import { concludeRun } from './conclusion.ts';
+import { wakeGroup } from './concurrency-group.ts';
 import { releaseNode, returnNode } from './deferral.ts';
 import { deriveRun, isDoneIn } from './derive.ts';
 import type { ParamScope, StoredValue } from './event-values.ts';
@@ -142,6 +143,7 @@ function evolveRun(
     case 'RunPlanned': {
       const run = runOf(state, event.run);
       run.planned = true;
+      run.plannedSeq = event.seq;
       run.plannedAt = event.at;
       run.digest = event.digest;
       for (const [name, role] of Object.entries(event.roles)) {
@@ -235,7 +237,8 @@ function evolveRun(
     }
     case 'RunCancelRequested': {
       const run = runOf(state, event.run);
-      run.cancel = { by: event.by, reason: event.reason, at: event.at };
+      const { by, reason, at, replacedBy } = event;
+      run.cancel = { by, reason, at, ...(replacedBy === undefined ? {} : { replacedBy }) };
       state.agenda.runs.add(run);
       return;
     }
@@ -246,12 +249,14 @@ function evolveRun(
       const run = runOf(state, event.run);
       run.end = { state: event.state, at: event.at, reason: event.reason };
       releaseRun(state, run, event.reason);
+      wakeGroup(state, run);
       return;
     }
     case 'RunDeferred': {
       const run = runOf(state, event.run);
       run.deferredAt = event.at;
       for (const member of run.members.values()) releaseNode(state, run, member);
+      wakeGroup(state, run);
       return;
     }
     case 'NodeReturned':
@@ -292,6 +297,7 @@ function createRun(state: State, event: Extract<Event, { type: 'RunCreated' }>):
     createdSeq: event.seq,
     createdAt: event.at,
     planned: false,
+    plannedSeq: 0,
     plannedAt: null,
     startedAt: null,
     end: null,

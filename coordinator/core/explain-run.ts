@@ -1,9 +1,10 @@
 /** Gates of a run as a whole, which are closed for all its jobs: it gathers nodes, queues, is held, fails or is paused. */
+import { aheadInGroup } from './concurrency-group.ts';
 import { type Gate, list } from './gate.ts';
 import { silentNodes } from './restoration.ts';
 import { slotsOfLeft } from './resume.ts';
 import { runStateOf } from './shown-states.ts';
-import type { Job, Run, UnitState } from './state.ts';
+import type { Job, Run, State, UnitState } from './state.ts';
 
 export function explainGathering(run: Run): Gate {
   const waiting = Object.values(run.pipeline.roles).filter((role) => role.waitForMs !== undefined);
@@ -21,6 +22,13 @@ export function explainGathering(run: Run): Gate {
 
 /** Gates of the run as a whole, which close it for all its jobs. */
 export function runGate(run: Run): Gate | undefined {
+  if (run.cancel?.replacedBy !== undefined) {
+    return {
+      gate: 'cancel',
+      sentence: `run ${run.id} gives way to run ${run.cancel.replacedBy}; ${run.jobsLive} jobs have not ended yet, and lockstep cancel ${run.id} ends them`,
+      since: run.cancel.at,
+    };
+  }
   if (run.cancel !== null) {
     return {
       gate: 'cancel',
@@ -85,7 +93,7 @@ function budgetSentence(unit: UnitState): string {
   return `in ${unit.unit.id} ${parts.join(' and ')}`;
 }
 
-export function queueGate(run: Run, job: Job): Gate {
+export function queueGate(state: State, run: Run, job: Job): Gate {
   const closed = runGate(run);
   if (closed !== undefined) return { ...closed, sentence: `waits: ${closed.sentence}` };
   const own = job.member.node.queue[0];
@@ -101,6 +109,14 @@ export function queueGate(run: Run, job: Job): Gate {
     const [first] = node.queue;
     if (first === undefined || first === run) continue;
     others.set(first.id, [...(others.get(first.id) ?? []), node.name]);
+  }
+  const ahead = aheadInGroup(state, run);
+  if (others.size === 0 && ahead !== undefined) {
+    return {
+      gate: 'queue',
+      sentence: `waits for run ${ahead.id} (${ahead.pipeline.name}, ${runStateOf(ahead)}), which is before it in the concurrency group ${ahead.pipeline.concurrency?.group ?? ''}`,
+      since: run.createdAt,
+    };
   }
   const named = [...others].map(([id, nodes]) => `run ${id}, which has ${list(nodes)}`);
   return {

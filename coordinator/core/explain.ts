@@ -89,7 +89,7 @@ function gateOf(state: State, job: Job, iterationOf: IterationOf): Gate {
     return fenceGate(state.fence);
   switch (job.state) {
     case 'waiting':
-      return waitingGate(job);
+      return waitingGate(state, job);
     case 'ready':
       return readyGate(state, job);
     case 'granted':
@@ -140,9 +140,9 @@ const fenceGate = (fence: Fence): Gate => ({
   since: fence.at,
 });
 
-function waitingGate(job: Job): Gate {
+function waitingGate(state: State, job: Job): Gate {
   const { run, step } = job;
-  if (run.startedAt === null) return queueGate(run, job);
+  if (run.startedAt === null) return queueGate(state, run, job);
   if (!isActive(run, step.unit))
     return { gate: 'end', sentence: 'is run at the end, whatever becomes of the rest', since: job.since };
   for (const need of step.step.needs) {

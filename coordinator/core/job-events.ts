@@ -2,6 +2,9 @@
 import type { Outcome } from '../../shared/messages.ts';
 import type { Actor, JobMode, StoredValue } from './event-values.ts';
 
+/** What became of a deferred job that was never done: its node was not back in time, or a later run does it. */
+export type Missed = { readonly how: 'overdue' } | { readonly how: 'superseded'; readonly by: string };
+
 export type JobEvent =
   | { readonly type: 'StepOpened'; readonly run: string; readonly step: string }
   | {
@@ -98,6 +101,8 @@ export type JobEvent =
       readonly step: string;
       readonly node: string;
       readonly reason: string;
+      /** Only of one that was deferred: why it is not done any more. */
+      readonly missed?: Missed;
     }
   /** Its node is away; the others go on without it, and it is due until then. */
   | {

@@ -122,6 +122,8 @@ export function newJob(run: Run, step: StepState, member: Member, at: number): J
     mode: run.checkOnly ? 'check-only' : 'normal',
     grant: null,
     deferred: null,
+    deferredSince: null,
+    missed: null,
     reboot: null,
     lostAs: null,
     startedAt: null,

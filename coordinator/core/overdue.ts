@@ -71,6 +71,7 @@ function giveUpDeferred(turn: Turn, runId: string, name: string): void {
       type: 'JobSkipped',
       ...namesOf(job),
       reason: `deferred for ${after}, and the node was not back`,
+      missed: { how: 'overdue' },
     });
   }
 }

@@ -5,6 +5,7 @@
 import type { Step } from '../../shared/pipeline/model.ts';
 import { waveTargetsOf } from './amount.ts';
 import type { CreateRun, Lookup } from './commands.ts';
+import { outlookInGroup, refusalInGroup } from './concurrency.ts';
 import { faultsOfParams } from './create-run.ts';
 import { type LineOf, layoutUnit, linesOf } from './layout.ts';
 import { faultsOfSelection, isGathered } from './planning.ts';
@@ -73,6 +74,9 @@ export function previewPlan(state: State, request: PlanRequest, lookup: Lookup):
       excluded: role.others.map(({ node, because }) => ({ node, reason: because })),
     };
   });
+  const outlook = outlookInGroup(state, request);
+  if (outlook !== undefined) warnings.push(outlook);
+  const refusal = refusalInGroup(state, pipeline, cluster);
   const waits = roles.some((role) => role.waits);
   const labelsOf = (node: string): Readonly<Record<string, string>> => state.nodes.get(node)?.labels ?? {};
   const lineOf = linesOf(roleStates);
@@ -85,6 +89,7 @@ export function previewPlan(state: State, request: PlanRequest, lookup: Lookup):
     units,
     downMax: Math.max(0, ...units.map((unit) => unit.downMax)),
     faults: [
+      ...(refusal === undefined ? [] : [refusal]),
       ...(waits ? selection.faults : faultsOfSelection(pipeline, selection, lookup.secretRoom())),
       ...faultsOfParams(state, request, lookup),
     ],

@@ -7,6 +7,7 @@ import { limits } from '../../shared/limits.ts';
 import { formatDuration } from '../../shared/pipeline/duration.ts';
 import type { Pipeline } from '../../shared/pipeline/model.ts';
 import type { SecretRoom } from './commands.ts';
+import { replaceOlder } from './concurrency.ts';
 import type { RolePlan } from './event-values.ts';
 import { faultsOfSecretNeed } from './secret-need.ts';
 import type { RoleSelection, Selection } from './selection.ts';
@@ -100,6 +101,7 @@ export function planRun(turn: Turn, run: Run, selection: Selection): void {
   const digest = turn.lookup.digestOf(JSON.stringify([run.pipeline, run.params, roles]));
   turn.emit({ type: 'RunPlanned', run: run.id, digest, roles });
   for (const role of Object.values(roles)) turn.bytes += bytesOfNames(role.nodes.length);
+  replaceOlder(turn, run);
   if (gone.length > 0) {
     const reason = `${gone.join('; ')}. A leader is never replaced by itself: say lockstep resume ${run.id} --elect NODE`;
     turn.emit({ type: 'RunHeld', run: run.id, needs: 'decision', reason });

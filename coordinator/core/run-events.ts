@@ -84,7 +84,14 @@ export type RunEvent =
       readonly by: Actor;
       readonly reason: string;
     }
-  | { readonly type: 'RunCancelRequested'; readonly run: string; readonly by: Actor; readonly reason: string }
+  | {
+      readonly type: 'RunCancelRequested';
+      readonly run: string;
+      readonly by: Actor;
+      readonly reason: string;
+      /** The run that takes its place: what is live may end by itself, and nothing else begins. */
+      readonly replacedBy?: string;
+    }
   /** What became of it is known; the steps of `finally` are run now, and then it ends like that. */
   | {
       readonly type: 'RunConcluded';

@@ -1,6 +1,8 @@
 /** When a run starts, ends, is held or goes on: everything that concerns it as a whole. */
 import { present } from '../../shared/assert.ts';
 import { hasFinally } from './conclusion.ts';
+import { supersedeDeferred } from './concurrency.ts';
+import { aheadInGroup } from './concurrency-group.ts';
 import { list } from './gate.ts';
 import type { RunEnd } from './run-parts.ts';
 import { recallSegments } from './segments.ts';
@@ -15,6 +17,7 @@ export function considerRun(turn: Turn, run: Run): void {
     return;
   }
   if (run.cancel !== null) {
+    if (run.cancel.replacedBy !== undefined) recallSegments(turn, run);
     if (run.jobsLive === 0)
       endRun(
         turn,
@@ -73,7 +76,9 @@ export function considerRun(turn: Turn, run: Run): void {
 
 function startRun(turn: Turn, run: Run): void {
   if (run.membersAwaited > 0 || run.hold !== null) return;
-  turn.emit({ type: 'RunStarted', run: run.id });
+  if (aheadInGroup(turn.state, run) !== undefined) return;
+  if (supersedeDeferred(turn, run)) turn.emit({ type: 'RunStarted', run: run.id });
+  else turn.state.agenda.runs.add(run);
 }
 
 /** After the outcome: the run ends as it was to end when its last steps are through, or nobody wants to wait for them. */

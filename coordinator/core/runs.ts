@@ -64,7 +64,8 @@ function requestedUnit(run: Run, id: string | null): UnitState {
 
 export function cancelRun(turn: Turn, id: string, by: string, reason: string): void {
   const run = requireActive(turn, id);
-  if (run.cancel !== null) return;
+  // One that only gives way to another may be ended at once all the same.
+  if (run.cancel !== null && run.cancel.replacedBy === undefined) return;
   turn.emit({ type: 'RunCancelRequested', run: id, by, reason });
   for (const { node } of run.members.values()) {
     // The last one first: otherwise the next would begin when the one before it is ended.

@@ -66,6 +66,7 @@ export const runFields = [
   'createdSeq',
   'createdAt',
   'planned',
+  'plannedSeq',
   'plannedAt',
   'startedAt',
   'end',

@@ -95,6 +95,7 @@ function readRun(state: State, id: string, read: (name: string) => unknown): voi
       (typeof runFields)[number]
     >),
     // Absent in snapshots of old.
+    plannedSeq: document.plannedSeq ?? 0,
     deferredAt: document.deferredAt ?? null,
     outcome: document.outcome ?? null,
     roles: new Map(document.roles.map((role) => [role.name, { ...role }])),

@@ -12,6 +12,7 @@ import type { Pipeline, Step, Unit } from '../../shared/pipeline/model.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { JobMode, LayeredValue, NodeAdministration, StoredValue } from './event-values.ts';
 import type { EventType } from './events.ts';
+import type { Missed } from './job-events.ts';
 import type { Disclosure, Grant, JobState } from './job-state.ts';
 import type { OfferState } from './offer.ts';
 import type { ReceiverState } from './receivers.ts';
@@ -129,12 +130,20 @@ export type Run = {
   readonly createdAt: number;
   /** False while a role waits for its nodes. */
   planned: boolean;
+  /** The order in which runs stand in line, for their nodes and in their group; 0 until planned. */
+  plannedSeq: number;
   plannedAt: number | null;
   startedAt: number | null;
   end: RunEnd | null;
   /** How it will end, while the steps of `finally` are run; null before, and for ever without such steps. */
   outcome: RunEnd | null;
-  cancel: { readonly by: string; readonly reason: string; readonly at: number } | null;
+  cancel: {
+    readonly by: string;
+    readonly reason: string;
+    readonly at: number;
+    /** The run that takes its place: what is live may end by itself. */
+    readonly replacedBy?: string;
+  } | null;
   hold: {
     readonly needs: 'decision' | 'contact';
     readonly reason: string;
@@ -272,6 +281,10 @@ export type Job = {
   grant: Grant | null;
   /** It was deferred: nobody waits for it, and it may still run until then. Null again when it is finished. */
   deferred: { readonly until: number } | null;
+  /** When it was deferred first, for ever after. */
+  deferredSince: number | null;
+  /** Why it was given up after that. */
+  missed: Missed | null;
   /** Its work is done, and its node is to come back from the reboot that it asked for, until then. */
   reboot: { readonly boot: string; readonly until: number } | null;
   /** State before contact was lost, while `unknown`. */

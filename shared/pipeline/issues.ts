@@ -145,7 +145,11 @@ function meant(branches: readonly (readonly Issue[])[], found: unknown): readonl
         issue.code === 'unrecognized_keys' && issue.path.length === 0 && issue.keys.includes('group'),
     );
     const wantsGroup = issues.some(
-      (issue) => issue.path.length === 1 && issue.path[0] === 'group' && issue.code === 'invalid_type',
+      (issue) =>
+        issue.path.length === 1 &&
+        issue.path[0] === 'group' &&
+        issue.code === 'invalid_type' &&
+        issue.expected === 'array',
     );
     return groups ? !refusesGroup : !wantsGroup;
   });

@@ -6,6 +6,7 @@
  */
 import * as z from 'zod';
 import { limits } from '../limits.ts';
+import { concurrency } from './concurrency.ts';
 import {
   about,
   description,
@@ -260,6 +261,10 @@ export const pipelineSchema = z
       'Values that may differ from cluster to cluster, node to node and run to run.',
     ),
     roles: about(z.record(identifier, roleSchema), 'Named selections of nodes.'),
+    concurrency: about(
+      concurrency.optional(),
+      'How its runs stand to others of the same group. Runs that share nodes queue in any case.',
+    ),
     steps: about(z.array(z.union([stepSchema, groupSchema])).min(1), 'Steps and groups, in order.'),
     finally: about(
       z.array(finallySchema).min(1).optional(),

@@ -149,9 +149,18 @@ export type Unit = {
   readonly finally?: true;
 };
 
+/** How runs of one group, which is a name within a cluster, stand to each other. */
+export type Concurrency = {
+  readonly group: string;
+  readonly policy: 'queue' | 'reject' | 'replace';
+  /** Only with `replace`: what older runs have deferred for the same nodes, and nothing else. */
+  readonly per?: 'node';
+};
+
 export type Pipeline = {
   readonly name: string;
   readonly title?: string;
+  readonly concurrency?: Concurrency;
   readonly params: Readonly<Record<string, ParamDeclaration>>;
   readonly roles: Readonly<Record<string, RoleDeclaration>>;
   readonly units: readonly Unit[];

@@ -4,6 +4,7 @@
  */
 import type { Diagnostic } from '../diagnostic.ts';
 import { limits } from '../limits.ts';
+import { concurrency, readConcurrency } from './concurrency.ts';
 import { reportCounts } from './counts.ts';
 import { type DraftStep, type DraftTask, type DraftUnit, isFinally } from './draft.ts';
 import { parseDuration } from './duration.ts';
@@ -67,6 +68,10 @@ export function parsePipeline(input: PipelineInput): PipelineParsed {
     bundles,
   });
   reportCounts(params.size, roles.size, units, report);
+  const beside = concurrency.safeParse(top.concurrency);
+  const sideBySide = beside.success
+    ? { concurrency: readConcurrency(beside.data, ['concurrency'], report) }
+    : {};
   const order = readOrder(units, report);
   const reader = new ExpressionReader(report);
   for (const role of roles.values()) checkRole(role, ['roles', role.name], reader, report);
@@ -80,6 +85,7 @@ export function parsePipeline(input: PipelineInput): PipelineParsed {
   const pipeline: Pipeline = {
     name,
     ...(title === undefined ? {} : { title }),
+    ...sideBySide,
     ...declared,
     units: built,
     modules: modulesOf(built),

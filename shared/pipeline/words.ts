@@ -4,7 +4,6 @@
 export const laterWords: ReadonlySet<string> = new Set([
   'rescue',
   'always',
-  'concurrency',
   'extends',
   'insert',
   'replace',

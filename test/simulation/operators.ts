@@ -5,6 +5,7 @@
 import type { Command } from '../../coordinator/core/commands.ts';
 import { explainRun } from '../../coordinator/core/explain.ts';
 import type { Run, State } from '../../coordinator/core/state.ts';
+import { inCompany } from '../coordinator/core/random-company.ts';
 import { type Random, randomPipeline } from '../coordinator/core/random-pipeline.ts';
 import type { AgentProgram } from './agent-programs.ts';
 import type { CoordinatorProcess } from './coordinator-process.ts';
@@ -30,7 +31,7 @@ export class Operators {
       type: 'CreateRun',
       by,
       cluster: 'default',
-      pipeline: randomPipeline(this.#random, true),
+      pipeline: inCompany(this.#changes, randomPipeline(this.#random, true)),
       params: {},
       generated: {},
       limit: null,

@@ -9,7 +9,9 @@ import { evolve } from '../../../coordinator/core/evolve.ts';
 import { explainRun } from '../../../coordinator/core/explain.ts';
 import { runStateOf } from '../../../coordinator/core/shown-states.ts';
 import { dumpState, throughSnapshot } from './dump.ts';
+import { GroupOracle } from './group-oracle.ts';
 import { Oracle } from './oracle.ts';
+import { inCompany } from './random-company.ts';
 import { Random, randomPipeline } from './random-pipeline.ts';
 import { World } from './world.ts';
 
@@ -22,10 +24,13 @@ function play(seed: number): World {
   const world = new World();
   world.grantsPerTurn = 1 + random.below(5);
   world.credit = random.pick([1, 2, 64]);
+  const company = new Random(seed + 1_000_000);
   const oracle = new Oracle();
+  const groups = new GroupOracle();
   world.onEvent = (event) => {
     if (only !== undefined) console.error(JSON.stringify(event).slice(0, 300));
     oracle.check(event);
+    groups.check(event);
   };
   for (const event of world.events) oracle.check(event);
   const names = Array.from({ length: 2 + random.below(7) }, (_, index) => `n${index + 1}`);
@@ -34,13 +39,21 @@ function play(seed: number): World {
   }
   const runs = 1 + random.below(3);
   for (let count = 0; count < runs; count += 1) {
-    const fault = world.run(randomPipeline(random));
-    if (fault !== undefined) throw new Error(fault);
+    submit(world, random, company);
   }
-  for (let step = 0; step < 150 && world.state.activeRuns.size > 0; step += 1) act(world, random, names);
+  for (let step = 0; step < 150 && world.state.activeRuns.size > 0; step += 1) {
+    act(world, random, names);
+    if (company.chance(0.01)) submit(world, company, company);
+  }
   compare(world);
   calm(world, names);
   return world;
+}
+
+function submit(world: World, random: Random, company: Random): void {
+  const pipeline = inCompany(company, randomPipeline(random));
+  const fault = world.run(pipeline);
+  if (fault !== undefined && pipeline.concurrency?.policy !== 'reject') throw new Error(fault);
 }
 
 function act(world: World, random: Random, names: readonly string[]): void {

@@ -22,6 +22,18 @@ const cases: readonly Case[] = [
     '5:31: error: this version does not have "rescue" yet',
   ],
   [
+    'how runs stand to each other',
+    'concurrency: { grup: nightly, policy: replase }\nsteps:\n  - { id: a, on: all, run: x }',
+    '4:14: error: "concurrency" lacks "group" (expected text)',
+    '4:16: error: "concurrency" has no "grup" (did you mean "group"?)',
+    '4:39: error: "policy" cannot be "replase" (expected one of queue, reject, replace; did you mean "replace"?)',
+  ],
+  [
+    'what is replaced per node',
+    'concurrency: { group: nightly, policy: queue, per: node }\nsteps:\n  - { id: a, on: all, run: x }',
+    '4:47: error: per: node says what is replaced (expected policy: replace)',
+  ],
+  [
     'words about absent nodes',
     'steps:\n  - { id: a, on: all, run: x, reboot: before, offline: away, onUnknown: sotp, rebootTimeout: 0s }',
     '5:39: error: "reboot" cannot be "before" (expected "after")',

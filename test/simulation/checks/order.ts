@@ -5,6 +5,7 @@
 import type { Event } from '../../../coordinator/core/events.ts';
 import { attemptIdOf, jobIdOf } from '../../../shared/ids.ts';
 import type { Step } from '../../../shared/pipeline/model.ts';
+import { GroupOracle } from '../../coordinator/core/group-oracle.ts';
 import { Oracle } from '../../coordinator/core/oracle.ts';
 import { type Checker, type DiskSight, require } from '../judge.ts';
 import type { WorldExecution, WorldRecord } from '../world-record.ts';
@@ -17,6 +18,7 @@ const idOf = (event: { run: string; step: string; node: string }): string =>
 export class Order implements Checker {
   readonly #record: WorldRecord;
   readonly #oracle = new Oracle();
+  readonly #groups = new GroupOracle();
   readonly #grants = new Map<string, Grant[]>();
   readonly #steps = new Map<string, Step>();
   readonly #succeeded = new Set<string>();
@@ -28,6 +30,7 @@ export class Order implements Checker {
   journaled(event: Event): void {
     try {
       this.#oracle.check(event);
+      this.#groups.check(event);
     } catch (error) {
       require(false, () => (error instanceof Error ? error.message : String(error)));
     }

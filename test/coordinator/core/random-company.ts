@@ -1,0 +1,16 @@
+/** What random pipelines say of others beside them, from a chance of its own: older seeds tell the same stories. */
+import type { Concurrency, Pipeline } from '../../../shared/pipeline/model.ts';
+import type { Random } from './random-pipeline.ts';
+
+const policies: readonly Pick<Concurrency, 'policy' | 'per'>[] = [
+  { policy: 'queue' },
+  { policy: 'queue' },
+  { policy: 'reject' },
+  { policy: 'replace' },
+  { policy: 'replace', per: 'node' },
+];
+
+export const inCompany = (random: Random, pipeline: Pipeline): Pipeline =>
+  random.chance(0.4)
+    ? { ...pipeline, concurrency: { group: random.pick(['a', 'b']), ...random.pick(policies) } }
+    : pipeline;
