@@ -4,7 +4,7 @@
  * snapshot, and is what tests hold evolve against.
  */
 import { present } from '../../shared/assert.ts';
-import { executorOf } from './executors.ts';
+import { attendedBy, executorOf } from './executors.ts';
 import { isFinished, isLive } from './job-state.ts';
 import type { Job, Member, Run, State, StepState, UnitState } from './state.ts';
 
@@ -76,8 +76,7 @@ function deriveJobs(run: Run, step: StepState): void {
       run.jobsLive += 1;
       const { segment } = executorOf(job).node;
       if (!segment.includes(job)) segment.push(job);
-      const { attended } = job.member.node;
-      if (job.executor !== null && !attended.includes(job)) attended.push(job);
+      for (const { attended } of attendedBy(job)) if (!attended.includes(job)) attended.push(job);
       segment.sort((a, b) => a.grantedSeq - b.grantedSeq);
     }
     if (job.deferred !== null) {

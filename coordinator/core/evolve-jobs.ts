@@ -62,6 +62,7 @@ export function evolveJob(state: State, event: JobEvent): void {
         mode: event.mode,
         task: event.task,
         inputs: event.inputs,
+        ...(event.targets === undefined ? {} : { targets: event.targets }),
         ...(event.provides === undefined ? {} : { provides: event.provides }),
       };
       job.executor = event.executor === undefined ? null : (job.run.members.get(event.executor) ?? null);
@@ -131,11 +132,11 @@ function decideJob(state: State, job: Job, event: Extract<Event, { type: 'JobDec
   if (event.as === 'succeeded') finishJob(state, job, 'succeeded', reason);
   else if (event.as === 'failed') failJob(state, job, reason);
   else {
-    job.grant = null;
     job.lostAs = null;
     job.reason = reason;
     job.mode = job.run.checkOnly ? 'check-only' : 'normal';
     reopenJob(state, job);
+    job.grant = null;
   }
 }
 
@@ -176,9 +177,9 @@ export function endAttempt(state: State, event: Extract<Event, { type: 'AttemptE
     case 'interrupted':
     case 'not-started':
       // What becomes of it is the next event of the same batch: requeued, held, or cancelled with its run.
-      job.grant = null;
       if (isGivenUp(job)) finishJob(state, job, 'cancelled', event.reason);
       else setJobState(state, job, 'held');
+      job.grant = null;
       return;
     default:
       assertNever(event.outcome);

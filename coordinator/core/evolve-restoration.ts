@@ -32,11 +32,11 @@ export function discloseAttempt(state: State, event: Extract<Event, { type: 'Att
   const { attempt, outcome } = event;
   job.disclosed = { attempt, state: event.state, outcome };
   job.attempt = Math.max(job.attempt, attempt);
-  job.grant = null;
   job.lostAs = null;
   job.reboot = null;
   job.reason = reasonOf(event.node, job.disclosed);
   setJobState(state, job, 'held');
+  job.grant = null;
 }
 
 function reasonOf(node: string, { attempt, state, outcome }: Disclosure): string {

@@ -26,6 +26,23 @@ export function executorFor(job: Job): Member | undefined {
   return among[place % among.length];
 }
 
+/** Whom it is for, the node in its name among them: of a step for a whole role all that take part in the run. */
+export function targetsOf(job: Job): readonly Member[] {
+  const { run, member } = job;
+  const { scope, offline } = job.step.step;
+  if (scope === undefined) return [member];
+  return membersOf(run, { role: scope.role, who: 'all' }).filter(
+    ({ out, node }) => out === null && (offline !== 'skip' || node.contact !== 'unreachable'),
+  );
+}
+
+/** For whom the live job is, but for the node that carries it out: nothing else is done for them meanwhile. */
+export function attendedBy(job: Job): readonly Node[] {
+  const carrier = executorOf(job).node;
+  const names = job.grant?.targets ?? [job.member.node.name];
+  return names.flatMap((name) => job.run.members.get(name)?.node ?? []).filter((node) => node !== carrier);
+}
+
 function membersOf(run: Run, { role: name, who }: Target): readonly Member[] {
   const role = run.roles.get(name);
   if (role === undefined) return [];
@@ -33,9 +50,9 @@ function membersOf(run: Run, { role: name, who }: Target): readonly Member[] {
   return names.flatMap((node) => run.members.get(node) ?? []);
 }
 
-/** It is looked at again when the executor has time. */
-export function awaitExecutor(executor: Node, target: Node): void {
-  executor.awaitedBy.add(target);
+/** Jobs of `waiting` are looked at again when the node that is to carry them out, or that they are for too, has time. */
+export function awaitNode(node: Node, waiting: Node): void {
+  node.awaitedBy.add(waiting);
 }
 
 /** Whether another node than the one in its name may have an attempt; also of runs that only the archive has. */

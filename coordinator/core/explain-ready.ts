@@ -1,6 +1,6 @@
 /** Gates of a job that could run but for its node, another node that carries it out, or a place in its unit. */
 import { lackSentence, lacks } from './agent-versions.ts';
-import { executorFor } from './executors.ts';
+import { executorFor, targetsOf } from './executors.ts';
 import { runGate } from './explain-run.ts';
 import { type Gate, list } from './gate.ts';
 import { idOf } from './job-names.ts';
@@ -47,6 +47,8 @@ export function readyGate(state: State, job: Job): Gate {
     };
   const elsewhere = executorGate(job);
   if (elsewhere !== undefined) return elsewhere;
+  const target = targetGate(job);
+  if (target !== undefined) return target;
   const [live] = [...member.node.segment, ...member.node.attended];
   if (live !== undefined) {
     return {
@@ -87,6 +89,26 @@ function executorGate(job: Job): Gate | undefined {
     sentence: `waits: ${executor.name}, which carries it out, has ${idOf(live)} to finish first`,
     since: live.since,
   };
+}
+
+/** What is for a whole role waits until nothing else is done on any of its nodes. */
+function targetGate(job: Job): Gate | undefined {
+  const { scope } = job.step.step;
+  if (scope === undefined) return undefined;
+  const carrier = executorFor(job);
+  const others = targetsOf(job).filter((target) => target !== carrier);
+  const closed = others.flatMap(({ node }): readonly Pick<Gate, 'sentence' | 'since'>[] => {
+    const [live] = [...node.segment, ...node.attended];
+    const contact = contactGate(node);
+    if (contact !== undefined) return [contact];
+    return live === undefined
+      ? []
+      : [{ sentence: `waits: ${node.name} has ${idOf(live)} to finish first`, since: live.since }];
+  });
+  const [first, ...more] = closed;
+  if (first === undefined) return undefined;
+  const also = more.length === 0 ? '' : `, and ${more.length} more of role ${scope.role} cannot yet either`;
+  return { gate: 'targets', sentence: first.sentence + also, since: first.since };
 }
 
 function parallelGate(unit: UnitState, job: Job): Gate | undefined {

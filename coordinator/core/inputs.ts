@@ -161,6 +161,7 @@ function evaluateWith(
     secret ||
     reads.roots.has('node') ||
     reads.roots.has('target') ||
+    reads.roots.has('targets') ||
     reads.roots.has('steps') ||
     job.member.node.params.size > 0;
   const known = perNode ? undefined : sameForAll.get(job.step)?.get(name);
@@ -314,7 +315,7 @@ export function grantedJobOf(job: Job, lookup: Lookup): GrantedJob {
       LOCKSTEP_PIPELINE: run.pipeline.name,
       LOCKSTEP_CLUSTER: run.cluster,
       LOCKSTEP_STEP: step.id,
-      ...(step.runOn === undefined ? {} : targetVariables(job)),
+      ...targetVariables(job),
       ...(run.outcome === null
         ? {}
         : { LOCKSTEP_OUTCOME: run.outcome.state, LOCKSTEP_REASON: run.outcome.reason }),
@@ -322,11 +323,15 @@ export function grantedJobOf(job: Job, lookup: Lookup): GrantedJob {
   };
 }
 
-/** Of the node that the job is done for by another one. */
-const targetVariables = ({ member: { node } }: Job): Readonly<Record<string, string>> => ({
-  LOCKSTEP_TARGET: node.name,
-  ...(node.address === null ? {} : { LOCKSTEP_TARGET_ADDRESS: node.address }),
-});
+/** Of the node that the job is done for by another one, or of all that it is for. */
+function targetVariables({ member: { node }, step, grant }: Job): Readonly<Record<string, string>> {
+  if (grant?.targets !== undefined) return { LOCKSTEP_TARGETS: grant.targets.join(' ') };
+  if (step.step.runOn === undefined) return {};
+  return {
+    LOCKSTEP_TARGET: node.name,
+    ...(node.address === null ? {} : { LOCKSTEP_TARGET_ADDRESS: node.address }),
+  };
+}
 
 /** Which secret of a granted job is not there any more, or undefined. */
 export function lostValueOf({ grant }: Job, lookup: Lookup): string | undefined {

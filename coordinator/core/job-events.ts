@@ -17,6 +17,8 @@ export type JobEvent =
       readonly mode: JobMode;
       /** The node that carries it out, when that is not the one that it is for. */
       readonly executor?: string;
+      /** All the nodes that it is for, when those are a whole role. */
+      readonly targets?: readonly string[];
       /** Attempt id of the job with which it was granted, whose success on the node is one of its gates. */
       readonly segment?: string;
       readonly task: number;

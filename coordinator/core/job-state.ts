@@ -22,6 +22,7 @@ export type Grant = {
   readonly mode: JobMode;
   readonly task: number;
   readonly inputs: Readonly<Record<string, StoredValue>>;
+  readonly targets?: readonly string[];
   readonly provides?: {
     readonly service: string;
     readonly port: number | null;

@@ -142,10 +142,16 @@ function previewUnit(
       gates: gatesOf(step, unit),
     })),
     waves,
-    downMax: downMaxOf(
-      unit,
-      by?.domains,
-      domains.map((domain) => domain.downMax),
+    downMax: Math.max(
+      downMaxOf(
+        unit,
+        by?.domains,
+        domains.map((domain) => domain.downMax),
+      ),
+      // What its tool does with them is for the tool to say.
+      ...unit.unit.steps.map(({ scope }) =>
+        scope === undefined ? 0 : lineOf([{ role: scope.role, who: 'all' }]).nodes.length,
+      ),
     ),
     domains,
   };
@@ -176,6 +182,7 @@ function gatesOf(step: Step, { unit, limits }: UnitState): readonly string[] {
     gates.push(
       `${step.runOn.role}${step.runOn.who === 'all' ? '' : `.${step.runOn.who}`}, which carries it out`,
     );
+  if (step.scope !== undefined) gates.push(`every node of ${step.scope.role} free, as it is for all of them`);
   if (step.if !== undefined) gates.push(`if ${step.if}`);
   return gates;
 }

@@ -9,7 +9,7 @@ import type { Target } from '../../shared/pipeline/model.ts';
 import { lacks } from './agent-versions.ts';
 import type { Decision, Effect, Lookup } from './commands.ts';
 import { hasLeft, isActive } from './derive.ts';
-import { awaitExecutor, executorFor } from './executors.ts';
+import { awaitNode, executorFor, targetsOf } from './executors.ts';
 import { afterFailure } from './failure.ts';
 import { evaluateIf, grantedJobOf, prepareGrant } from './inputs.ts';
 import { attemptOf, namesOf } from './job-names.ts';
@@ -260,7 +260,7 @@ function mayTake(turn: Turn, job: Job): boolean {
 /** When its agent cannot do it, the job is looked at again as soon as the node comes back with another one. */
 function isAble({ node }: Member, job: Job): boolean {
   if (lacks(node, job).length === 0) return true;
-  if (node !== job.member.node) awaitExecutor(node, job.member.node);
+  if (node !== job.member.node) awaitNode(node, job.member.node);
   return false;
 }
 
@@ -269,12 +269,20 @@ function isExecutorFree(job: Job): boolean {
   const executor = executorFor(job)?.node;
   if (executor === undefined) return false;
   if (isFree(job.run, executor)) return true;
-  if (executor !== job.member.node) awaitExecutor(executor, job.member.node);
+  if (executor !== job.member.node) awaitNode(executor, job.member.node);
   return false;
 }
 
+/** What is for a whole role begins when nothing else is done on any of its nodes. */
+function areTargetsIdle(job: Job): boolean {
+  const carrier = executorFor(job);
+  const busy = targetsOf(job).find((target) => target !== carrier && !isIdle(job.run, target.node));
+  if (busy !== undefined && busy !== job.member) awaitNode(busy.node, job.member.node);
+  return busy === undefined;
+}
+
 function grantOrAwait(turn: Turn, job: Job): boolean {
-  if (!isExecutorFree(job)) return false;
+  if (!isExecutorFree(job) || !areTargetsIdle(job)) return false;
   grant(turn, job);
   return true;
 }
@@ -335,6 +343,9 @@ function emitGrant(turn: Turn, job: Job, { grant, bytes }: PreparedGrant, segmen
     ...namesOf(job),
     ...grant,
     ...(executor === undefined || executor === job.member ? {} : { executor: executor.node.name }),
+    ...(job.step.step.scope === undefined
+      ? {}
+      : { targets: targetsOf(job).map((target) => target.node.name) }),
     ...(segment === undefined ? {} : { segment }),
   });
 }

@@ -11,7 +11,7 @@ import { toScopeParams, toScopeValue, toScopeValueOnce } from '../../shared/expr
 import type { Lookup } from './commands.ts';
 import { isOver } from './derive.ts';
 import type { StoredValue } from './event-values.ts';
-import { executorFor } from './executors.ts';
+import { executorFor, targetsOf } from './executors.ts';
 import { effectiveParams } from './params.ts';
 import type { Job, Run, State, StepState } from './state.ts';
 import { leaderKeyOf } from './state.ts';
@@ -152,6 +152,8 @@ export function scopeOf(state: State, job: Job, reads: Reads, lookup: Lookup): S
   const { node } = executorFor(job) ?? job.member;
   if (reads.roots.has('node')) scope.node = memberScope(run, step, node.name, lookup);
   if (reads.roots.has('target')) scope.target = memberScope(run, step, job.member.node.name, lookup);
+  if (reads.roots.has('targets'))
+    scope.targets = targetsOf(job).map((target) => memberScope(run, step, target.node.name, lookup));
   if (reads.roots.has('cluster')) scope.cluster = new Map([['name', run.cluster]]);
   if (reads.roots.has('outcome')) scope.outcome = run.outcome?.state ?? '';
   if (reads.roots.has('roles')) scope.roles = shared(step, 'roles', () => rolesScope(run, step, lookup));

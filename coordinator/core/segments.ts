@@ -22,7 +22,8 @@ import type { Turn } from './turn.ts';
 export function nextInSegment(turn: Turn, segment: readonly Job[]): Job | undefined {
   const { run, member, step: last } = present(segment.at(-1), 'last job of the segment');
   // What has not begun comes back at a reboot anyway.
-  if (last.step.reboot !== undefined || last.step.runOn !== undefined) return undefined;
+  if (last.step.reboot !== undefined || last.step.runOn !== undefined || last.step.scope !== undefined)
+    return undefined;
   const candidates = new Set(member.ready.map((index) => jobAt(run, index, member.node.name)));
   for (const { step } of segment) {
     for (const dependent of step.dependents) candidates.add(jobAt(run, dependent.step, member.node.name));
@@ -62,8 +63,8 @@ function mayBeGrantedAhead(turn: Turn, job: Job, segment: readonly Job[]): boole
   const { run, step, member } = job;
   const { unit } = step;
   const { node } = member;
-  if (step.step.runOn !== undefined || step.step.offline !== 'wait' || lacks(node, job).length > 0)
-    return false;
+  if (step.step.runOn !== undefined || step.step.scope !== undefined) return false;
+  if (step.step.offline !== 'wait' || lacks(node, job).length > 0) return false;
   // With the state folder of a diskless node goes the evidence of what never began, too.
   if (node.diskless && step.step.rerun === 'never-twice') return false;
   if ((unit.approval.kind === 'needed' || unit.approval.kind === 'requested') && !run.checkOnly) return false;

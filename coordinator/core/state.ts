@@ -102,9 +102,9 @@ export type Node = {
   readonly deferredRuns: Run[];
   /** The jobs that the node has been granted and has not ended, in the order in which it goes through them. */
   readonly segment: Job[];
-  /** Live jobs that others carry out for this node: nothing else is done for it meanwhile. */
+  /** Live jobs that others carry out for this node, alone or with its role: nothing else is done for it meanwhile. */
   readonly attended: Job[];
-  /** Targets of jobs that this node is to carry out when it has time. Not part of the fold. */
+  /** Nodes with jobs that wait for this one: to carry them out, or as one that they are for too. Not part of the fold. */
   readonly awaitedBy: Set<Node>;
 };
 

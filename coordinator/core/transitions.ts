@@ -13,7 +13,7 @@ import {
   isSettled,
   isUnavailable,
 } from './derive.ts';
-import { executorOf } from './executors.ts';
+import { attendedBy, executorOf } from './executors.ts';
 import type { JobState } from './job-state.ts';
 import { isLive } from './job-state.ts';
 import type { Job, Member, Node, Run, State, UnitState } from './state.ts';
@@ -128,9 +128,11 @@ export function setJobState(state: State, job: Job, next: JobState): void {
     );
     if (change > 0) segment.push(job);
     else segment.splice(segment.indexOf(job), 1);
-    const { attended } = member.node;
-    if (job.executor !== null && change > 0) attended.push(job);
-    else if (job.executor !== null) attended.splice(attended.indexOf(job), 1);
+    for (const attended of attendedBy(job)) {
+      if (change > 0) attended.attended.push(job);
+      else attended.attended.splice(attended.attended.indexOf(job), 1);
+      if (change < 0) state.agenda.nodes.add(attended);
+    }
     if (change < 0) {
       state.agenda.nodes.add(member.node);
       state.agenda.nodes.add(executor);

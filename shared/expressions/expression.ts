@@ -39,7 +39,19 @@ export type Compiled =
 
 /** Every name that any place may know. Which of them a place has, check.ts says. */
 export const variables: ReadonlySet<string> = new Set([
-  ...['name', 'labels', 'facts', 'params', 'node', 'target', 'cluster', 'roles', 'steps', 'services'],
+  ...[
+    'name',
+    'labels',
+    'facts',
+    'params',
+    'node',
+    'target',
+    'targets',
+    'cluster',
+    'roles',
+    'steps',
+    'services',
+  ],
   ...['outputs', 'exitCode', 'iteration', 'outcome'],
 ]);
 

@@ -15,6 +15,7 @@ export type DraftStep = {
   readonly file?: MemberStepFile;
   readonly broken: boolean;
   readonly runOn?: Target;
+  readonly scope?: { readonly role: string };
   readonly unit: DraftUnit;
   readonly tasks: readonly DraftTask[];
   readonly outputs: Readonly<Record<string, OutputDeclaration>>;

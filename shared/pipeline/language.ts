@@ -215,13 +215,17 @@ const memberStepFields = {
 
 export const memberStepSchema = z.strictObject(memberStepFields);
 
+const scope = about(
+  z.enum(['node', 'role']).optional(),
+  '`role`: it runs once, on the leader of the role or where `runOn` says, for all its nodes: `targets`, and `$LOCKSTEP_TARGETS`. Once per node when absent.',
+);
 const on = about(oneOrMany(words), 'Who does it: a role, `role.leader` or `role.rest`, or a list of these.');
 const unitFields = {
   approve: about(words.optional(), 'A question that an operator must approve before the first node begins.'),
   strategy: about(strategy.optional(), 'How many nodes at once: `parallel` (all, when absent) or `rolling`.'),
 };
 
-export const stepSchema = z.strictObject({ ...memberStepFields, on, ...unitFields });
+export const stepSchema = z.strictObject({ ...memberStepFields, on, scope, ...unitFields });
 
 /** What is run at the end waits for no node to come back, and nothing stops it. */
 const finallySchema = z

@@ -87,6 +87,8 @@ export type Step = {
   readonly needs: readonly Need[];
   /** Who carries it out instead of the node that it is for. Absent: that node itself. */
   readonly runOn?: Target;
+  /** It runs once for all nodes of this role, its targets; `on` is the one that carries it out. */
+  readonly scope?: { readonly role: string };
   readonly if?: string;
   readonly approve?: string;
   /** At least one; more than one when `uses` lists alternatives. */

@@ -208,6 +208,7 @@ function buildStep(
     ...(file?.title === undefined ? {} : { title: file.title }),
     on: unit.on,
     ...(draft.runOn === undefined ? {} : { runOn: draft.runOn }),
+    ...(draft.scope === undefined ? {} : { scope: draft.scope }),
     needs,
     ...(condition === undefined ? {} : { if: condition }),
     ...(unit.kind === 'group' || unit.approve === undefined ? {} : { approve: unit.approve }),

@@ -140,6 +140,7 @@ export function jobValues(
     params: { shape: paramsShape(params) },
     node: { shape: nodeShape },
     target: { shape: nodeShape },
+    targets: { shape: shapes.list(nodeShape) },
     cluster: { shape: shapes.object('cluster', { name: { shape: shapes.string } }) },
     ...(atEnd ? { outcome: { shape: shapes.string } } : {}),
     roles: {

@@ -82,10 +82,56 @@ function readSingle(item: unknown, path: Path, around: Surroundings): DraftUnit 
     return unit;
   }
   const { value, removed } = salvaged;
-  const { on: _on, approve: _approve, strategy: _strategy, ...member } = value;
+  const { on: _on, approve: _approve, strategy: _strategy, scope, ...member } = value;
   const unit = unitOf({ ...value, id: idOf(item, path) }, 'step', removed, path, around);
-  unit.steps.push(readStep({ ...member, id: unit.id }, path, unit, removed.size > 0, around));
+  const file = { ...member, id: unit.id };
+  const incomplete = removed.size > 0;
+  if (scope !== 'role') unit.steps.push(readStep(file, path, unit, incomplete, around));
+  else return scopedToRole(value, unit, (own) => readStep(file, path, own, incomplete, around), around);
   return unit;
+}
+
+const notForRole = {
+  strategy: 'it is one job: a tool that goes from node to node has its own way of it',
+  reboot: 'the node that would reboot is the one that runs it for the others',
+} as const;
+
+/** A step that runs once for a role is one of whoever carries it out, which knows the nodes of the role as its targets. */
+function scopedToRole(
+  file: StepFile,
+  unit: DraftUnit,
+  read: (unit: DraftUnit) => DraftStep,
+  { report }: Surroundings,
+): DraftUnit {
+  const { path } = unit;
+  for (const [key, why] of Object.entries(notForRole)) {
+    if (file[key as keyof typeof notForRole] !== undefined)
+      report.atKey([...path, key], `"${key}" does not go with scope: role: ${why}`);
+  }
+  if (file.offline === 'defer') {
+    report.at([...path, 'offline'], 'what is done for a whole role cannot be deferred', {
+      expected: 'wait, or skip to leave out nodes that are away',
+    });
+  }
+  const [target, ...others] = unit.on;
+  if (target === undefined) {
+    unit.steps.push(read(unit));
+    return unit;
+  }
+  if (others.length > 0 || target.who !== 'all')
+    report.at([...path, 'on'], 'scope: role is for the whole of one role', {
+      expected: 'the name of a role',
+    });
+  const role = target.role;
+  const drafted = read({ ...unit, on: [{ role, who: 'leader' }] });
+  const { runOn = { role, who: 'leader' }, ...step } = drafted;
+  if (runOn.who !== 'leader')
+    report.at([...path, 'runOn'], 'scope: role runs once, so one node carries it out', {
+      expected: `${runOn.role}.leader`,
+    });
+  const own: DraftUnit = { ...unit, on: [runOn] };
+  own.steps.push({ ...step, unit: own, scope: { role } });
+  return own;
 }
 
 function readGroup(item: object & { readonly group: unknown }, path: Path, around: Surroundings): DraftUnit {

@@ -22,7 +22,8 @@ export function reportUnused(
       continue;
     report.warnKey(['params', name], `nothing uses the param ${name}`);
   }
-  const targets = new Set(units.flatMap(({ on }) => on.map(({ role }) => role)));
+  const scopes = steps.flatMap(({ scope }) => scope?.role ?? []);
+  const targets = new Set([...units.flatMap(({ on }) => on.map(({ role }) => role)), ...scopes]);
   const excepted = new Set([...roles.values()].flatMap(({ except }) => except));
   for (const name of roles.keys()) {
     if (targets.has(name) || excepted.has(name) || used.roles.has(name) || used.roles.has('*')) continue;

@@ -16,7 +16,6 @@ export const laterWords: ReadonlySet<string> = new Set([
   'tofu',
   'certificate',
   'window',
-  'scope',
   'profiles',
 ]);
 
@@ -29,6 +28,7 @@ export const misplacedWords: Readonly<
     strategy: 'the group as a whole has a strategy: say it on the group',
     approve: 'the group as a whole is approved: say it on the group',
     group: 'groups cannot stand inside groups',
+    scope: 'nodes go through a group on their own: write a step of its own beside the group',
   },
   group: {
     run: 'a group runs its steps: give the script to one of them',
@@ -44,12 +44,14 @@ export const misplacedWords: Readonly<
     offline: 'say it on the steps of the group',
     deferUntil: 'say it on the steps of the group',
     onUnknown: 'say it on the steps of the group',
+    scope: 'nodes go through a group on their own: write a step of its own beside the group',
     runOn: 'say it on the steps of the group that another node carries out',
     reboot: 'say it on the step of the group after which the node reboots',
     unknownAfter: 'say it on the steps of the group',
   },
   finally: {
     group: 'write its steps one by one',
+    scope: 'at the end each node that can be reached does it on its own',
     strategy: 'at the end each node that can be reached does it at once, and no failure stops the others',
     approve: 'the end of a run waits for nobody',
     onUnknown: 'no unknown job stops the end of a run',

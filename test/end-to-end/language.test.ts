@@ -321,6 +321,33 @@ steps:
     }
   });
 
+  await t.test('once for a whole role', async (t) => {
+    const file = cluster.write(
+      'site.yaml',
+      `kind: pipeline
+name: site
+roles:
+  ctl: { select: 'name == "n1"' }
+  hosts: { select: 'labels.use == "language"', except: [ctl] }
+steps:
+  - id: site
+    on: hosts
+    scope: role
+    runOn: ctl.leader
+    with: { inventory: '\${{ targets.map(t, t.name + " " + t.address).join(",") }}' }
+    run: 'echo "$LOCKSTEP_NODE: $LOCKSTEP_TARGETS: $PARAM_INVENTORY"'
+  - { id: led, on: hosts, scope: role, run: 'echo "$LOCKSTEP_NODE of $LOCKSTEP_TARGETS, not $LOCKSTEP_TARGET."' }
+`,
+    );
+    const done = await cluster.run(file);
+    t.equal(done.state, 'succeeded');
+    t.strictSame(done.jobs.map(({ step, node }) => `${step} ${node}`).sort(), ['led n2', 'site n1']);
+    const site = await cluster.cli(['logs', done.id, 'site']);
+    t.equal(site.stdout, 'site n1 │ n1: n2 n3: n2 127.0.0.1,n3 127.0.0.1\n');
+    const led = await cluster.cli(['logs', done.id, 'led']);
+    t.equal(led.stdout, 'led n2 │ n2 of n2 n3, not .\n');
+  });
+
   await t.test('steps that are run at the end of a run that has failed', async (t) => {
     const file = cluster.write(
       'end.yaml',

@@ -7,7 +7,14 @@ import { evaluateCondition } from '../../../shared/expressions/evaluate.ts';
 import type { Pipeline, Step, Target, Unit } from '../../../shared/pipeline/model.ts';
 
 type RoleMembers = { nodes: readonly string[]; leader: string | null };
-type Attempt = { number: number; live: boolean; outcome: string | null; executor: string; leaves?: string };
+type Attempt = {
+  number: number;
+  live: boolean;
+  outcome: string | null;
+  executor: string;
+  nodes: readonly string[];
+  leaves?: string;
+};
 type Labels = Readonly<Record<string, string>>;
 type NodeKnown = { boot: string; own: Labels; given: Labels; unreachable: boolean; inService: boolean };
 /** Of a unit in a run, as they were when it was planned, or when an elected leader changed them. */
@@ -292,6 +299,13 @@ export class Oracle {
       this.#require(this.#mayRepeat.get(id) === true, `P2: ${id} repeated without evidence or a decision`);
       this.#mayRepeat.set(id, false);
     }
+    const nodes = event.targets ?? [node];
+    const role =
+      step.scope === undefined ? [node] : this.#nodesOf(run, [{ role: step.scope.role, who: 'all' }]);
+    this.#require(
+      nodes.every((one) => new Set(role).has(one)),
+      `P1: ${id} was granted for ${nodes.join(', ')}, which are not all of its role`,
+    );
     const segment = event.segment === undefined ? new Set<string>() : this.#segments.get(node);
     const executor = event.executor ?? node;
     this.#require(
@@ -302,10 +316,16 @@ export class Oracle {
       const last = list.at(-1);
       if (last?.live !== true || segment?.has(other) === true) continue;
       this.#require(last.executor !== executor, `P1: ${executor} has two jobs: ${id} and ${other}`);
-      this.#require(!other.endsWith(`/${node}`), `P1: two jobs are done for ${node}: ${id} and ${other}`);
+      const both = nodes.find((one) => last.nodes.includes(one));
+      this.#require(both === undefined, `P1: two jobs are done for ${both}: ${id} and ${other}`);
+      // What is for a whole role is for nodes that do nothing else, not even for others.
+      const busy =
+        event.targets?.includes(last.executor) === true ||
+        (last.nodes.length > 1 && last.nodes.includes(executor));
+      this.#require(!busy, `P1: ${id} and ${other} are for a whole role and by one of its nodes`);
     }
     this.#segments.set(node, new Set([...(segment ?? []), id]));
-    attempts.push({ number: event.attempt, live: true, outcome: null, executor });
+    attempts.push({ number: event.attempt, live: true, outcome: null, executor, nodes });
     this.#attempts.set(id, attempts);
   }
 

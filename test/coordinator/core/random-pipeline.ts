@@ -99,24 +99,35 @@ export function randomPipeline(random: Random, more = false): Pipeline {
   const units: Unit[] = [];
   const count = 1 + random.below(5);
   for (let index = 0; index < count; index += 1) {
-    const on = [random.pick(targets)];
+    const picked = random.pick(targets);
     const group = random.chance(0.3);
+    const scope = !group && random.chance(0.12) ? { role: picked.role } : undefined;
+    const on: readonly Target[] = [scope === undefined ? picked : { role: picked.role, who: 'leader' }];
     const stepCount = group ? 2 + random.below(2) : 1;
     const steps: Step[] = [];
     for (let position = 0; position < stepCount; position += 1) {
-      steps.push(randomStep(random, `s${index}-${position}`, on, units, steps, position > 0, more));
+      const step = randomStep(random, `s${index}-${position}`, on, units, steps, position > 0, more);
+      steps.push(scope === undefined ? step : scopedToRole(step, scope));
     }
     units.push({
       id: group ? `g${index}` : (steps[0]?.id ?? ''),
       kind: group ? 'group' : 'step',
       on,
       steps,
-      strategy: randomStrategy(random),
+      strategy: scope === undefined ? randomStrategy(random) : { kind: 'parallel', budgets: noBudget },
       ...(random.chance(0.1) ? { approve: 'go on?' } : {}),
     });
   }
   if (random.chance(0.3)) units.push(...randomEnd(random, targets, more));
   return { name: 'random', params: {}, roles, units, modules: {} };
+}
+
+/** Once for all nodes of the role: what goes with that and no more. */
+function scopedToRole(
+  { runOn: _, reboot: __, offline, ...step }: Step,
+  scope: { readonly role: string },
+): Step {
+  return { ...step, scope, offline: offline === 'defer' ? 'wait' : offline };
 }
 
 /** Steps of `finally`: nothing of them stops the rest of them. */
