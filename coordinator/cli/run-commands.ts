@@ -82,10 +82,12 @@ function registerLooking(program: Command): void {
   speaksToCoordinator(runs, ['json', 'jsonl'])
     .option('--state <state>', 'only those in this state; "active" is all that have not ended')
     .option('--cluster <name>', 'only those on this cluster')
+    .option('--pipeline <name>', 'only those of this pipeline')
     .option('-n, --number <count>', 'so many at most', readCount, 20)
     .action(act(async (options: RunsOptions) => (await import('./commands/runs.ts')).listed(options)));
   examples(runs, [
     ['runs --state active', ''],
+    ['runs --pipeline nightly', 'night by night: nodes done, deferred, overdue'],
     ['runs show r17', 'steps, nodes, params'],
     ['runs show r17 -o json', 'with every job'],
   ]);

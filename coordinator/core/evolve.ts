@@ -6,6 +6,7 @@ import { assertNever, present } from '../../shared/assert.ts';
 import { concludeRun } from './conclusion.ts';
 import { wakeGroup } from './concurrency-group.ts';
 import { releaseNode, returnNode } from './deferral.ts';
+import { countDeferrals } from './deferral-count.ts';
 import { deriveRun, isDoneIn } from './derive.ts';
 import type { ParamScope, StoredValue } from './event-values.ts';
 import type { Event, EventBody } from './events.ts';
@@ -341,6 +342,7 @@ function watchGathering(state: State, run: Run): void {
 }
 
 function archiveRun(state: State, run: Run, digest: string): void {
+  const deferral = countDeferrals(run);
   state.runs.delete(run.id);
   state.archive.set(run.id, {
     id: run.id,
@@ -351,6 +353,7 @@ function archiveRun(state: State, run: Run, digest: string): void {
     createdAt: run.createdAt,
     startedAt: run.startedAt,
     end: present(run.end, `end of ${run.id}`),
+    ...(deferral === undefined ? {} : { deferral }),
     digest,
   });
 }

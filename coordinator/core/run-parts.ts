@@ -30,6 +30,17 @@ export type Waiting = {
   readonly byDomain: Map<string, number[]>;
 };
 
+/** Nodes, each in one of these; `open` has something else to do, or failed. */
+export type DeferralCounts = {
+  readonly nodes: number;
+  readonly done: number;
+  readonly late: number;
+  readonly deferred: number;
+  readonly overdue: number;
+  readonly superseded: number;
+  readonly open: number;
+};
+
 export type ArchivedRun = {
   readonly id: string;
   readonly pipeline: string;
@@ -39,6 +50,8 @@ export type ArchivedRun = {
   readonly createdAt: number;
   readonly startedAt: number | null;
   readonly end: RunEnd;
+  /** Absent when it deferred nothing, and in archives of old. */
+  readonly deferral?: DeferralCounts;
   /** Blob with the whole run as the API showed it. */
   readonly digest: string;
 };

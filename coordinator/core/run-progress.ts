@@ -42,12 +42,7 @@ export function considerRun(turn: Turn, run: Run): void {
     return;
   }
   if (run.jobsUnfinished === 0 && run.jobsDeferred === 0) {
-    const out = [...run.members.values()].filter((member) => member.out !== null).length;
-    const reason =
-      out === 0
-        ? 'every step is done'
-        : `every step is done; ${out} of ${run.members.size} nodes left the run`;
-    endRun(turn, run, 'succeeded', reason);
+    endRun(turn, run, 'succeeded', describeSuccess(run));
     return;
   }
   if (run.jobsUnfinished === 0 && run.deferredAt === null && run.jobsLive + run.jobsHeld === 0) {
@@ -72,6 +67,21 @@ export function considerRun(turn: Turn, run: Run): void {
       turn.emit({ type: 'RunHeld', run: run.id, needs: needsOf(run, stuck), reason: reasonOf(run, stuck) });
     }
   }
+}
+
+/** Also what a success leaves out: nobody should take it for more than it is. */
+function describeSuccess(run: Run): string {
+  const out = [...run.members.values()].filter((member) => member.out !== null).length;
+  const missed = run.steps.flatMap(({ jobs }) => [...jobs.values()].flatMap(({ missed }) => missed ?? []));
+  const jobs = (count: number): string => `${count} deferred ${count === 1 ? 'job was' : 'jobs were'}`;
+  const overdue = missed.filter(({ how }) => how === 'overdue').length;
+  const by = [...new Set(missed.flatMap((one) => (one.how === 'superseded' ? [one.by] : [])))];
+  return [
+    'every step is done',
+    ...(out === 0 ? [] : [`${out} of ${run.members.size} nodes left the run`]),
+    ...(overdue === 0 ? [] : [`${jobs(overdue)} not done in time`]),
+    ...(by.length === 0 ? [] : [`${jobs(missed.length - overdue)} superseded by ${list(by)}`]),
+  ].join('; ');
 }
 
 function startRun(turn: Turn, run: Run): void {

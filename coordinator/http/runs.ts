@@ -252,6 +252,8 @@ const runsNewestFirst = (state: State): (Run | ArchivedRun)[] =>
 
 function isWanted(run: Run | ArchivedRun, query: z.output<typeof resources.runsQuery>): boolean {
   if (query.cluster !== undefined && run.cluster !== query.cluster) return false;
+  const pipeline = typeof run.pipeline === 'string' ? run.pipeline : run.pipeline.name;
+  if (query.pipeline !== undefined && pipeline !== query.pipeline) return false;
   if (query.state === undefined) return true;
   if (query.state === 'active') return run.end === null;
   return (isKept(run) ? runStateOf(run) : run.end.state) === query.state;

@@ -9,6 +9,7 @@
  * Blocks are separated by blank lines, `#` begins a comment. LOCKSTEP_REWRITE=1 writes what really came of it
  * into the files: read the difference before you believe it.
  */
+import { countDeferrals } from '../../coordinator/core/deferral-count.ts';
 import { explainRun } from '../../coordinator/core/explain.ts';
 import { previewPlan } from '../../coordinator/core/plan-preview.ts';
 import { runStateOf } from '../../coordinator/core/shown-states.ts';
@@ -318,6 +319,13 @@ export class Scenario {
         const run = world.state.runs.get(first);
         return [run === undefined ? `no run ${first}` : runStateOf(run)];
       }
+      case 'deferral':
+        return [...world.state.runs.values()].flatMap((run) => {
+          const counts = countDeferrals(run);
+          if (counts === undefined) return [];
+          const told = Object.entries(counts).filter(([, count]) => count > 0);
+          return [`${run.id}: ${told.map(([what, count]) => `${count} ${what}`).join(', ')}`];
+        });
       case 'jobs': {
         const run = world.state.runs.get(first);
         return (run?.steps ?? []).map(

@@ -13,6 +13,7 @@ import { type CommonOptions, segment, withCoordinator } from '../session.ts';
 export type RunsOptions = CommonOptions & {
   readonly state?: string;
   readonly cluster?: string;
+  readonly pipeline?: string;
   readonly number: number;
 };
 
@@ -29,9 +30,9 @@ function checkState(state: string | undefined): void {
 export async function listed(options: RunsOptions): Promise<number> {
   checkState(options.state);
   return withCoordinator(options, async ({ client, terminal }) => {
-    const { state, cluster, number } = options;
+    const { state, cluster, pipeline, number } = options;
     const runs: RunListed[] = [];
-    for await (const run of client.list(runPage, '/api/runs', { state, cluster })) {
+    for await (const run of client.list(runPage, '/api/runs', { state, cluster, pipeline })) {
       if (options.output === 'jsonl') terminal.printJsonLine(run);
       else runs.push(run);
       if (runs.length === number) break;

@@ -1,5 +1,6 @@
 /** Lists of the API's resources as tables. */
 import type { Node, Run, RunListed } from '../resources.ts';
+import { deferralText, describeDeferral } from './deferral-text.ts';
 import { nodeStateSpan, runStateSpan } from './glyphs.ts';
 import type { Line } from './line.ts';
 import { formatAge, formatBytes, formatDate, formatDuration, inLocalTime } from './measures.ts';
@@ -37,6 +38,7 @@ export function progressOf(counts: RunListed['counts']): string {
 }
 
 export function listRuns(runs: readonly RunListed[], now: number): Line[] {
+  const defers = runs.some(({ deferral }) => deferral !== undefined);
   return formatTable(
     [
       { head: 'RUN' },
@@ -44,6 +46,7 @@ export function listRuns(runs: readonly RunListed[], now: number): Line[] {
       { head: 'CLUSTER' },
       { head: 'STATE' },
       { head: 'JOBS', align: 'right' },
+      ...(defers ? [{ head: 'NODES' }] : []),
       { head: 'CREATED' },
       { head: 'TOOK', align: 'right' },
       { head: 'BY' },
@@ -55,6 +58,7 @@ export function listRuns(runs: readonly RunListed[], now: number): Line[] {
       run.cluster,
       [runStateSpan(run.state)],
       progressOf(run.counts),
+      ...(defers ? [run.deferral === undefined ? '' : deferralText(run.deferral)] : []),
       formatDate(Date.parse(run.createdAt)),
       runElapsed(run, now),
       run.by.replace(/^operator:/, ''),
@@ -165,5 +169,8 @@ export function describeRun(run: Run): Line[] {
     rows.push([`param ${name}`, typeof value === 'string' ? value : JSON.stringify(value)]);
   for (const [node, reason] of Object.entries(run.out)) rows.push([`out ${node}`, reason]);
   if (run.reason !== null) rows.push(['reason', inLocalTime(run.reason)]);
+  if (run.deferral !== undefined) rows.push(['nodes', deferralText(run.deferral)]);
+  for (const { node, step, deferral } of run.jobs ?? [])
+    if (deferral !== undefined) rows.push([`${step} on ${node}`, describeDeferral(deferral)]);
   return describe(rows);
 }

@@ -3,6 +3,7 @@
  * of others (titles, reasons, values) are made harmless for a terminal and for a table.
  */
 import type { Report } from '../resources.ts';
+import { deferralText } from './deferral-text.ts';
 import { harmless } from './line.ts';
 import { type Section, table } from './markdown.ts';
 import { formatBytes, formatDuration, inLocalTime } from './measures.ts';
@@ -164,12 +165,21 @@ function deviations(report: Report): Section {
     by === null ? '' : personOf(by),
   ]);
   const out = report.nodes.filter((node) => node.out !== null).map(({ name }) => name);
-  const owed = (overdue: boolean): string[] =>
-    report.deferred.filter((one) => one.overdue === overdue).map(({ step, node }) => `${step} on ${node}`);
+  const deferred = (wanted: (one: Report['deferred'][number]) => boolean): string[] =>
+    report.deferred.filter(wanted).map(({ step, node }) => `${step} on ${node}`);
+  const due = deferred((one) => !one.overdue && one.late !== true && one.supersededBy === undefined);
+  const late = deferred((one) => one.late === true);
+  const overdue = deferred((one) => one.overdue);
+  const successors = [...new Set(report.deferred.flatMap(({ supersededBy }) => supersededBy ?? []))];
   const notes = [
     ...(out.length > 0 ? [`Without a further part in the run: ${foldNames(out)}.`] : []),
-    ...(owed(false).length > 0 ? [`Deferred, still to be done: ${owed(false).join(', ')}.`] : []),
-    ...(owed(true).length > 0 ? [`Overdue, not done in time: ${owed(true).join(', ')}.`] : []),
+    ...(report.deferral === undefined ? [] : [`${deferralText(report.deferral)}.`]),
+    ...(late.length > 0 ? [`Deferred, and done later: ${late.join(', ')}.`] : []),
+    ...(due.length > 0 ? [`Deferred, still to be done: ${due.join(', ')}.`] : []),
+    ...(overdue.length > 0 ? [`Overdue, not done in time: ${overdue.join(', ')}.`] : []),
+    ...successors.map(
+      (by) => `Superseded by run ${by}: ${deferred(({ supersededBy }) => supersededBy === by).join(', ')}.`,
+    ),
     ...(report.leftOut.deviations > 0 ? [`And ${report.leftOut.deviations} deviations more.`] : []),
   ];
   const told = table(['at', 'step', 'node', 'what', 'by'], rows);

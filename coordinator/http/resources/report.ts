@@ -134,8 +134,18 @@ export const report = z
         by: z.string().nullable(),
       }),
     ),
-    /** Jobs that their nodes have not done yet, or not in time. */
-    deferred: z.array(z.object({ step: z.string(), node: z.string(), overdue: z.boolean() })),
+    /** Jobs that were deferred: not done yet unless it says overdue, late, or by which run they are superseded. */
+    deferred: z.array(
+      z.object({
+        step: z.string(),
+        node: z.string(),
+        overdue: z.boolean(),
+        supersededBy: z.string().optional(),
+        late: z.literal(true).optional(),
+      }),
+    ),
+    /** Nodes by how far they have come, when jobs may be deferred. */
+    deferral: run.shape.deferral,
     leftOut: z.object({ slots: count, deviations: count }),
     /** What cannot be told, and why. */
     missing: z.array(z.string()),

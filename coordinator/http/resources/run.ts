@@ -58,6 +58,17 @@ export const job = z
     iteration: iterationSchema.omit({ attempt: true }).optional(),
     /** Since when the link to its node is lost, while the job goes on there. */
     awaySince: time.optional(),
+    /** Only of one that was deferred: what has become of it since. */
+    deferral: z
+      .object({
+        state: z.enum(['deferred', 'late', 'overdue', 'superseded', 'dropped']),
+        since: time,
+        /** How long its node has to be back. */
+        until: time.optional(),
+        /** The run that does it instead. */
+        by: z.string().optional(),
+      })
+      .optional(),
   })
   .meta({ id: 'Job' });
 
@@ -97,6 +108,21 @@ const runSummary = z.object({
   reason: z.string().nullable(),
   /** How many of its jobs are in each state; states without jobs are left out. */
   counts: z.partialRecord(z.enum(jobStates), count),
+  /**
+   * Only of a run that may defer jobs: its nodes, each counted once. `late`: done after the others; `overdue`: not
+   * back in time; `superseded`: left to a later run; `open`: not through, or failed.
+   */
+  deferral: z
+    .object({
+      nodes: count,
+      done: count,
+      late: count,
+      deferred: count,
+      overdue: count,
+      superseded: count,
+      open: count,
+    })
+    .optional(),
 });
 export const runListed = runSummary.meta({ id: 'RunListed' });
 export const runPage = pageOf(runListed);
@@ -124,6 +150,7 @@ export const runsQuery = z.object({
   ...paging,
   state: z.enum(runStateWords).optional(),
   cluster: z.string().max(64).optional(),
+  pipeline: z.string().max(64).optional(),
 });
 export const runQuery = z.object({ jobs: flag.default(true) });
 

@@ -67,11 +67,14 @@ export function viewReport({ run, note, story, missing, now, lookup }: ReportPar
       at: timeOf(one.at),
       until: timeOrNull(one.until),
     })),
-    deferred: (run.jobs ?? []).filter(isOwed).map(({ step, node, state }) => ({
+    deferred: (run.jobs ?? []).filter(isOwed).map(({ step, node, state, deferral }) => ({
       step,
       node,
-      overdue: state !== 'deferred',
+      overdue: deferral === undefined ? state !== 'deferred' : deferral.state === 'overdue',
+      ...(deferral?.by === undefined ? {} : { supersededBy: deferral.by }),
+      ...(deferral?.state === 'late' ? { late: true } : {}),
     })),
+    ...(run.deferral === undefined ? {} : { deferral: run.deferral }),
     leftOut: story.leftOut,
     missing: [
       ...missing,
@@ -83,9 +86,11 @@ export function viewReport({ run, note, story, missing, now, lookup }: ReportPar
   };
 }
 
-/** Deferred, or given up because its node was not back in time. */
-const isOwed = ({ state, reason }: JobView): boolean =>
-  state === 'deferred' || (state === 'skipped' && reason?.startsWith('deferred for ') === true);
+/** It was deferred, and done, given up or left to a later run since. What old versions archived says so by its reason. */
+const isOwed = ({ state, reason, deferral }: JobView): boolean =>
+  (deferral !== undefined && deferral.state !== 'dropped') ||
+  state === 'deferred' ||
+  (state === 'skipped' && reason?.startsWith('deferred for ') === true);
 
 const spanMs = (from: string | null, to: string | null): number | null =>
   from === null || to === null ? null : Math.max(0, Date.parse(to) - Date.parse(from));

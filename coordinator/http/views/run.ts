@@ -3,10 +3,11 @@ import type * as z from 'zod';
 import { jobIdOf } from '../../../shared/ids.ts';
 import type { Iteration } from '../../../shared/messages.ts';
 import type { Lookup } from '../../core/commands.ts';
+import { countDeferrals, deferralOf } from '../../core/deferral-count.ts';
 import { executorOf } from '../../core/executors.ts';
 import { type IterationOf, iterationOfJob } from '../../core/explain-live.ts';
 import type { JobState } from '../../core/job-state.ts';
-import type { ApprovalState, ArchivedRun } from '../../core/run-parts.ts';
+import type { ApprovalState, ArchivedRun, DeferralCounts } from '../../core/run-parts.ts';
 import { runStateOf } from '../../core/shown-states.ts';
 import type { Job, Run, UnitState } from '../../core/state.ts';
 import type * as resources from '../resources.ts';
@@ -30,6 +31,7 @@ export function viewRunListed(run: Run): RunListed {
     finishedAt: timeOrNull(run.end?.at ?? null),
     reason: reasonOf(run),
     counts: countJobs(run),
+    ...deferralCounts(countDeferrals(run)),
   };
 }
 
@@ -48,8 +50,12 @@ export function viewArchivedRun(run: ArchivedRun): RunListed {
     finishedAt: timeOf(run.end.at),
     reason: run.end.reason === '' ? null : run.end.reason,
     counts: {},
+    ...deferralCounts(run.deferral),
   };
 }
+
+const deferralCounts = (deferral: DeferralCounts | undefined): Pick<RunListed, 'deferral'> =>
+  deferral === undefined ? {} : { deferral };
 
 export function viewRun(run: Run, lookup: Lookup, withJobs: boolean, iterationOf: IterationOf): RunView {
   const params = Object.entries(run.params).map(([name, { value }]) => [name, shownValue(value, lookup)]);
@@ -126,6 +132,21 @@ function viewJob(job: Job, lookup: Lookup, iteration: Iteration | undefined): Jo
     durationMs: job.durationMs,
     ...(iteration === undefined ? {} : { iteration: viewIteration(iteration) }),
     ...(isAway ? { awaySince: timeOf(contactSince) } : {}),
+    ...viewDeferral(job),
+  };
+}
+
+function viewDeferral(job: Job): Pick<JobView, 'deferral'> {
+  const deferral = deferralOf(job);
+  if (deferral === undefined) return {};
+  const { state, since } = deferral;
+  return {
+    deferral: {
+      state,
+      since: timeOf(since),
+      ...(state === 'deferred' ? { until: timeOf(deferral.until) } : {}),
+      ...(state === 'superseded' ? { by: deferral.by } : {}),
+    },
   };
 }
 
