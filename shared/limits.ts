@@ -14,6 +14,8 @@ export const limits = {
   // Pipeline files and what is inside
   pipelineFileBytesMax: 1 * MiB,
   pipelineModelBytesMax: 4 * MiB,
+  /** Files that one pipeline is made of. */
+  pipelineFilesMax: 50,
   pipelineStepsMax: 500,
   pipelineParamsMax: 1_000,
   pipelineRolesMax: 500,

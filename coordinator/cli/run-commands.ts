@@ -5,7 +5,7 @@ import { act, checkDuration, collect, examples, readCount, speaksToCoordinator }
 import type { ReasonOptions, ResumeOptions } from './commands/decide.ts';
 import type { ExecOptions } from './commands/exec.ts';
 import type { LogsOptions } from './commands/logs.ts';
-import type { RunOptions } from './commands/run.ts';
+import type { PlanOptions, RunOptions } from './commands/run.ts';
 import type { RunsOptions } from './commands/runs.ts';
 import type { CommonOptions } from './session.ts';
 
@@ -42,12 +42,16 @@ function registerStarting(program: Command): void {
     .command('plan')
     .summary('show what a pipeline would do')
     .description('Show order, waves, slots, nodes, gates and how many nodes go down at once. Nothing is run.')
-    .argument('<file>', 'the pipeline, YAML');
+    .argument('<file>', 'the pipeline, YAML')
+    .option('--explain', 'only compare it with the pipeline that it extends; needs no coordinator');
   submits(speaksToCoordinator(plan, ['json'])).action(
-    act(async (file: string, options: RunOptions) => (await import('./commands/run.ts')).plan(file, options)),
+    act(async (file: string, options: PlanOptions) =>
+      (await import('./commands/run.ts')).plan(file, options),
+    ),
   );
   examples(plan, [
     ['plan etcd.yaml', ''],
+    ['plan sites/berlin.yaml --explain', 'what this site does differently from the common sequence'],
     ['plan etcd.yaml -o json | jq .downMax', 'the most nodes down at once'],
   ]);
 

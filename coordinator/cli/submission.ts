@@ -3,15 +3,18 @@
  * all its faults are told at once and without a coordinator; only files that it does not have yet travel.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
+import { present } from '../../shared/assert.ts';
 import type { Diagnostic } from '../../shared/diagnostic.ts';
 import { LockstepError, messageOf } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
 import type { BundleManifest } from '../../shared/messages.ts';
 import type { Pipeline } from '../../shared/pipeline/model.ts';
 import { type LoadedModule, parseModule } from '../../shared/pipeline/module.ts';
+import { type Opener, openPipeline } from '../../shared/pipeline/opening.ts';
 import { parsePipeline } from '../../shared/pipeline/pipeline.ts';
 import type { FileStat } from '../../shared/pipeline/scripts.ts';
+import type { Variation } from '../../shared/pipeline/variation.ts';
 import { digests as digestsSchema } from '../http/resources.ts';
 import type { CoordinatorClient } from './client.ts';
 import { digestOf, FolderFileSet } from './file-set.ts';
@@ -25,6 +28,8 @@ export type PipelineFile = {
   readonly warnings: readonly Diagnostic[];
   readonly submission: Submission;
   readonly content: Content;
+  /** What it does differently from the pipeline that it extends, if it does. */
+  readonly variation?: Variation;
 };
 
 function readText(path: string): string {
@@ -100,24 +105,57 @@ function shownPath(path: string): string {
   return fromHere.startsWith('..') ? path : fromHere;
 }
 
+/** Other pipeline files, as they are named from this folder; each is read once. */
+class PipelineFolder {
+  readonly #files = new Map<string, { readonly text: string; readonly files: FolderFileSet }>();
+
+  readonly open: Opener = (name) => {
+    const known = this.#files.get(name);
+    if (known !== undefined || !existsSync(name)) return known;
+    const file = { text: readText(name), files: new FolderFileSet(dirname(name)) };
+    this.#files.set(name, file);
+    return file;
+  };
+
+  placeOf(name: string, path: string): string {
+    return present(this.#files.get(name), 'file').files.placeOf(path);
+  }
+}
+
 /** Reads a pipeline with its files and modules. Throws `invalid` with every fault of all of them. */
 export function readPipelineFile(path: string, modulesFolder: string | undefined): PipelineFile {
-  const text = readText(path);
-  const folder = modulesFolder ?? join(dirname(path), 'modules');
   if (modulesFolder !== undefined && !existsSync(modulesFolder))
     throw new LockstepError('usage', `--modules ${modulesFolder}: there is no such folder`);
-  const gathered = existsSync(folder) ? gatherModules(folder) : noModules;
-  return readPipeline({ file: shownPath(path), text, files: new FolderFileSet(dirname(path)) }, gathered);
+  const main = { file: shownPath(path), text: readText(path), files: new FolderFileSet(dirname(path)) };
+  const folder = new PipelineFolder();
+  const opened = openPipeline(main, folder.open);
+  // A pipeline that cannot be opened is told once more, with all that is wrong.
+  const names = opened.ok ? [...opened.texts.keys()] : [main.file];
+  const beside = [...new Set(names.map((name) => resolve(dirname(name), 'modules')))];
+  const folders = modulesFolder === undefined ? beside.filter(existsSync) : [modulesFolder];
+  return readPipeline(main, together(folders.map(gatherModules)), folder);
 }
+
+const together = (all: readonly Gathered[]): Gathered => ({
+  modules: all.flatMap(({ modules }) => modules),
+  loaded: all.flatMap(({ loaded }) => loaded),
+  diagnostics: all.flatMap(({ diagnostics }) => diagnostics),
+  content: new Map(all.flatMap(({ content }) => [...content])),
+});
 
 type Input = { readonly file: string; readonly text: string; readonly files?: FolderFileSet };
 
 /** The same for a pipeline that is in no file. */
-export function readPipeline({ file, text, files }: Input, gathered: Gathered = noModules): PipelineFile {
+export function readPipeline(
+  { file, text, files }: Input,
+  gathered: Gathered = noModules,
+  folder = new PipelineFolder(),
+): PipelineFile {
   const parsed = parsePipeline({
     file,
     text,
     modules: gathered.loaded,
+    open: folder.open,
     ...(files === undefined ? {} : { files }),
   });
   const fromModules = gathered.diagnostics;
@@ -126,11 +164,20 @@ export function readPipeline({ file, text, files }: Input, gathered: Gathered = 
   const content = new Map(gathered.content);
   if (files !== undefined)
     for (const [path, { digest }] of parsed.requiredFiles) content.set(digest, files.placeOf(path));
+  for (const { file: name, requiredFiles } of parsed.others)
+    for (const [path, { digest }] of requiredFiles) content.set(digest, folder.placeOf(name, path));
+  const pipelines = parsed.others.map(({ file: name, text: other, requiredFiles }) => ({
+    file: name,
+    text: other,
+    bundle: manifestOf(requiredFiles),
+  }));
+  const bundle = manifestOf(parsed.requiredFiles);
   return {
     pipeline: parsed.pipeline,
     warnings: [...fromModules, ...parsed.warnings],
-    submission: { file, text, bundle: manifestOf(parsed.requiredFiles), modules: gathered.modules },
+    submission: { file, text, bundle, modules: gathered.modules, pipelines },
     content,
+    ...(parsed.variation === undefined ? {} : { variation: parsed.variation }),
   };
 }
 

@@ -1,7 +1,7 @@
 /** How the coordinator is, for people, monitors and editors: health, metrics, and the schemas it speaks. */
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { LockstepError } from '../../shared/errors.ts';
-import { pipelineJsonSchema } from '../../shared/pipeline/editor-schema.ts';
+import { pipelineEditorSchema } from '../../shared/pipeline/editor-schema.ts';
 import type { Fence } from '../core/reign.ts';
 import { describeFence } from '../core/restoration.ts';
 import type { ApiPorts } from './ports.ts';
@@ -63,7 +63,7 @@ export function addStatus(api: Router, ports: ApiPorts): void {
     ),
   );
 
-  api.get('/schema/pipeline.json', (context) => context.json(pipelineJsonSchema()));
+  api.get('/schema/pipeline.json', (context) => context.json(pipelineEditorSchema()));
 }
 
 function conditionOf(stalled: LockstepError | null, fence: Fence | null) {

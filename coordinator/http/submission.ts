@@ -48,7 +48,17 @@ export function readSubmission(submission: Submission, digestOf: (text: string) 
     for (const [path, { digest }] of parsed.requiredFiles) files.set(digest, `${source.file}: ${path}`);
     warnings.push(...parsed.warnings);
   }
-  const parsed = parsePipeline({ file, text, modules, files: new ManifestFiles(bundle, digestOf) });
+  const others = new Map(submission.pipelines.map((source) => [source.file, source]));
+  const parsed = parsePipeline({
+    file,
+    text,
+    modules,
+    files: new ManifestFiles(bundle, digestOf),
+    open: (name) => {
+      const other = others.get(name);
+      return other && { text: other.text, files: new ManifestFiles(other.bundle, digestOf) };
+    },
+  });
   if (!parsed.ok) faults.push(...parsed.diagnostics);
   if (!parsed.ok || faults.some(({ severity }) => severity === 'error')) throw invalid(file, faults);
   const { pipeline } = parsed;
@@ -56,6 +66,8 @@ export function readSubmission(submission: Submission, digestOf: (text: string) 
   checkLimit(limit);
   manifests.push(...parsed.manifests.values());
   for (const [path, { digest }] of parsed.requiredFiles) files.set(digest, path);
+  for (const other of parsed.others)
+    for (const [path, { digest }] of other.requiredFiles) files.set(digest, `${other.file}: ${path}`);
   const params = readParams(pipeline, submission.params);
   return {
     command: { type: 'CreateRun', cluster, pipeline, params, limit, checkOnly },

@@ -3,6 +3,7 @@
  * a pipeline is written), and for telling which keys may stand in a map, which "did you mean" chooses from.
  */
 import * as z from 'zod';
+import { extensionSchema } from './extension-language.ts';
 import { pipelineSchema } from './language.ts';
 import { moduleSchema } from './module-language.ts';
 
@@ -20,6 +21,35 @@ function editorSchemaOf(schema: z.ZodType): Readonly<Record<string, unknown>> {
 }
 
 export const pipelineJsonSchema = (): Readonly<Record<string, unknown>> => editorSchemaOf(pipelineSchema);
+
+export const extensionJsonSchema = (): Readonly<Record<string, unknown>> => editorSchemaOf(extensionSchema);
+
+const either = z.union([pipelineSchema, extensionSchema]);
+const eitherJson = z.looseObject({
+  definitions: z.unknown(),
+  anyOf: z.tuple([
+    z.looseObject({ properties: z.record(z.string(), z.unknown()) }),
+    z.looseObject({ properties: z.record(z.string(), z.unknown()) }),
+  ]),
+});
+
+/** Of every file of `kind: pipeline`: one that extends another has keys of its own. */
+export function pipelineEditorSchema(): Readonly<Record<string, unknown>> {
+  const { definitions, anyOf } = eitherJson.parse(editorSchemaOf(either));
+  const [whole, extension] = anyOf;
+  const { title, description } = pipelineJsonSchema();
+  return {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    title,
+    description,
+    properties: { ...extension.properties, ...whole.properties },
+    if: { required: ['extends'] },
+    // biome-ignore lint/suspicious/noThenProperty: it is a word of JSON Schema
+    then: extension,
+    else: whole,
+    definitions,
+  };
+}
 
 export const moduleJsonSchema = (): Readonly<Record<string, unknown>> => editorSchemaOf(moduleSchema);
 

@@ -163,13 +163,14 @@ export function checkUnits(
   params: Readonly<Record<string, ParamDeclaration>>,
   roles: Readonly<Record<string, RoleDeclaration>>,
   order: Order,
+  removed: ReadonlyMap<string, string>,
   reader: ExpressionReader,
   report: Report,
 ): ReadonlyMap<string, Pick<Step, 'with' | 'provides'>> {
   const drafts = units.flatMap(({ steps }) => steps);
   const steps = new Map(drafts.map((step) => [step.id, step]));
-  const main = jobValues(params, roles, drafts);
-  const end = jobValues(params, roles, drafts, true);
+  const main = jobValues(params, roles, drafts, removed);
+  const end = jobValues(params, roles, drafts, removed, true);
   const secrets = secretPaths(params, drafts);
   const results = new Map<string, Pick<Step, 'with' | 'provides'>>();
   for (const unit of units) {

@@ -11,9 +11,13 @@ import { laterWords, misplacedWords } from './words.ts';
 
 type Issue = z.core.$ZodIssue;
 
+/** What stands somewhere else in the end, and is judged by that. */
+export type Standing = { readonly path: Path; readonly kind: keyof typeof misplacedWords | undefined };
+
 type File = {
   readonly value: unknown;
   readonly report: Report;
+  readonly standing?: Standing;
   /** The keys that may stand in the map at a path, for suggesting the nearest. */
   readonly known: (path: Path) => readonly string[];
 };
@@ -94,9 +98,10 @@ const durations: ReadonlySet<string> = new Set([
 const steps = (path: readonly PropertyKey[]): (string | number)[] =>
   path.map((key) => (typeof key === 'symbol' ? String(key) : key));
 
-function reportKey(path: Path, key: string, { value, report, known }: File): void {
+function reportKey(path: Path, key: string, { value, report, known, standing }: File): void {
   const owner = path.slice(0, -1);
-  const kind = kindOf(owner, value);
+  const kind =
+    standing !== undefined && owner.length === standing.path.length ? standing.kind : kindOf(owner, value);
   const misplaced = kind === undefined ? undefined : misplacedWords[kind];
   if (misplaced !== undefined && Object.hasOwn(misplaced, key)) {
     report.atKey(path, `"${key}" does not stand here: ${misplaced[key]}`);
@@ -112,12 +117,14 @@ function reportKey(path: Path, key: string, { value, report, known }: File): voi
 }
 
 function kindOf(owner: Path, value: unknown): keyof typeof misplacedWords | undefined {
-  if (owner.length === 0) return 'file';
+  if (owner.length === 0) return extendsAnother(value) ? 'extension' : 'file';
   if (owner[0] === 'finally') return owner.length === 2 ? 'finally' : undefined;
   if (owner[0] !== 'steps') return undefined;
   if (owner[2] === 'group') return owner.length === 4 ? 'member' : undefined;
   return owner.length === 2 && isGroup(valueAt(value, owner)) ? 'group' : undefined;
 }
+
+const extendsAnother = (value: unknown): boolean => valueAt(value, ['extends']) !== undefined;
 
 const isGroup = (owner: unknown): boolean => typeof owner === 'object' && owner !== null && 'group' in owner;
 
@@ -220,6 +227,10 @@ function ownerOf(path: Path, value: unknown): string {
     if (before !== 'steps' && before !== 'group' && before !== 'finally') return `entry ${last + 1}`;
     const id = valueAt(value, [...owner, 'id']);
     return typeof id === 'string' ? `step ${id}` : `step ${last + 1}`;
+  }
+  if (last === 'with' && owner.at(-3) === 'replace') {
+    const id = valueAt(value, [...owner.slice(0, -1), 'step']);
+    if (typeof id === 'string') return `step ${id}`;
   }
   const kind = typeof before === 'string' && Object.hasOwn(singular, before) ? singular[before] : undefined;
   return kind === undefined ? `"${last}"` : `${kind} ${last}`;

@@ -228,7 +228,7 @@ const unitFields = {
 export const stepSchema = z.strictObject({ ...memberStepFields, on, scope, ...unitFields });
 
 /** What is run at the end waits for no node to come back, and nothing stops it. */
-const finallySchema = z
+export const finallySchema = z
   .strictObject({ ...memberStepFields, on })
   .omit({ deferUntil: true, onUnknown: true, reboot: true, rebootTimeout: true });
 
@@ -246,7 +246,7 @@ const groupHeadFields = {
 /** A group without its steps, which are judged one by one. */
 export const groupHeadSchema = z.strictObject(groupHeadFields);
 
-const groupSchema = z.strictObject({
+export const groupSchema = z.strictObject({
   ...groupHeadFields,
   group: about(
     z.array(memberStepSchema).min(1),
@@ -254,12 +254,16 @@ const groupSchema = z.strictObject({
   ),
 });
 
+export const pipelineHead = {
+  kind: about(z.literal('pipeline'), 'What this file is.'),
+  name: about(stepName, 'Name of the pipeline.'),
+  title,
+  description,
+};
+
 export const pipelineSchema = z
   .strictObject({
-    kind: about(z.literal('pipeline'), 'What this file is.'),
-    name: about(stepName, 'Name of the pipeline.'),
-    title,
-    description,
+    ...pipelineHead,
     params: about(
       z.record(identifier, paramSchema).optional(),
       'Values that may differ from cluster to cluster, node to node and run to run.',

@@ -27,7 +27,12 @@ export type Order = {
   before(step: string): { readonly here: ReadonlySet<string>; readonly everywhere: ReadonlySet<string> };
 };
 
-export function readOrder(units: readonly DraftUnit[], report: Report): Order {
+/** `removed`: steps that were there before another file took them away; who needs them was told there. */
+export function readOrder(
+  units: readonly DraftUnit[],
+  removed: { has(step: string): boolean },
+  report: Report,
+): Order {
   const needs = new Map<string, readonly DraftNeed[]>();
   const unknown = new Set<string>();
   const main = units.filter((unit) => !isFinally(unit));
@@ -36,8 +41,8 @@ export function readOrder(units: readonly DraftUnit[], report: Report): Order {
   for (const unit of units) {
     // Neither waits for the other step by step: what is in finally comes after all the rest.
     const names: Names = isFinally(unit)
-      ? { steps: namesOf(atEnd), where: ' in finally' }
-      : { steps: namesOf(main), where: atEnd.length === 0 ? '' : ' before finally' };
+      ? { steps: namesOf(atEnd), removed, where: ' in finally' }
+      : { steps: namesOf(main), removed, where: atEnd.length === 0 ? '' : ' before finally' };
     if (unit === atEnd[0]) last = undefined;
     const previousUnit = last;
     const [first] = unit.steps;
@@ -89,7 +94,11 @@ function namesOf(units: readonly DraftUnit[]): ReadonlyMap<string, string> {
 }
 
 /** What `needs` may name: the last step by the name of its unit or its own. */
-type Names = { readonly steps: ReadonlyMap<string, string>; readonly where: string };
+type Names = {
+  readonly steps: ReadonlyMap<string, string>;
+  readonly removed: { has(step: string): boolean };
+  readonly where: string;
+};
 
 function needsIn(
   file: MemberStepFile['needs'],
@@ -105,6 +114,7 @@ function needsIn(
     const step = names.steps.get(name);
     if (step === undefined) {
       lose();
+      if (names.removed.has(name)) return [];
       const written = [...names.steps.keys()].filter(isWrittenId);
       report.at(typeof need === 'string' ? at : [...at, 'step'], `there is no step "${name}"${names.where}`, {
         nearest: nearestWord(name, written),

@@ -2,35 +2,42 @@
  * From the text of a pipeline file to the model that runs are planned from, or to everything that is wrong with
  * it. Pure: what lies beside the file and which modules there are comes in as arguments.
  */
+import * as z from 'zod';
 import type { Diagnostic } from '../diagnostic.ts';
 import { limits } from '../limits.ts';
 import { concurrency, readConcurrency } from './concurrency.ts';
 import { reportCounts } from './counts.ts';
 import { type DraftStep, type DraftTask, type DraftUnit, isFinally } from './draft.ts';
 import { parseDuration } from './duration.ts';
-import { keysAt, pipelineJsonSchema } from './editor-schema.ts';
 import { checkRole, checkUnits, ExpressionReader } from './expressions.ts';
-import { reportIssues } from './issues.ts';
-import { paramSchema, pipelineSchema, roleSchema } from './language.ts';
+import { isRecord } from './form.ts';
+import { paramSchema, pipelineHead, roleSchema } from './language.ts';
 import type { Need, ParamDeclaration, Pipeline, RerunClass, RoleDeclaration, Step, Unit } from './model.ts';
 import type { LoadedModule } from './module.ts';
+import { type Opener, openPipeline, type PipelineText } from './opening.ts';
 import { type Order, readOrder } from './order.ts';
 import { readParam } from './params.ts';
-import { Report } from './report.ts';
+import type { Report } from './report.ts';
 import { readRole, reportCircles } from './roles.ts';
 import { salvage } from './salvage.ts';
-import type { FileSet, FileStat } from './scripts.ts';
-import { type Path, readSource, type Source } from './source.ts';
-import { readUnits } from './units.ts';
+import type { FileStat } from './scripts.ts';
+import type { Path } from './source.ts';
+import { readUnits, type Surroundings } from './units.ts';
 import { reportUnused } from './unused.ts';
+import { type Variation, variationOf } from './variation.ts';
 import { deferralOf, reportRerun, rerunOf, timeoutOf } from './work.ts';
 
-export type PipelineInput = {
-  /** The name that diagnostics give the file. */
+export type PipelineInput = PipelineText & {
+  readonly modules?: readonly LoadedModule[];
+  /** Absent: there are no other files. */
+  readonly open?: Opener;
+};
+
+/** Another pipeline file that was read, with what it needs of what lies beside it. */
+export type OtherFile = {
   readonly file: string;
   readonly text: string;
-  readonly files?: FileSet;
-  readonly modules?: readonly LoadedModule[];
+  readonly requiredFiles: ReadonlyMap<string, FileStat>;
 };
 
 export type PipelineParsed =
@@ -41,20 +48,21 @@ export type PipelineParsed =
       /** Texts of bundle manifests by digest, and the files that they name, by path beside the pipeline. */
       readonly manifests: ReadonlyMap<string, string>;
       readonly requiredFiles: ReadonlyMap<string, FileStat>;
+      readonly others: readonly OtherFile[];
+      /** What it does differently from the pipeline that it extends, if it does. */
+      readonly variation?: Variation;
     }
   /** Errors first, then warnings, each in the order of the text. */
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
 
 export function parsePipeline(input: PipelineInput): PipelineParsed {
-  const read = readSource(input.file, input.text);
-  if (!read.ok) return read;
-  const { source } = read;
-  const report = new Report(source);
-  reportForm(source, report);
+  const opened = openPipeline(input, input.open ?? (() => undefined));
+  if (!opened.ok) return opened;
+  const { source, report, texts, removed, base } = opened;
   const top: Readonly<Record<string, unknown>> = isRecord(source.value) ? source.value : {};
   const params = readParams(top.params, report);
   const roles = readRoles(top.roles, report);
-  const bundles = { manifests: new Map<string, string>(), files: new Map<string, FileStat>() };
+  const folders = new Folders(texts);
   const items = {
     steps: Array.isArray(top.steps) ? top.steps : [],
     finally: Array.isArray(top.finally) ? top.finally : [],
@@ -64,24 +72,23 @@ export function parsePipeline(input: PipelineInput): PipelineParsed {
     roleNames: new Set(isRecord(top.roles) ? Object.keys(top.roles) : []),
     roles,
     modules: input.modules ?? [],
-    beside: input.files,
-    bundles,
+    folderOf: (path) => folders.of(source.fileOf(path)),
   });
   reportCounts(params.size, roles.size, units, report);
   const beside = concurrency.safeParse(top.concurrency);
   const sideBySide = beside.success
     ? { concurrency: readConcurrency(beside.data, ['concurrency'], report) }
     : {};
-  const order = readOrder(units, report);
+  const order = readOrder(units, removed, report);
   const reader = new ExpressionReader(report);
   for (const role of roles.values()) checkRole(role, ['roles', role.name], reader, report);
   const declared = { params: Object.fromEntries(params), roles: Object.fromEntries(roles) };
-  const values = checkUnits(units, declared.params, declared.roles, order, reader, report);
+  const values = checkUnits(units, declared.params, declared.roles, order, removed, reader, report);
   const built = units.map((unit) => buildUnit(unit, order, values, report));
   if (!report.failed) reportUnused(params, roles, units, reader.used, report);
   const { errors, warnings } = report.finish();
   if (errors.length > 0) return { ok: false, diagnostics: [...errors, ...warnings] };
-  const { name, title } = pipelineSchema.parse(source.value);
+  const { name, title } = pipelineHeadSchema.parse(source.value);
   const pipeline: Pipeline = {
     name,
     ...(title === undefined ? {} : { title }),
@@ -90,31 +97,41 @@ export function parsePipeline(input: PipelineInput): PipelineParsed {
     units: built,
     modules: modulesOf(built),
   };
-  return { ok: true, pipeline, warnings, manifests: bundles.manifests, requiredFiles: bundles.files };
-}
-
-/** What the schema says. Other findings follow all the same: as many as possible are told at once. */
-function reportForm(source: Source, report: Report): void {
-  const parsed = pipelineSchema.safeParse(source.value);
-  if (parsed.success) return;
-  const schema = pipelineJsonSchema();
-  const groupOf = (path: readonly (string | number)[]): string | undefined => {
-    const [, index] = path;
-    const steps = isRecord(source.value) ? source.value.steps : undefined;
-    const unit: unknown = Array.isArray(steps) && typeof index === 'number' ? steps[index] : undefined;
-    return path[0] === 'steps' && path.length === 2 && isRecord(unit) && 'group' in unit
-      ? 'group'
-      : undefined;
+  return {
+    ok: true,
+    pipeline,
+    warnings,
+    manifests: folders.manifests,
+    requiredFiles: folders.requiredOf(input.file),
+    others: [...texts.values()]
+      .filter(({ file }) => file !== input.file)
+      .map(({ file, text }) => ({ file, text, requiredFiles: folders.requiredOf(file) })),
+    ...(base === undefined ? {} : { variation: variationOf(base, source, removed) }),
   };
-  reportIssues(parsed.error.issues, {
-    value: source.value,
-    report,
-    known: (path) => keysAt(schema, path, groupOf(path)),
-  });
 }
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+const pipelineHeadSchema = z.object({ name: pipelineHead.name, title: pipelineHead.title });
+
+/** What the files of a pipeline need of what lies beside each of them. */
+class Folders {
+  readonly manifests = new Map<string, string>();
+  readonly #texts: ReadonlyMap<string, PipelineText>;
+  readonly #required = new Map<string, Map<string, FileStat>>();
+
+  constructor(texts: ReadonlyMap<string, PipelineText>) {
+    this.#texts = texts;
+  }
+
+  of(file: string): ReturnType<Surroundings['folderOf']> {
+    const files = this.#required.get(file) ?? new Map<string, FileStat>();
+    this.#required.set(file, files);
+    return { beside: this.#texts.get(file)?.files, bundles: { manifests: this.manifests, files } };
+  }
+
+  requiredOf(file: string): ReadonlyMap<string, FileStat> {
+    return this.#required.get(file) ?? new Map();
+  }
+}
 
 /** Those that the schema accepts, and the others by name: what refers to them is not wrong for that. */
 function readParams(items: unknown, report: Report): ReadonlyMap<string, ParamDeclaration> {

@@ -124,12 +124,14 @@ function roleShape({ name, optional }: RoleDeclaration): Shape {
 
 /**
  * The values of `if`, `with` and `provides`, for all steps; what comes too early is judged by `judgeOrder`. `atEnd`:
- * for the steps of `finally`, which come after all others, whether those were run or not.
+ * for the steps of `finally`, which come after all others, whether those were run or not. `removed`: steps that another
+ * file took away, and where.
  */
 export function jobValues(
   params: Readonly<Record<string, ParamDeclaration>>,
   roles: Readonly<Record<string, RoleDeclaration>>,
   steps: readonly DraftStep[],
+  removed: ReadonlyMap<string, string>,
   atEnd = false,
 ): ObjectShape {
   const service: Shape = shapes.object('a service', { endpoints: { shape: shapes.list(endpointShape) } });
@@ -150,12 +152,17 @@ export function jobValues(
       ),
     },
     steps: {
-      shape: shapes.object(
-        'steps',
-        Object.fromEntries(
+      shape: shapes.object('steps', {
+        ...Object.fromEntries(
+          [...removed].map(([id, place]): [string, Field] => [
+            id,
+            { refused: `step ${id} is removed at ${place}`, expected: 'a step that is still there' },
+          ]),
+        ),
+        ...Object.fromEntries(
           steps.map((step) => [step.id, { shape: stepShape(atEnd ? perhapsNotRun(step) : step) }]),
         ),
-      ),
+      }),
     },
     services: {
       shape: shapes.open('services', Object.fromEntries(provided.map((name) => [name, { shape: service }])), {

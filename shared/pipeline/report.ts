@@ -1,4 +1,7 @@
-/** Collects everything that is wrong with one file, at its place, and hands it out in the order of the text. */
+/**
+ * Collects everything that is wrong with a file and with those that it is made of, at its place, and hands it out in
+ * the order of the texts.
+ */
 import type { Diagnostic } from '../diagnostic.ts';
 import type { Fault } from '../expressions/expression.ts';
 import { limits } from '../limits.ts';
@@ -7,15 +10,30 @@ import type { Path, Position, Source } from './source.ts';
 export type Hints = { readonly expected?: string | undefined; readonly nearest?: string | undefined };
 
 export class Report {
-  readonly #diagnostics: Diagnostic[] = [];
+  readonly #diagnostics: Diagnostic[];
   readonly #source: Source;
 
-  constructor(source: Source) {
+  constructor(source: Source, diagnostics: Diagnostic[] = []) {
     this.#source = source;
+    this.#diagnostics = diagnostics;
   }
 
-  #add(severity: Diagnostic['severity'], { line, column }: Position, message: string, hints: Hints): void {
-    const { file } = this.#source;
+  /** The same report for places of another source. */
+  of(source: Source): Report {
+    return new Report(source, this.#diagnostics);
+  }
+
+  /** What was found before there was a source. */
+  add(diagnostics: readonly Diagnostic[]): void {
+    this.#diagnostics.push(...diagnostics);
+  }
+
+  #add(
+    severity: Diagnostic['severity'],
+    { file, line, column }: Position,
+    message: string,
+    hints: Hints,
+  ): void {
     const { nearest } = hints;
     const expected = hints.expected === `"${nearest}"` ? undefined : hints.expected;
     this.#diagnostics.push({
@@ -62,12 +80,15 @@ export class Report {
   /** Sorted by place, each once, errors before warnings where there are too many to show. */
   finish(): { readonly errors: readonly Diagnostic[]; readonly warnings: readonly Diagnostic[] } {
     const seen = new Set<string>();
+    const files = [...new Set(this.#diagnostics.map(({ file }) => file))];
     const sorted = this.#diagnostics
       .filter((each) => {
-        const key = JSON.stringify([each.line, each.column, each.message]);
+        const key = JSON.stringify([each.file, each.line, each.column, each.message]);
         return seen.has(key) ? false : seen.add(key);
       })
-      .sort((a, b) => a.line - b.line || a.column - b.column);
+      .sort(
+        (a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column,
+      );
     return {
       errors: bounded(sorted.filter(({ severity }) => severity === 'error')),
       warnings: bounded(sorted.filter(({ severity }) => severity === 'warning')),

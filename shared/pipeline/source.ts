@@ -9,11 +9,12 @@ import { limits } from '../limits.ts';
 import { offsetInScalar } from './scalar.ts';
 
 export type Path = readonly (string | number)[];
-export type Position = { readonly line: number; readonly column: number };
+export type Position = { readonly file: string; readonly line: number; readonly column: number };
 
 export type Source = {
-  readonly file: string;
   readonly value: unknown;
+  /** The name of the file in which a value stands. */
+  fileOf(path: Path): string;
   /** Where a value begins; where the nearest thing around it does when it is not there. */
   at(path: Path): Position;
   /** Where the key of a map begins. */
@@ -29,12 +30,11 @@ export type SourceRead =
 type Finding = { readonly offset: number; readonly message: string; readonly expected?: string };
 
 export function readSource(file: string, text: string): SourceRead {
-  const place = (offset: number): Position => positionOf(text, offset);
+  const place = (offset: number): Position => ({ file, ...positionOf(text, offset) });
   const refuse = (findings: readonly Finding[]): SourceRead => ({
     ok: false,
     diagnostics: findings.map(({ offset, message, expected }) => ({
       severity: 'error',
-      file,
       ...place(offset),
       message,
       ...(expected === undefined ? {} : { expected }),
@@ -59,8 +59,8 @@ export function readSource(file: string, text: string): SourceRead {
   return {
     ok: true,
     source: {
-      file,
       value,
+      fileOf: () => file,
       at: (path) => place(nodeAt(root, path).range[0]),
       atKey: (path) => place(keyAt(root, path)),
       within: (path, offset) => {
@@ -72,7 +72,7 @@ export function readSource(file: string, text: string): SourceRead {
 }
 
 /** Line and column, both from 1, of a character of the text. */
-function positionOf(text: string, offset: number): Position {
+function positionOf(text: string, offset: number): Omit<Position, 'file'> {
   const lineStart = text.lastIndexOf('\n', offset - 1) + 1;
   let line = 1;
   for (let at = text.indexOf('\n'); at !== -1 && at < lineStart; at = text.indexOf('\n', at + 1)) line++;

@@ -27,8 +27,8 @@ export type Surroundings = {
   readonly roleNames: ReadonlySet<string>;
   readonly roles: ReadonlyMap<string, RoleDeclaration>;
   readonly modules: readonly LoadedModule[];
-  readonly beside: FileSet | undefined;
-  readonly bundles: Bundles;
+  /** Of the file in which something is written: what lies beside it, and what of that is needed. */
+  readonly folderOf: (path: Path) => { readonly beside: FileSet | undefined; readonly bundles: Bundles };
 };
 
 /** Those of `finally` come last. */
@@ -226,7 +226,7 @@ function readStep(
   incomplete: boolean,
   around: Surroundings,
 ): DraftStep {
-  const { report, modules, beside, bundles } = around;
+  const { report, modules } = around;
   const { id, uses } = file;
   const broken = incomplete || unit.on.length === 0;
   if (!incomplete && file.every !== undefined && file.until === undefined) {
@@ -262,6 +262,7 @@ function readStep(
     ...(skippable === undefined ? {} : { skippable }),
   };
   if (uses === undefined) {
+    const { beside, bundles } = around.folderOf(path);
     const work = readWork(file, path, incomplete, beside, bundles, report);
     if (!incomplete && file.until !== undefined && file.run === undefined) {
       report.at([...path, 'until'], 'until runs a script again, and there is none', { expected: 'run' });
@@ -300,7 +301,8 @@ function skippableBecause(file: MemberStepFile, unit: DraftUnit, around: Surroun
 /** The `verify` of a group, as its last step: a job that only verifies, and may do so as often as it likes. */
 function verifyStep(verify: VerifyFile, path: Path, unit: DraftUnit, around: Surroundings): DraftStep {
   const at = [...path, 'verify'];
-  const task = readScripts({ verify }, path, around.beside, around.bundles, around.report);
+  const { beside, bundles } = around.folderOf(path);
+  const task = readScripts({ verify }, path, beside, bundles, around.report);
   const timeoutMs = Math.min(limits.jobTimeoutMaxMs, (task.verify?.timeoutMs ?? 0) + limits.verifyMarginMs);
   return {
     id: `${unit.id}.verify`,

@@ -4,10 +4,6 @@
 export const laterWords: ReadonlySet<string> = new Set([
   'rescue',
   'always',
-  'extends',
-  'insert',
-  'replace',
-  'remove',
   'pipeline',
   'runner',
   'ansible',
@@ -21,7 +17,7 @@ export const laterWords: ReadonlySet<string> = new Set([
 
 /** Keys that belong elsewhere, by the kind of thing they were found in. */
 export const misplacedWords: Readonly<
-  Record<'member' | 'group' | 'finally' | 'file', Readonly<Record<string, string>>>
+  Record<'member' | 'group' | 'finally' | 'file' | 'extension', Readonly<Record<string, string>>>
 > = {
   member: {
     on: 'the steps of a group run where the group runs: say it on the group',
@@ -64,6 +60,13 @@ export const misplacedWords: Readonly<
     strategy: 'say it on a step or group',
     timeout: 'say it on a step',
     retry: 'say it on a step',
+    insert: 'it belongs to a file that extends another pipeline',
+    replace: 'it belongs to a file that extends another pipeline',
+    remove: 'it belongs to a file that extends another pipeline',
+  },
+  extension: {
+    steps: 'the steps are those of the pipeline that is extended: say insert, replace or remove',
+    finally: 'the steps are those of the pipeline that is extended: say insert, replace or remove',
   },
 };
 

@@ -1,14 +1,17 @@
 /** `lockstep run` and `lockstep plan`: a pipeline file handed over to be run, or only to be planned. */
 import { formatDiagnostic } from '../../../shared/diagnostic.ts';
+import { LockstepError } from '../../../shared/errors.ts';
 import type { ParamDeclaration } from '../../../shared/pipeline/model.ts';
 import { paramList, plan as planSchema, run as runSchema } from '../../http/resources.ts';
 import { exitCodes } from '../outcome.ts';
 import { type ParamOptions, readParams, secretsToAsk } from '../param-values.ts';
 import { selectorOf } from '../render/node-names.ts';
 import { drawPlan } from '../render/plan-picture.ts';
+import { drawVariation } from '../render/variation-text.ts';
 import type { Submission } from '../resources.ts';
 import { type CommonOptions, type Session, withCoordinator } from '../session.ts';
 import { type PipelineFile, readPipelineFile, uploadMissing } from '../submission.ts';
+import { Terminal } from '../terminal.ts';
 import { watchRun } from './watch.ts';
 
 export type RunOptions = CommonOptions &
@@ -69,8 +72,30 @@ export async function run(path: string, options: RunOptions): Promise<number> {
   });
 }
 
-export async function plan(path: string, options: RunOptions): Promise<number> {
+export type PlanOptions = RunOptions & { readonly explain?: boolean };
+
+/** What the file does differently from the one that it extends: nothing that a coordinator has to be asked. */
+function explainVariation(
+  path: string,
+  { pipeline, variation, warnings }: PipelineFile,
+  json: boolean,
+): number {
+  const terminal = new Terminal();
+  if (variation === undefined)
+    throw new LockstepError(
+      'usage',
+      `${path} extends no other pipeline, so there is nothing to compare it with`,
+    );
+  const head = `${pipeline.name} (${path}) extends ${variation.extends}`;
+  if (json) terminal.printJson({ pipeline: pipeline.name, file: path, ...variation });
+  else terminal.printWhole(drawVariation(head, variation));
+  for (const warning of warnings) terminal.note(formatDiagnostic(warning));
+  return exitCodes.done;
+}
+
+export async function plan(path: string, options: PlanOptions): Promise<number> {
   const file = readPipelineFile(path, options.modules);
+  if (options.explain === true) return explainVariation(path, file, options.output !== undefined);
   return withCoordinator(options, async (session) => {
     const { client, terminal } = session;
     const planned = await client.send('POST', '/api/plans', await submit(session, file, options), planSchema);

@@ -154,10 +154,11 @@ export const runsQuery = z.object({
 });
 export const runQuery = z.object({ jobs: flag.default(true) });
 
-const moduleSource = z.object({
+const sourceFile = z.object({
   /** As people should see it in a diagnostic. */
   file: text,
   text: z.string().max(limits.pipelineFileBytesMax),
+  /** What it needs of the files beside it. */
   bundle: bundleManifestSchema,
 });
 
@@ -167,7 +168,9 @@ export const submission = z
     text: z.string().max(limits.pipelineFileBytesMax),
     /** Files beside the pipeline that its jobs find in their working folder. */
     bundle: bundleManifestSchema.default({ files: [] }),
-    modules: z.array(moduleSource).max(100).default([]),
+    /** Files that the pipeline extends or calls, by the names that lead to them from `file`. */
+    pipelines: z.array(sourceFile).max(limits.pipelineFilesMax).default([]),
+    modules: z.array(sourceFile).max(100).default([]),
     /** By declared type; a string stands for any type as it would on a command line. */
     params: z.record(paramName, json).default({}),
     cluster: clusterName.default('default'),

@@ -1,0 +1,101 @@
+/**
+ * Pipelines made of several files on real nodes: the examples of the README's "One sequence, several sites", as they
+ * stand there, in files of the names that their first lines give.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import * as z from 'zod';
+import { projectRoot } from './hosts.ts';
+import { jobsOf, LocalCluster } from './local-cluster.ts';
+
+/** Files by name. */
+function examples(section: string): ReadonlyMap<string, string> {
+  const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8');
+  const [, after = ''] = readme.split(`\n### ${section}\n`);
+  const [text = ''] = after.split(/\n###? /);
+  return new Map(
+    [...text.matchAll(/^```yaml\n# (\S+)\n(.*?)^```$/gms)].map(([, name = '', content = '']) => [
+      name,
+      content,
+    ]),
+  );
+}
+
+t.test('pipelines made of several files', { timeout: 120_000 }, async (t) => {
+  const cluster = await LocalCluster.start(t, {
+    n1: { use: 'web', site: 'berlin' },
+    n2: { use: 'web', site: 'oslo' },
+  });
+  const writeAll = (section: string): void => {
+    const found = examples(section);
+    t.not(found.size, 0, section);
+    for (const [name, content] of found) cluster.write(name, content);
+  };
+  const said = async (run: string, step: string, node = 'n1'): Promise<string> =>
+    (await cluster.cli(['logs', run, step, node])).stdout;
+
+  await t.test('what one site does differently', async (t) => {
+    writeAll('One sequence, several sites');
+    const everywhere = await cluster.run(cluster.path('common/web.yaml'));
+    t.equal(everywhere.state, 'succeeded');
+    t.equal(await said(everywhere.id, 'install', 'n2'), 'install v1\n');
+    const file = cluster.path('sites/berlin.yaml');
+    const berlin = await cluster.run(file);
+    t.match(berlin, { state: 'succeeded', pipeline: 'web-berlin' });
+    t.strictSame(
+      [...new Set(berlin.jobs.map(({ step }) => step))],
+      ['install', 'mirror', 'configure', 'drain', 'snapshot', 'restart'],
+      'in this order, without what was removed',
+    );
+    t.strictSame([...jobsOf(berlin, 'install').keys()], ['n1']);
+    t.equal(await said(berlin.id, 'install'), 'install v2\n');
+    t.equal(await said(berlin.id, 'configure'), 'as in Berlin\n');
+
+    const explained = await cluster.cli(['plan', file, '--explain']);
+    t.equal(explained.status, 0, explained.stderr);
+    t.match(explained.stdout, /^\+ mirror {2}.*sites\/berlin\.yaml:\d+$/m);
+    t.match(
+      explained.stdout,
+      /^~ configure .*\n {2}- run: echo "as everywhere"\n {2}\+ run: echo "as in Berlin"$/m,
+    );
+    t.match(explained.stdout, /^- report {2}/m);
+    t.notMatch(explained.stdout, '\u001b', 'no colour where nobody looks');
+    const document = z.object({ steps: z.array(z.looseObject({ step: z.string(), change: z.string() })) });
+    const { steps } = await cluster.query(document, ['plan', file, '--explain']);
+    t.match(steps[1], { step: 'mirror', change: 'inserted', group: null, keys: [] });
+    const alone = await cluster.cli(['plan', cluster.path('common/web.yaml'), '--explain']);
+    t.equal(alone.status, 2);
+    t.match(alone.stderr, 'extends no other pipeline');
+  });
+
+  await t.test('files that lie beside each of them', async (t) => {
+    cluster.write('common/say.sh', 'echo "common $1"\n');
+    cluster.write('sites/say.sh', 'echo "berlin $1"\n');
+    cluster.write(
+      'common/modules/tool/module.yaml',
+      'kind: module\nname: tool\nversion: 1.0.0\ntasks:\n  go: { run: sh ./go.sh, rerun: idempotent }\n',
+    );
+    cluster.write('common/modules/tool/go.sh', 'echo "gone"\n');
+    cluster.write(
+      'common/files.yaml',
+      `kind: pipeline
+name: files
+roles: { all: { select: 'labels.site == "berlin"' } }
+steps:
+  - { id: one, on: all, run: sh ./say.sh one }
+  - { id: two, on: all, run: sh ./say.sh two }
+  - { id: three, on: all, uses: tool/go@1.0.0 }
+`,
+    );
+    cluster.write(
+      'sites/files.yaml',
+      'kind: pipeline\nextends: ../common/files.yaml\nreplace: [{ step: two, with: { on: all, run: sh ./say.sh two } }]\n',
+    );
+    const run = await cluster.run(cluster.path('sites/files.yaml'));
+    t.match(run, { state: 'succeeded', pipeline: 'files' });
+    t.equal(await said(run.id, 'one'), 'common one\n');
+    t.equal(await said(run.id, 'two'), 'berlin two\n');
+    t.equal(await said(run.id, 'three'), 'gone\n', 'a module beside the file that is extended');
+  });
+});
