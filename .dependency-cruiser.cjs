@@ -2,7 +2,7 @@
 // reason that a person who breaks it will read. Dead code is knip's business, not this file's.
 
 /** The pure libraries that `shared/` stands on; what else is needed there is an argument. */
-const pureLibraries = '(^|/)node_modules/(zod|yaml|@marcbachmann/cel-js)/';
+const pureLibraries = '(^|/)node_modules/(zod|yaml|croner|@marcbachmann/cel-js)/';
 
 /** Every edge of a side is one folder; its siblings are strangers that only main introduces. */
 const edgesAreStrangers = (side, edges) => ({
