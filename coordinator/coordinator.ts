@@ -82,6 +82,7 @@ async function open(options: CoordinatorOptions, closing: (closer: Closer) => vo
     text: (digest) => blobs.textSync(digest),
     secret: (reference) => secrets.get(reference),
     secretRoom: () => secrets.room(),
+    logTail: (attempt, bytes) => logs.tailNow(attempt, bytes),
   });
   const metrics = createMetrics({
     queued: () => sequencer.queued,

@@ -90,6 +90,10 @@ export class LogExchange implements LogsPort {
     return this.#store.tail(attempt, selection);
   }
 
+  tailNow(attempt: string, bytes: number): string {
+    return this.#store.tailNow(attempt, bytes);
+  }
+
   subscribe(listener: Listener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

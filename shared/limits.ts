@@ -54,6 +54,8 @@ export const limits = {
   deferUntilDefaultMs: 3 * dayMs,
   deferUntilMaxMs: 90 * dayMs,
   retryAttemptsMax: 100,
+  /** Of what a failed job printed: the end that `rescue` and the like are told. */
+  failureLogTailBytes: 4 * KiB,
   /** Attempts of a job in one lineage; those after a restore count on from the next multiple. */
   attemptsPerLineageMax: 1_000,
   retryBackoffDefaultMs: 5_000,

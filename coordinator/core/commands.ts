@@ -200,6 +200,8 @@ export type Lookup = {
   /** The JSON text of a secret; throws `damaged` when it is lost. */
   readonly secret: (reference: string) => string;
   readonly secretRoom: () => SecretRoom;
+  /** The end of what an attempt printed, at most so many bytes, in as far as it has arrived. */
+  readonly logTail: (attempt: string, bytes: number) => string;
   /** `sha256:…` of a text. */
   readonly digestOf: (text: string) => string;
 };

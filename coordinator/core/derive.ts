@@ -5,19 +5,22 @@
  */
 import { present } from '../../shared/assert.ts';
 import { attendedBy, executorOf } from './executors.ts';
-import { isFinished, isLive } from './job-state.ts';
+import { isFinished, isLive, isPending } from './job-state.ts';
 import type { Job, Member, Run, State, StepState, UnitState } from './state.ts';
 
 /** A job that no barrier has to wait for any more. A failure counts only once its node has left the run. */
 export const isSettled = (job: Job): boolean =>
   job.deferred !== null || (isFinished(job.state) && (job.state !== 'failed' || isPast(job)));
 
-/** Nobody decides about its failure any more: its node has left the run, or what became of that is known. */
-const isPast = (job: Job): boolean => hasNodeLeft(job) || job.run.outcome !== null;
+/** Nobody decides about its failure any more: its node has left the run, what became of that is known, or it changes nothing. */
+const isPast = (job: Job): boolean => hasNodeLeft(job) || job.run.outcome !== null || isAftermath(job.step);
 
-/** Its node does no more of this: it has left the run, and what is to be done at the end it does all the same. */
+/** Of `rescue` or `always`: done when the other steps of the unit have ended on a node. */
+export const isAftermath = ({ step }: StepState): boolean => step.part !== undefined;
+
+/** Its node does no more of this: it has left the run. What is to be done after that, or at the end, it does all the same. */
 export const hasNodeLeft = ({ member, step }: Job): boolean =>
-  member.out !== null && step.unit.unit.finally !== true;
+  member.out !== null && step.unit.unit.finally !== true && !isAftermath(step);
 
 /** A failure that somebody may still decide about: its node has not left the run. */
 export const isOpenFailure = (job: Job): boolean => job.state === 'failed' && !isPast(job);
@@ -89,6 +92,7 @@ function deriveJobs(run: Run, step: StepState): void {
       job.member.ready.push(step.index);
     }
     if (job.state === 'held') run.jobsHeld += 1;
+    if (isAftermath(step) && isPending(job.state)) run.jobsAftermath += 1;
     if (job.state === 'unknown') {
       run.jobsUnknown += 1;
       unit.unknown.add(node);
@@ -133,7 +137,7 @@ function deriveUnit(run: Run, unit: UnitState): void {
 /** Sets every derived figure to nothing. An ended run stays like that, but for what failed. */
 export function clearDerived(run: Run): void {
   run.jobsUnfinished = run.jobsLive = run.jobsReady = run.jobsHeld = 0;
-  run.jobsUnknown = run.jobsFailed = run.jobsDeferred = 0;
+  run.jobsUnknown = run.jobsFailed = run.jobsDeferred = run.jobsAftermath = 0;
   run.approvalsPending = run.unitsOverBudget = run.membersAwaited = 0;
   for (const member of run.members.values()) member.ready.length = member.deferred.length = 0;
   for (const unit of run.units) {
@@ -150,7 +154,7 @@ export function clearDerived(run: Run): void {
       job.blockers = 0;
       if (job.state !== 'failed') continue;
       run.jobsFailed += 1;
-      if (!job.member.accepted) step.unit.failed.add(job.member.node.name);
+      if (!job.member.accepted && !isAftermath(step)) step.unit.failed.add(job.member.node.name);
     }
   }
 }

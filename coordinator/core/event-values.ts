@@ -23,3 +23,20 @@ export type NodeAdministration = 'in-service' | 'cordoned' | 'maintenance' | 'qu
 export type JobMode = 'normal' | 'verify-first' | 'check-only';
 
 export type ParamScope = { readonly cluster: string } | { readonly node: string };
+
+/** What failed, as whoever is to deal with it sees it. */
+export type Failure = {
+  readonly node: string;
+  readonly step: string;
+  /** Null when a signal ended it, or when it never ran. */
+  readonly exit: number | null;
+  readonly reason: string;
+  /** The end of what it printed, in as far as that had arrived; secrets that are known are not in it. */
+  readonly logTail: StoredValue;
+};
+
+/** How that ended which a job comes after: the steps of its unit on its node, or the run. */
+export type Ended = {
+  readonly outcome: 'succeeded' | 'failed' | 'cancelled';
+  readonly failure?: Failure;
+};

@@ -1,8 +1,9 @@
 /** The part of the fold that concerns single jobs. See evolve.ts. */
 import { assertNever, present } from '../../shared/assert.ts';
 import { limits } from '../../shared/limits.ts';
+import { followUpJob } from './aftermath.ts';
 import { deferJob } from './deferral.ts';
-import { hasNodeLeft, isOpenFailure } from './derive.ts';
+import { hasNodeLeft, isAftermath, isOpenFailure } from './derive.ts';
 import type { Event } from './events.ts';
 import { executorOf } from './executors.ts';
 import { newJob } from './layout.ts';
@@ -54,6 +55,11 @@ export function evolveJob(state: State, event: JobEvent): void {
     findJob(state, event.run, event.step, event.node),
     `job ${event.run}/${event.step}/${event.node}`,
   );
+  changeJob(state, job, event);
+  followUpJob(state, job);
+}
+
+function changeJob(state: State, job: Job, event: Exclude<JobEvent, { type: 'StepOpened' }>): void {
   switch (event.type) {
     case 'JobGranted':
       job.grant = {
@@ -64,6 +70,7 @@ export function evolveJob(state: State, event: JobEvent): void {
         inputs: event.inputs,
         ...(event.targets === undefined ? {} : { targets: event.targets }),
         ...(event.provides === undefined ? {} : { provides: event.provides }),
+        ...(event.ended === undefined ? {} : { ended: event.ended }),
       };
       job.executor = event.executor === undefined ? null : (job.run.members.get(event.executor) ?? null);
       job.attempt = event.attempt;
@@ -160,6 +167,11 @@ export function endAttempt(state: State, event: Extract<Event, { type: 'AttemptE
     return;
   }
   job.attempt = event.attempt;
+  concludeAttempt(state, job, event);
+  followUpJob(state, job);
+}
+
+function concludeAttempt(state: State, job: Job, event: Extract<Event, { type: 'AttemptEnded' }>): void {
   switch (event.outcome) {
     case 'succeeded':
       job.outputs = event.outputs;
@@ -187,7 +199,10 @@ export function endAttempt(state: State, event: Extract<Event, { type: 'AttemptE
 }
 
 /** No further attempt is made of it. */
-const isGivenUp = (job: Job): boolean => job.run.cancel !== null || hasNodeLeft(job);
+function isGivenUp(job: Job): boolean {
+  const { cancel } = job.run;
+  return (cancel !== null && (!isAftermath(job.step) || cancel.wholly === true)) || hasNodeLeft(job);
+}
 
 /** The job stays live while its node is down, but not unknown: what it did is in the journal. */
 function awaitReboot(state: State, job: Job, boot: string): void {

@@ -3,6 +3,7 @@
  * decided when it was written, and a journal of years ago must still fold to the same state.
  */
 import { assertNever, present } from '../../shared/assert.ts';
+import { followUpNode, followUpRun } from './aftermath.ts';
 import { concludeRun } from './conclusion.ts';
 import { wakeGroup } from './concurrency-group.ts';
 import { releaseNode, returnNode } from './deferral.ts';
@@ -219,6 +220,7 @@ function evolveRun(
     case 'RunFailing': {
       const run = runOf(state, event.run);
       run.failing = { unit: event.unit, reason: event.reason, hold: event.hold, at: event.at };
+      followUpRun(state, run);
       state.agenda.runs.add(run);
       return;
     }
@@ -233,13 +235,22 @@ function evolveRun(
       if (run.hold?.restored !== undefined) watchGathering(state, run);
       run.hold = null;
       run.failing = null;
+      followUpRun(state, run);
       wakeRun(state, run);
       return;
     }
     case 'RunCancelRequested': {
       const run = runOf(state, event.run);
       const { by, reason, at, replacedBy } = event;
-      run.cancel = { by, reason, at, ...(replacedBy === undefined ? {} : { replacedBy }) };
+      const wholly = run.cancel !== null && run.cancel.replacedBy === undefined;
+      run.cancel = {
+        by,
+        reason,
+        at,
+        ...(replacedBy === undefined ? {} : { replacedBy }),
+        ...(wholly ? { wholly } : {}),
+      };
+      followUpRun(state, run);
       state.agenda.runs.add(run);
       return;
     }
@@ -269,6 +280,7 @@ function evolveRun(
     case 'NodeLeft': {
       const run = runOf(state, event.run);
       leaveRun(state, run, memberOf(run, event.node), event.reason);
+      followUpNode(state, run, memberOf(run, event.node));
       return;
     }
     default:
@@ -320,6 +332,7 @@ function createRun(state: State, event: Extract<Event, { type: 'RunCreated' }>):
     jobsUnknown: 0,
     jobsFailed: 0,
     jobsDeferred: 0,
+    jobsAftermath: 0,
     approvalsPending: 0,
     unitsOverBudget: 0,
     pausedAt: null,

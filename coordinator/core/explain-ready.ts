@@ -1,11 +1,13 @@
 /** Gates of a job that could run but for its node, another node that carries it out, or a place in its unit. */
 import { lackSentence, lacks } from './agent-versions.ts';
+import { isAftermath } from './derive.ts';
 import { executorFor, targetsOf } from './executors.ts';
 import { runGate } from './explain-run.ts';
 import { type Gate, list } from './gate.ts';
 import { idOf } from './job-names.ts';
 import { hasDomainRoom } from './slots.ts';
-import type { Job, Node, State, UnitState } from './state.ts';
+import { type Job, mayFollowUp, type Node, type State, type UnitState } from './state.ts';
+import { hasBegun } from './unit-end.ts';
 
 export function contactGate(node: Node): Gate | undefined {
   if (node.administration !== 'in-service') {
@@ -22,9 +24,9 @@ export function contactGate(node: Node): Gate | undefined {
 export function readyGate(state: State, job: Job): Gate {
   const { run, member, step } = job;
   const { unit } = step;
-  const closed = runGate(run);
+  const closed = isAftermath(step) && mayFollowUp(run) ? undefined : runGate(run);
   if (closed !== undefined) return { ...closed, sentence: `waits: ${closed.sentence}` };
-  if (unit.approval.kind === 'requested') {
+  if (unit.approval.kind === 'requested' && !isAftermath(step)) {
     return {
       gate: 'approval',
       sentence: `waits for an approval of "${unit.approval.text}": lockstep approve ${run.id} ${unit.unit.id}`,
@@ -123,6 +125,7 @@ function parallelGate(unit: UnitState, job: Job): Gate | undefined {
 function slotGate(state: State, unit: UnitState, job: Job): Gate | undefined {
   const { node } = job.member;
   if (unit.slots.has(node.name)) return undefined;
+  if (isAftermath(job.step) && !hasBegun(job.run, unit, node.name)) return undefined;
   const wave = unit.waveOf.get(node.name);
   if (wave === undefined || wave > unit.wave) {
     const left = [...unit.waveOf].filter(([, of]) => of === unit.wave).map(([name]) => name);

@@ -32,7 +32,7 @@ export function runGate(run: Run): Gate | undefined {
   if (run.cancel !== null) {
     return {
       gate: 'cancel',
-      sentence: `run ${run.id} is being cancelled by ${run.cancel.by}; ${run.jobsLive} jobs have not ended yet`,
+      sentence: `run ${run.id} is being cancelled by ${run.cancel.by}; ${run.jobsLive} jobs have not ended yet${afterwards(run)}`,
       since: run.cancel.at,
     };
   }
@@ -59,7 +59,7 @@ export function runGate(run: Run): Gate | undefined {
   if (run.failing !== null) {
     return {
       gate: 'failure',
-      sentence: `run ${run.id} grants nothing more because ${run.failing.reason}; ${run.jobsLive} jobs still run`,
+      sentence: `run ${run.id} grants nothing more because ${run.failing.reason}; ${run.jobsLive} jobs still run${afterwards(run)}`,
       since: run.failing.at,
     };
   }
@@ -69,6 +69,12 @@ export function runGate(run: Run): Gate | undefined {
   }
   return undefined;
 }
+
+/** What is still done although nothing else begins. */
+const afterwards = ({ id, jobsAftermath, cancel }: Run): string =>
+  jobsAftermath === 0
+    ? ''
+    : `, and ${jobsAftermath} of rescue and always ${jobsAftermath === 1 ? 'is' : 'are'} done before it ends${cancel === null || cancel.wholly === true ? '' : ` (lockstep cancel ${id}, once more, gives them up)`}`;
 
 const anyReported = (run: Run): boolean =>
   run.jobsHeld > 0 &&

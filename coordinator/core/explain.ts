@@ -4,7 +4,7 @@
  * together are in explain-run.ts, explain-ready.ts and explain-live.ts.
  */
 import { assertNever } from '../../shared/assert.ts';
-import { isActive, isOver, isSettled } from './derive.ts';
+import { isActive, isAftermath, isOver, isSettled } from './derive.ts';
 import { executorOf } from './executors.ts';
 import { away, grantedGate, howFar, type IterationOf, mayGoOn, rebootGate } from './explain-live.ts';
 import { contactGate, readyGate } from './explain-ready.ts';
@@ -15,6 +15,7 @@ import type { Fence } from './reign.ts';
 import { describeFence } from './restoration.ts';
 import { runStateOf } from './shown-states.ts';
 import type { Job, Node, Run, State, StepState } from './state.ts';
+import { isDue } from './unit-end.ts';
 
 export type Explanation = {
   readonly job: string | null;
@@ -145,6 +146,7 @@ function waitingGate(state: State, job: Job): Gate {
   if (run.startedAt === null) return queueGate(state, run, job);
   if (!isActive(run, step.unit))
     return { gate: 'end', sentence: 'is run at the end, whatever becomes of the rest', since: job.since };
+  if (isAftermath(step) && !isDue(job)) return aftermathGate(job);
   for (const need of step.step.needs) {
     const needed = run.steps[run.stepIndex.get(need.step) ?? -1];
     if (needed === undefined) continue;
@@ -160,6 +162,16 @@ function waitingGate(state: State, job: Job): Gate {
     if (needed.jobsUnfinished > 0) return barrierGate(needed);
   }
   return runGate(run) ?? { gate: 'order', sentence: 'waits for the step before it', since: job.since };
+}
+
+/** Nobody knows yet whether it is done at all, or nothing of it is done before the steps have ended. */
+function aftermathGate({ step, member, since }: Job): Gate {
+  const { id } = step.unit.unit;
+  const sentence =
+    step.step.part === 'rescue'
+      ? `is done when ${id} has failed on ${member.node.name}`
+      : `is done when ${id} has ended on ${member.node.name}, however that is`;
+  return { gate: 'end', sentence, since };
 }
 
 const whyWaiting = (job: Job): string => (job.state === 'waiting' ? ' itself' : '');

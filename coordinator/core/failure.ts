@@ -3,7 +3,7 @@
  * does not leave like that: what only it was to do would be left out, and what comes after it would be done.
  */
 import { assert } from '../../shared/assert.ts';
-import { isOver } from './derive.ts';
+import { isAftermath, isOver } from './derive.ts';
 import type { Job } from './state.ts';
 import type { Turn } from './turn.ts';
 
@@ -11,7 +11,7 @@ export function afterFailure(turn: Turn, job: Job): void {
   const { run, step, member } = job;
   const { unit } = step;
   assert(job.state === 'failed', 'the job has failed');
-  if (member.out !== null || run.outcome !== null) return;
+  if (member.out !== null || run.outcome !== null || isAftermath(step)) return;
   const node = member.node.name;
   const isWithin = unit.failed.size <= unit.limits.failed;
   const lead = isWithin ? leadOf(job) : undefined;
@@ -36,7 +36,7 @@ function leadOf({ run, member }: Job): string | undefined {
   for (const role of run.roles.values()) {
     if (role.leader !== node) continue;
     for (const { step, unit, jobs } of run.steps) {
-      if (unit.unit.finally === true) continue;
+      if (unit.unit.finally === true || step.part !== undefined) continue;
       if (!step.on.some((target) => target.role === role.name && target.who === 'leader')) continue;
       const job = jobs.get(node);
       if (job === undefined || isOver(job) || job.state === 'failed') continue;

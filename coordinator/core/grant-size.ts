@@ -7,7 +7,7 @@ import { limits } from '../../shared/limits.ts';
 import type { Task } from '../../shared/pipeline/model.ts';
 import { utf8Length } from '../../shared/utf8.ts';
 import type { Lookup } from './commands.ts';
-import type { StoredValue } from './event-values.ts';
+import type { Ended, StoredValue } from './event-values.ts';
 import type { StepState } from './state.ts';
 
 /** Ids, digests and numbers of the message, and whatever names them. */
@@ -51,6 +51,10 @@ export function bytesOfGrant(
   }
   return bytes;
 }
+
+/** The end of a log is stored apart, and stands in the message as text in which any byte may be escaped. */
+export const bytesOfEnd = (ended: Ended | undefined): number =>
+  ended?.failure === undefined ? 0 : utf8Length(JSON.stringify(ended)) + 6 * limits.failureLogTailBytes;
 
 /** Why a job of this size cannot be sent to any node, or undefined. */
 export const faultOfSize = (bytes: number): string | undefined =>

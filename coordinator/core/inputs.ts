@@ -11,13 +11,15 @@ import type { InputValue, Script } from '../../shared/messages.ts';
 import type { ScriptText, Task, TemplateValue } from '../../shared/pipeline/model.ts';
 import { utf8Length } from '../../shared/utf8.ts';
 import type { GrantedJob, Lookup } from './commands.ts';
+import { endedBefore, endVariables } from './ended.ts';
 import type { StoredValue } from './event-values.ts';
-import { bytesOfGrant, faultOfSize } from './grant-size.ts';
+import { bytesOfEnd, bytesOfGrant, faultOfSize } from './grant-size.ts';
 import type { Grant } from './job-state.ts';
 import { effectiveParams, faultOfParam } from './params.ts';
-import { plainValueOf, type Reads, readsOfExpression, readsOfTemplate, scopeOf } from './scope.ts';
+import { type Reads, readsOfExpression, readsOfTemplate, scopeOf } from './scope.ts';
 import { handedOn } from './secret-need.ts';
 import type { Job, Run, State, StepState } from './state.ts';
+import { plainValueOf } from './stored-values.ts';
 import type { Turn } from './turn.ts';
 
 export type Prepared =
@@ -70,7 +72,9 @@ function prepare(turn: Turn, job: Job, attempt: number): Prepared {
   const inputs = new Map<string, StoredValue>();
   const concealed = turn.secrets.length;
   const misfit = addParams(turn, job, task, inputs) ?? addWith(turn, job, task, attempt, inputs);
-  const bytes = bytesOfGrant(job.step, task, inputs, turn.secrets.slice(concealed), turn.lookup);
+  const ended = endedBefore(turn, job);
+  const bytes =
+    bytesOfGrant(job.step, task, inputs, turn.secrets.slice(concealed), turn.lookup) + bytesOfEnd(ended);
   const fault = misfit ?? faultOfSize(bytes) ?? faultOfNewSecrets(turn, concealed);
   if (fault !== undefined) return { ok: false, reason: fault };
   const provided = prepareProvides(turn, job);
@@ -82,6 +86,7 @@ function prepare(turn: Turn, job: Job, attempt: number): Prepared {
       task: index,
       inputs: Object.fromEntries(inputs),
       ...(provided.provides === undefined ? {} : { provides: provided.provides }),
+      ...(ended === undefined ? {} : { ended }),
     },
   };
 }
@@ -163,6 +168,7 @@ function evaluateWith(
     reads.roots.has('target') ||
     reads.roots.has('targets') ||
     reads.roots.has('steps') ||
+    job.step.step.part !== undefined ||
     job.member.node.params.size > 0;
   const known = perNode ? undefined : sameForAll.get(job.step)?.get(name);
   if (known !== undefined) return { ok: true, value: known };
@@ -316,9 +322,7 @@ export function grantedJobOf(job: Job, lookup: Lookup): GrantedJob {
       LOCKSTEP_CLUSTER: run.cluster,
       LOCKSTEP_STEP: step.id,
       ...targetVariables(job),
-      ...(run.outcome === null
-        ? {}
-        : { LOCKSTEP_OUTCOME: run.outcome.state, LOCKSTEP_REASON: run.outcome.reason }),
+      ...endVariables(job, lookup),
     },
   };
 }

@@ -1,6 +1,6 @@
 /** What happens to jobs and their attempts, and what they provide. */
 import type { Outcome } from '../../shared/messages.ts';
-import type { Actor, JobMode, StoredValue } from './event-values.ts';
+import type { Actor, Ended, JobMode, StoredValue } from './event-values.ts';
 
 /** What became of a deferred job that was never done: its node was not back in time, or a later run does it. */
 export type Missed = { readonly how: 'overdue' } | { readonly how: 'superseded'; readonly by: string };
@@ -28,6 +28,8 @@ export type JobEvent =
         readonly port: number | null;
         readonly address: string | null;
       };
+      /** Of `rescue`, `always` and `finally`. */
+      readonly ended?: Ended;
     }
   | {
       readonly type: 'JobStarted';

@@ -1,6 +1,6 @@
 /** What one job is: its state, its attempts and what became of them. */
 import type { Outcome } from '../../shared/messages.ts';
-import type { JobMode, StoredValue } from './event-values.ts';
+import type { Ended, JobMode, StoredValue } from './event-values.ts';
 
 export type JobState =
   | 'waiting'
@@ -28,6 +28,7 @@ export type Grant = {
     readonly port: number | null;
     readonly address: string | null;
   };
+  readonly ended?: Ended;
 };
 
 export type Disclosure = {
@@ -38,6 +39,9 @@ export type Disclosure = {
 
 export const isLive = (state: JobState): boolean =>
   state === 'granted' || state === 'running' || state === 'unknown';
+
+/** It is its turn: it can be done, is done, or waits for a decision. */
+export const isPending = (state: JobState): boolean => state === 'ready' || state === 'held' || isLive(state);
 
 export const isFinished = (state: JobState): boolean =>
   state === 'succeeded' || state === 'failed' || state === 'skipped' || state === 'cancelled';

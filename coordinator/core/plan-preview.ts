@@ -173,6 +173,8 @@ function gatesOf(step: Step, { unit, limits }: UnitState): readonly string[] {
     need.sameNode ? `${need.step} on the same node` : `${need.step} on every node`,
   );
   if (unit.finally === true && step.needs.length === 0) gates.push('the end of the run, whatever it is');
+  if (step.part === 'rescue') gates.push(`a failure of ${unit.id} on the same node`);
+  if (step.part === 'always') gates.push(`the end of ${unit.id} on the same node, whatever it is`);
   if (unit.steps[0] === step) {
     if (unit.approve !== undefined) gates.push(`approval: ${unit.approve}`);
     if (unit.strategy.kind === 'rolling') gates.push(`a slot (${limits.atOnce} at once)`);

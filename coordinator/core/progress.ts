@@ -8,7 +8,7 @@ import { limits } from '../../shared/limits.ts';
 import type { Target } from '../../shared/pipeline/model.ts';
 import { lacks } from './agent-versions.ts';
 import type { Decision, Effect, Lookup } from './commands.ts';
-import { hasLeft, isActive } from './derive.ts';
+import { hasLeft, isActive, isAftermath } from './derive.ts';
 import { awaitNode, executorFor, targetsOf } from './executors.ts';
 import { afterFailure } from './failure.ts';
 import { evaluateIf, grantedJobOf, prepareGrant } from './inputs.ts';
@@ -21,9 +21,10 @@ import { considerRun } from './run-progress.ts';
 import { nextInSegment } from './segments.ts';
 import { awaitPlace, isFree, isIdle, leaveLine, nextForPlace, nextForSlot } from './slots.ts';
 import type { Job, Node, State } from './state.ts';
-import { isOpen, type Member, type Run, type UnitState } from './state.ts';
+import { isOpen, type Member, mayFollowUp, type Run, type UnitState } from './state.ts';
 
 import { Turn } from './turn.ts';
+import { aftermathOf, hasBegun } from './unit-end.ts';
 import { considerOffer } from './upgrades.ts';
 import { openWave } from './waves.ts';
 
@@ -102,10 +103,15 @@ function lookAtNext(turn: Turn): boolean {
 function releaseSlot(turn: Turn, job: Job): void {
   const { run, step, member } = job;
   const node = member.node.name;
-  if (run.end !== null || member.out !== null || !step.unit.slots.has(node)) return;
+  // Whoever failed within the budget is down and keeps it, until somebody accepts that.
+  if (member.out !== null && !member.accepted) return;
+  if (run.end !== null || !step.unit.slots.has(node)) return;
   if (!hasLeft(run, step.unit, node)) return;
   turn.emit({ type: 'SlotReleased', run: run.id, unit: step.unit.unit.id, node });
 }
+
+/** When the run stops, what is done after its steps still begins. */
+const mayBegin = ({ run, step }: Job): boolean => isOpen(run) || (isAftermath(step) && mayFollowUp(run));
 
 function considerNode(turn: Turn, node: Node): void {
   for (const target of node.awaitedBy) turn.state.agenda.nodes.add(target);
@@ -114,13 +120,13 @@ function considerNode(turn: Turn, node: Node): void {
   const member = run?.members.get(node.name);
   if (run === undefined || member === undefined || run.startedAt === null || run.end !== null) return;
   settleWithoutNode(turn, run, member);
-  if (!isOpen(run) || !isIdle(run, node)) return;
+  if (!(isOpen(run) || mayFollowUp(run)) || !isIdle(run, node)) return;
   for (const index of [...member.ready]) {
     // What was deferred comes before what came after it.
     if (index > (member.deferred[0] ?? index)) return;
     const job = run.steps[index]?.jobs.get(node.name);
     // One that became ready just now has its condition looked at first, in the next turn of this node.
-    if (job?.state !== 'ready' || !job.admitted) continue;
+    if (job?.state !== 'ready' || !job.admitted || !mayBegin(job)) continue;
     if (job.step.step.runOn === undefined && node.credit === 0) continue;
     if (offerJob(turn, run, member, job)) return;
   }
@@ -128,10 +134,11 @@ function considerNode(turn: Turn, node: Node): void {
 
 /** What needs no contact with the node: conditions that do not hold, absent nodes that may be skipped, retired ones. */
 function settleWithoutNode(turn: Turn, run: Run, member: Member): void {
-  if (run.cancel !== null || run.failing !== null || run.hold?.restored !== undefined) return;
+  if (run.hold?.restored !== undefined) return;
+  const stopped = run.cancel !== null || run.failing !== null;
   for (const index of [...member.ready]) {
     const job = run.steps[index]?.jobs.get(member.node.name);
-    if (job === undefined || job.state !== 'ready') continue;
+    if (job === undefined || job.state !== 'ready' || (stopped && !mayBegin(job))) continue;
     const { step } = job.step;
     const names = { run: run.id, step: step.id, node: member.node.name };
     if (member.node.administration === 'retired') {
@@ -187,8 +194,9 @@ function offerJob(turn: Turn, run: Run, member: Member, job: Job): boolean {
     return false;
   }
   if (!isAble(executor, job)) return false;
-  // Checks change nothing that anybody would have to approve.
-  if (unit.approval.kind === 'needed' && !run.checkOnly) {
+  // Checks change nothing that anybody would have to approve, and what comes after steps came after their approval.
+  const after = isAftermath(job.step);
+  if (unit.approval.kind === 'needed' && !run.checkOnly && !after) {
     turn.emit({
       type: 'ApprovalRequested',
       run: run.id,
@@ -197,9 +205,10 @@ function offerJob(turn: Turn, run: Run, member: Member, job: Job): boolean {
       digest: run.digest,
     });
   }
-  if (unit.approval.kind === 'requested') return false;
+  if (unit.approval.kind === 'requested' && !after) return false;
   const rolling = unit.unit.strategy.kind === 'rolling';
-  if (rolling && !unit.slots.has(node)) {
+  // Where nothing was begun, nothing is down for what is done after it.
+  if (rolling && !unit.slots.has(node) && (!after || hasBegun(run, unit, node))) {
     if (!unit.waveOf.has(node)) {
       // Not in a wave yet: the next one may be opened if the last is done.
       if (unit.waveUnfinished === 0) turn.state.agenda.units.set(unit, run);
@@ -213,7 +222,7 @@ function offerJob(turn: Turn, run: Run, member: Member, job: Job): boolean {
     awaitPlace(unit, node);
     return false;
   }
-  if (!rolling && unit.limits.atOnce < unit.nodes.length) {
+  if (!rolling && isOpen(run) && unit.limits.atOnce < unit.nodes.length) {
     // With a bound on how many, those who wait are served in order of names, not of arrival.
     awaitPlace(unit, node);
     turn.state.agenda.units.set(unit, run);
@@ -224,12 +233,12 @@ function offerJob(turn: Turn, run: Run, member: Member, job: Job): boolean {
 
 /** Gives away one place in a unit; false when there is nothing more to give now. */
 function considerUnit(turn: Turn, run: Run, unit: UnitState): boolean {
-  if (!isOpen(run) || !isActive(run, unit)) return false;
+  if (!(isOpen(run) || mayFollowUp(run)) || !isActive(run, unit)) return false;
   const rolling = unit.unit.strategy.kind === 'rolling';
-  if (rolling && unit.waveUnfinished === 0 && openWave(turn, run, unit)) return true;
+  if (rolling && isOpen(run) && unit.waveUnfinished === 0 && openWave(turn, run, unit)) return true;
   if (unit.waiting.nodes.size === 0) return false;
   if (rolling && unit.pauseUntil > turn.at) return false;
-  const node = rolling ? nextForSlot(unit) : nextForPlace(unit);
+  const node = isOpen(run) ? (rolling ? nextForSlot(unit) : nextForPlace(unit)) : nextToFollowUp(run, unit);
   if (node === undefined) {
     turn.state.agenda.runs.add(run);
     return false;
@@ -240,13 +249,22 @@ function considerUnit(turn: Turn, run: Run, unit: UnitState): boolean {
   const job = member.ready
     .filter((index) => index >= unit.firstStep && index <= unit.lastStep)
     .map((index) => run.steps[index]?.jobs.get(node))
-    .find((ready) => ready?.admitted === true && mayTake(turn, ready));
+    .find((ready) => ready?.admitted === true && mayBegin(ready) && mayTake(turn, ready));
   if (job === undefined) return true;
   // A slot is not taken before somebody can use it.
   if (!isExecutorFree(job)) return true;
   if (rolling) turn.emit({ type: 'SlotTaken', run: run.id, unit: unit.unit.id, node });
   grant(turn, job);
   return true;
+}
+
+/** In a run that begins nothing else: who waits for a place to do what comes after its steps. */
+function nextToFollowUp(run: Run, unit: UnitState): string | undefined {
+  if (unit.unit.strategy.kind === 'rolling' || unit.live.size >= unit.limits.atOnce) return undefined;
+  return unit.nodes.find(
+    (node) =>
+      unit.waiting.nodes.has(node) && aftermathOf(run, unit, node).some(({ state }) => state === 'ready'),
+  );
 }
 
 function mayTake(turn: Turn, job: Job): boolean {

@@ -2,7 +2,7 @@
 import { assertNever } from '../../shared/assert.ts';
 import { requireThat } from './administration.ts';
 import type { Command } from './commands.ts';
-import { hasNodeLeft, isOpenFailure, isSettled } from './derive.ts';
+import { hasNodeLeft, isAftermath, isOpenFailure, isSettled } from './derive.ts';
 import { findJob } from './evolve-jobs.ts';
 import { executorOf } from './executors.ts';
 import { afterFailure } from './failure.ts';
@@ -11,9 +11,10 @@ import { isLive } from './job-state.ts';
 import { requireActive } from './runs.ts';
 import { usesLeader } from './selection.ts';
 import { runStateOf } from './shown-states.ts';
-import type { Job, Run } from './state.ts';
+import type { Job, Run, StepState } from './state.ts';
 import type { Turn } from './turn.ts';
 import { Rejection } from './turn.ts';
+import { isFollowedUp, isToBeFollowedUp } from './unit-end.ts';
 
 type ResumeRun = Extract<Command, { type: 'ResumeRun' }>;
 
@@ -118,7 +119,8 @@ function* openFailures(run: Run): Iterable<Job> {
 export function* slotsOfLeft(run: Run): Iterable<{ unit: string; node: string }> {
   for (const unit of run.units) {
     for (const node of unit.slots.keys()) {
-      if (run.members.get(node)?.out != null) yield { unit: unit.unit.id, node };
+      if (run.members.get(node)?.out != null && !isToBeFollowedUp(run, unit, node))
+        yield { unit: unit.unit.id, node };
     }
   }
 }
@@ -146,10 +148,19 @@ function resumeFailed(
     'conflict',
     `run ${run.id} has jobs that still run: wait until it is held`,
   );
+  const followed = failures.find(isFollowedUp);
+  requireThat(
+    followed === undefined,
+    'conflict',
+    followed === undefined
+      ? ''
+      : `what stands in rescue or always is being done after ${idOf(followed)}: wait until run ${run.id} is held`,
+  );
   if (kind === 'accept-failed') {
-    for (const { step, member } of failures) {
+    for (const job of failures) {
+      const { step, member } = job;
       const node = member.node.name;
-      if (step.unit.slots.has(node))
+      if (step.unit.slots.has(node) && !isToBeFollowedUp(run, step.unit, node))
         turn.emit({ type: 'SlotReleased', run: run.id, unit: step.unit.unit.id, node });
     }
     for (const { unit, node } of kept) turn.emit({ type: 'SlotReleased', run: run.id, unit, node });
@@ -208,6 +219,8 @@ function liveLeaderJob(run: Run, role: string): Job | undefined {
   return undefined;
 }
 
+const hasLive = ({ jobs }: StepState): boolean => [...jobs.values()].some(({ state }) => isLive(state));
+
 function unsettledNeed(job: Job): Job | undefined {
   const { run, step, member } = job;
   if (job.blockers === 0 && step.barriers === 0) return undefined;
@@ -237,6 +250,12 @@ export function decideJob(turn: Turn, command: Extract<Command, { type: 'DecideJ
     before === undefined,
     'conflict',
     `${command.job} comes after ${before === undefined ? '' : `${idOf(before)}, which is ${before.state}`}: decide that first`,
+  );
+  const followed = job.state === 'failed' && run.steps.some((one) => isAftermath(one) && hasLive(one));
+  requireThat(
+    !followed,
+    'conflict',
+    `what stands in rescue or always of run ${runId} is being done: decide ${command.job} when that has ended`,
   );
   requireThat(!(job.state === 'failed' && as === 'failed'), 'conflict', `${command.job} has failed already`);
   requireThat(

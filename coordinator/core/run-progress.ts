@@ -18,7 +18,7 @@ export function considerRun(turn: Turn, run: Run): void {
   }
   if (run.cancel !== null) {
     if (run.cancel.replacedBy !== undefined) recallSegments(turn, run);
-    if (run.jobsLive === 0)
+    if (run.jobsLive === 0 && (run.jobsAftermath === 0 || run.cancel.wholly === true))
       endRun(
         turn,
         run,
@@ -34,7 +34,7 @@ export function considerRun(turn: Turn, run: Run): void {
   }
   if (!isOpen(run)) recallSegments(turn, run);
   if (run.failing !== null) {
-    if (run.jobsLive > 0) return;
+    if (run.jobsLive > 0 || run.jobsAftermath > 0) return;
     if (!run.failing.hold) endRun(turn, run, 'failed', run.failing.reason);
     else if (run.hold === null) {
       turn.emit({ type: 'RunHeld', run: run.id, needs: 'decision', reason: run.failing.reason });
@@ -132,7 +132,8 @@ function mayGoOn(run: Run): boolean {
     for (const index of member.ready) {
       // It comes after what was deferred here, which is looked at first.
       if (index > (member.deferred[0] ?? index)) break;
-      const unit = present(run.steps[index], 'step').unit;
+      const { unit, step } = present(run.steps[index], 'step');
+      if (step.part !== undefined) return true;
       const node = member.node.name;
       if (unit.approval.kind === 'requested') continue;
       if (unit.unit.strategy.kind === 'parallel' || unit.slots.has(node)) return true;

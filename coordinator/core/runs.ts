@@ -2,6 +2,7 @@
 
 import { requireThat } from './administration.ts';
 import type { Command } from './commands.ts';
+import { isAftermath } from './derive.ts';
 import { attemptOf } from './job-names.ts';
 import { runStateOf } from './shown-states.ts';
 import type { Run, UnitState } from './state.ts';
@@ -64,13 +65,16 @@ function requestedUnit(run: Run, id: string | null): UnitState {
 
 export function cancelRun(turn: Turn, id: string, by: string, reason: string): void {
   const run = requireActive(turn, id);
-  // One that only gives way to another may be ended at once all the same.
-  if (run.cancel !== null && run.cancel.replacedBy === undefined) return;
+  // One that only gives way to another may be ended at once all the same. Said once more, it also ends what is done
+  // after steps that have ended.
+  const again = run.cancel !== null && run.cancel.replacedBy === undefined;
+  if (again && (run.cancel?.wholly === true || run.jobsAftermath === 0)) return;
   turn.emit({ type: 'RunCancelRequested', run: id, by, reason });
   for (const { node } of run.members.values()) {
     // The last one first: otherwise the next would begin when the one before it is ended.
     for (const job of node.segment.toReversed()) {
       if (job.run !== run) break;
+      if (!again && isAftermath(job.step)) continue;
       turn.effect({ kind: 'cancel', node: node.name, attempt: attemptOf(job), reason });
     }
   }

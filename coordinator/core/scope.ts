@@ -10,11 +10,12 @@ import type { ScopeValue } from '../../shared/expressions/scope.ts';
 import { toScopeParams, toScopeValue, toScopeValueOnce } from '../../shared/expressions/scope.ts';
 import type { Lookup } from './commands.ts';
 import { isOver } from './derive.ts';
-import type { StoredValue } from './event-values.ts';
+import { failureBefore, outcomeBefore } from './ended.ts';
 import { executorFor, targetsOf } from './executors.ts';
 import { effectiveParams } from './params.ts';
 import type { Job, Run, State, StepState } from './state.ts';
 import { leaderKeyOf } from './state.ts';
+import { plainValueOf } from './stored-values.ts';
 
 type ScopeMap = ReadonlyMap<string, ScopeValue>;
 
@@ -29,14 +30,6 @@ function shared(step: StepState, key: string, build: () => ScopeValue): ScopeVal
   const value = build();
   parts.set(key, value);
   return value;
-}
-
-/** A stored value as plain JSON. Secrets come out in clear: only for what becomes a secret again. */
-export function plainValueOf(stored: StoredValue, lookup: Lookup): unknown {
-  if ('value' in stored) return stored.value;
-  if ('blob' in stored) return JSON.parse(lookup.text(stored.blob));
-  if ('file' in stored) return { file: stored.file };
-  return JSON.parse(lookup.secret(stored.secret));
 }
 
 function memberScope(run: Run, step: StepState, name: string, lookup: Lookup): ScopeMap {
@@ -122,6 +115,17 @@ function servicesScope(state: State, run: Run): ScopeMap {
   return services;
 }
 
+/** What is not known is not there: nothing at all when nothing failed. */
+function failureScope(job: Job, lookup: Lookup): ScopeMap {
+  const failure = failureBefore(job, lookup);
+  if (failure === undefined) return new Map();
+  const { exit, ...told } = failure;
+  return new Map<string, ScopeValue>([
+    ...Object.entries(told),
+    ...(exit === null ? [] : [['exit', BigInt(exit)] as const]),
+  ]);
+}
+
 /** What a job's expressions read, by root; `steps` says which steps. */
 export type Reads = { readonly roots: ReadonlySet<string>; readonly steps: ReadonlySet<string> };
 
@@ -155,7 +159,8 @@ export function scopeOf(state: State, job: Job, reads: Reads, lookup: Lookup): S
   if (reads.roots.has('targets'))
     scope.targets = targetsOf(job).map((target) => memberScope(run, step, target.node.name, lookup));
   if (reads.roots.has('cluster')) scope.cluster = new Map([['name', run.cluster]]);
-  if (reads.roots.has('outcome')) scope.outcome = run.outcome?.state ?? '';
+  if (reads.roots.has('outcome')) scope.outcome = outcomeBefore(job) ?? '';
+  if (reads.roots.has('failure')) scope.failure = failureScope(job, lookup);
   if (reads.roots.has('roles')) scope.roles = shared(step, 'roles', () => rolesScope(run, step, lookup));
   if (reads.roots.has('steps')) scope.steps = stepsScope(run, step, reads.steps, lookup);
   if (reads.roots.has('services')) scope.services = servicesScope(state, run);

@@ -24,6 +24,8 @@ export function nextInSegment(turn: Turn, segment: readonly Job[]): Job | undefi
   // What has not begun comes back at a reboot anyway.
   if (last.step.reboot !== undefined || last.step.runOn !== undefined || last.step.scope !== undefined)
     return undefined;
+  // What comes after steps is done one by one, for no failure stops the rest of it.
+  if (last.step.part !== undefined) return undefined;
   const candidates = new Set(member.ready.map((index) => jobAt(run, index, member.node.name)));
   for (const { step } of segment) {
     for (const dependent of step.dependents) candidates.add(jobAt(run, dependent.step, member.node.name));
@@ -64,7 +66,8 @@ function mayBeGrantedAhead(turn: Turn, job: Job, segment: readonly Job[]): boole
   const { unit } = step;
   const { node } = member;
   if (step.step.runOn !== undefined || step.step.scope !== undefined) return false;
-  if (step.step.offline !== 'wait' || lacks(node, job).length > 0) return false;
+  if (step.step.part !== undefined || step.step.offline !== 'wait' || lacks(node, job).length > 0)
+    return false;
   // With the state folder of a diskless node goes the evidence of what never began, too.
   if (node.diskless && step.step.rerun === 'never-twice') return false;
   if ((unit.approval.kind === 'needed' || unit.approval.kind === 'requested') && !run.checkOnly) return false;

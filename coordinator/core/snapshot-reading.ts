@@ -111,6 +111,7 @@ function readRun(state: State, id: string, read: (name: string) => unknown): voi
     jobsUnknown: 0,
     jobsFailed: 0,
     jobsDeferred: 0,
+    jobsAftermath: 0,
     approvalsPending: 0,
     unitsOverBudget: 0,
     recallDue: false,

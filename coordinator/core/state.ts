@@ -143,6 +143,8 @@ export type Run = {
     readonly at: number;
     /** The run that takes its place: what is live may end by itself. */
     readonly replacedBy?: string;
+    /** Said twice: what stands in `rescue` and `always` is given up, too. */
+    readonly wholly?: true;
   } | null;
   hold: {
     readonly needs: 'decision' | 'contact';
@@ -178,6 +180,8 @@ export type Run = {
   jobsFailed: number;
   /** Deferred, or due again and not finished. */
   jobsDeferred: number;
+  /** Of `rescue` and `always`: those whose turn it is. */
+  jobsAftermath: number;
   approvalsPending: number;
   /** Units over their budget of unknown or unreachable nodes; the run is paused while there are any. */
   unitsOverBudget: number;
@@ -330,6 +334,16 @@ export const isOpen = (run: Run): boolean =>
   run.hold === null &&
   run.cancel === null &&
   (run.outcome !== null || (run.failing === null && run.unitsOverBudget === 0));
+
+/**
+ * Whether what is done after steps may begin: also while the run fails or is cancelled, but not while it is held, for
+ * then somebody has still to decide how those steps end.
+ */
+export const mayFollowUp = (run: Run): boolean =>
+  run.startedAt !== null &&
+  run.end === null &&
+  run.outcome === null &&
+  (run.cancel === null ? run.hold === null : run.cancel.wholly !== true);
 
 export const leaderKeyOf = (cluster: string, role: string): string => `${cluster}/${role}`;
 

@@ -7,6 +7,7 @@ import {
   clearDerived,
   countsAsUnreachable,
   isActive,
+  isAftermath,
   isDoneIn,
   isOver,
   isOverBudget,
@@ -15,8 +16,9 @@ import {
 } from './derive.ts';
 import { attendedBy, executorOf } from './executors.ts';
 import type { JobState } from './job-state.ts';
-import { isLive } from './job-state.ts';
+import { isLive, isPending } from './job-state.ts';
 import type { Job, Member, Node, Run, State, UnitState } from './state.ts';
+import { hasBegun, isDue } from './unit-end.ts';
 
 function refreshBudget(state: State, run: Run, unit: UnitState): void {
   const over = isOverBudget(unit);
@@ -146,6 +148,10 @@ export function setJobState(state: State, job: Job, next: JobState): void {
     else if (!hasJobIn(job, 'unknown')) unit.unknown.delete(member.node.name);
     refreshBudget(state, run, unit);
   }
+  if (isAftermath(job.step) && isPending(previous) !== isPending(next)) {
+    run.jobsAftermath += isPending(next) ? 1 : -1;
+    if (run.jobsAftermath === 0) state.agenda.runs.add(run);
+  }
   if (previous === 'held') run.jobsHeld -= 1;
   if (next === 'held') {
     run.jobsHeld += 1;
@@ -157,7 +163,7 @@ export function setJobState(state: State, job: Job, next: JobState): void {
   }
   if (next === 'failed') {
     run.jobsFailed += 1;
-    if (!member.accepted) unit.failed.add(member.node.name);
+    if (!member.accepted && !isAftermath(job.step)) unit.failed.add(member.node.name);
     state.agenda.runs.add(run);
   }
 }
@@ -166,7 +172,8 @@ export function setJobState(state: State, job: Job, next: JobState): void {
 function hasJobIn({ run, step, member }: Job, state: JobState): boolean {
   const { firstStep, lastStep } = step.unit;
   for (let index = firstStep; index <= lastStep; index += 1) {
-    if (run.steps[index]?.jobs.get(member.node.name)?.state === state) return true;
+    const job = run.steps[index]?.jobs.get(member.node.name);
+    if (job?.state === state && (state !== 'failed' || !isAftermath(job.step))) return true;
   }
   return false;
 }
@@ -179,14 +186,14 @@ function countLive(unit: UnitState, node: string, change: 1 | -1): void {
 
 /** Another attempt is to be made: at once, or when what it needs is done (it was granted ahead, in a segment). */
 export function reopenJob(state: State, job: Job): void {
-  setJobState(state, job, job.blockers === 0 && job.step.barriers === 0 ? 'ready' : 'waiting');
+  setJobState(state, job, isUnblocked(job) ? 'ready' : 'waiting');
 }
 
-function enableIfFree(state: State, job: Job): void {
+const isUnblocked = (job: Job): boolean => job.blockers === 0 && job.step.barriers === 0 && isDue(job);
+
+export function enableIfFree(state: State, job: Job): void {
   if (!isActive(job.run, job.step.unit)) return;
-  if (job.state === 'waiting' && job.blockers === 0 && job.step.barriers === 0) {
-    setJobState(state, job, 'ready');
-  }
+  if (job.state === 'waiting' && isUnblocked(job)) setJobState(state, job, 'ready');
 }
 
 /** Nothing has to wait for this job any more: opens what it kept closed. */
@@ -291,6 +298,7 @@ export function leaveRun(state: State, run: Run, member: Member, reason: string)
     const job = step.jobs.get(member.node.name);
     // What is to be done at the end is done on nodes that have left, too.
     if (job === undefined || isLive(job.state) || step.unit.unit.finally === true) continue;
+    if (isAftermath(step) && (isOver(job) || hasToFollow(job))) continue;
     if (job.state === 'failed') failed.push(job);
     else if (!isOver(job)) open.push(job);
   }
@@ -301,6 +309,10 @@ export function leaveRun(state: State, run: Run, member: Member, reason: string)
   for (const job of open) finishJob(state, job, 'cancelled', `node out: ${reason}`);
   for (const unit of run.units) if (unit.rank.has(member.node.name)) refreshReach(state, run, unit, member);
 }
+
+/** What the node has begun is ended there as it is meant to be. */
+const hasToFollow = ({ run, step: { unit }, member: { node } }: Job): boolean =>
+  hasBegun(run, unit, node.name) || unit.failed.has(node.name);
 
 /** The run has ended: what is left is cancelled and its nodes go to the next run in line. */
 export function releaseRun(state: State, run: Run, reason: string): void {

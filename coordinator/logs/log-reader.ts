@@ -2,6 +2,7 @@
  * Reads what one attempt printed, in the order in which it came, from the segments that have records of it. A
  * reader is a place in that order: it can be asked again when more has come.
  */
+import { readFileSync } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { isMissing } from '../../shared/disk/durable-file.ts';
 import { limits } from '../../shared/limits.ts';
@@ -45,7 +46,7 @@ export type LogSelection = {
 };
 
 const windowBytes = 256 * 1024;
-const recordBytesMax = recordHeadBytesMax + limits.logRecordBytesMax + 1;
+export const recordBytesMax = recordHeadBytesMax + limits.logRecordBytesMax + 1;
 
 /** Finds entries of attempts; keeps the last few index files, because readers ask for neighbours. */
 export class EntryFinder {
@@ -56,6 +57,14 @@ export class EntryFinder {
     if (segment.kind === 'active') return segment.index.get(attempt);
     if (!mayContain(segment.fingerprints, fingerprintOf(attempt))) return undefined;
     return decodeEntry(await this.#index(segment), attempt);
+  }
+
+  /** The same while nobody can wait. */
+  findNow(segment: Segment, attempt: string): AttemptEntry | undefined {
+    if (segment.kind === 'active') return segment.index.get(attempt);
+    if (!mayContain(segment.fingerprints, fingerprintOf(attempt))) return undefined;
+    const kept = this.#indexes.get(segment.number);
+    return decodeEntry(kept ?? readNowIfThere(indexFile(segment.file)), attempt);
   }
 
   async #index(segment: SealedSegment): Promise<Buffer> {
@@ -203,6 +212,15 @@ async function openIfThere(file: string): Promise<FileHandle | undefined> {
     return await open(file, 'r');
   } catch (error) {
     if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+function readNowIfThere(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    if (isMissing(error)) return Buffer.alloc(0);
     throw error;
   }
 }

@@ -21,6 +21,7 @@ import {
   sealSegment,
 } from './segment-files.ts';
 import type { AttemptEntry } from './segment-index.ts';
+import { tailNow } from './tail-now.ts';
 
 /** All bytes of a stream before `upTo` are durable, or are marked as missing. */
 export type DurableLog = { readonly attempt: string; readonly stream: LogStream; readonly upTo: number };
@@ -163,6 +164,11 @@ export class LogStore {
   ): Promise<readonly LogPiece[]> {
     const bytes = Math.min(options.bytes, limits.attemptLogTailBytes);
     return readTail(attempt, this.#finder, this.#segments(), { ...options, bytes });
+  }
+
+  /** The same at once, also what is not durable yet: for decisions, which cannot wait. */
+  tailNow(attempt: string, bytes: number): string {
+    return tailNow(attempt, this.#finder, this.#segments(), this.#pending.contentOf(attempt), bytes);
   }
 
   /** Deletes the oldest segments that are over age or size, and gives how many. */

@@ -38,6 +38,8 @@ const overheadBytes = 256;
 
 export class PendingRecords {
   #records: PendingRecord[] = [];
+  /** On their way to the disk. */
+  #taken: readonly PendingRecord[] = [];
   #bytes = 0;
 
   get isEmpty(): boolean {
@@ -62,15 +64,24 @@ export class PendingRecords {
   take(): readonly PendingRecord[] {
     const records = this.#records;
     this.#records = [];
+    this.#taken = records;
     for (const { track } of records) track.tail = undefined;
     return records;
   }
 
+  /** What waits for the disk of one attempt, in the order in which it came. */
+  *contentOf(attempt: string): Iterable<Uint8Array> {
+    for (const { track, content } of [...this.#taken, ...this.#records])
+      if (track.attempt === attempt) yield* content;
+  }
+
   settle(records: readonly PendingRecord[]): void {
+    this.#taken = [];
     for (const { isGap, bytes } of records) this.#bytes -= overheadBytes + (isGap ? 0 : bytes);
   }
 
   putBack(records: readonly PendingRecord[]): void {
+    this.#taken = [];
     this.#records = [...records, ...this.#records];
   }
 

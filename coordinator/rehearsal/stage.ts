@@ -85,6 +85,7 @@ export class Stage {
     text: (digest) => this.#texts.get(digest) ?? 'null',
     secret: (reference) => this.#secrets.get(reference) ?? 'null',
     secretRoom: () => ({ count: limits.secretsMax, bytes: Number.POSITIVE_INFINITY }),
+    logTail: () => '',
     digestOf,
   };
 

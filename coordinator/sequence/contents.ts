@@ -15,6 +15,8 @@ export type ContentSource = {
   readonly text: (digest: string) => string | undefined;
   readonly secret: (reference: string) => string | undefined;
   readonly secretRoom: () => SecretRoom;
+  /** See `Lookup`. */
+  readonly logTail: (attempt: string, bytes: number) => string;
 };
 
 export const digestOf = (text: string): string => `sha256:${hash('sha256', text, 'hex')}`;
@@ -67,6 +69,8 @@ export class Contents implements Lookup {
     const { count, bytes } = this.#source.secretRoom();
     return { count: count - this.#unstoredSecrets.size, bytes: bytes - this.#unstoredSecretBytes };
   };
+
+  readonly logTail = (attempt: string, bytes: number): string => this.#source.logTail(attempt, bytes);
 
   /** From now until it is on disk. */
   holdText(digest: string, text: string): void {

@@ -5,6 +5,7 @@
  */
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { assertNever } from '../assert.ts';
+import { ends } from './guard.ts';
 
 export type AccessStep = {
   /** Undefined: an element, or an index that is only known when it is evaluated. */
@@ -26,6 +27,8 @@ export type Access = {
   readonly guards: ReadonlySet<string>;
   /** It stands inside `has()`: its last step may be missing. */
   readonly tested: boolean;
+  /** As it is written, when it is a call that asks for it: `failed()`. */
+  readonly call?: string;
 };
 
 /** As it would be written: `steps["a-b"].outputs.c`. */
@@ -131,6 +134,10 @@ function collect(node: ASTNode, variables: Variables, guards: ReadonlySet<string
         access(argument, true);
         visitInside(argument, visit);
         return;
+      }
+      if (argument === undefined && Object.hasOwn(ends, name)) {
+        const { start, end } = node;
+        into.push({ root: 'outcome', steps: [], start, end, guards, tested: false, call: `${name}()` });
       }
       for (const each of args) visit(each);
       return;

@@ -9,7 +9,7 @@ import { nearestWord } from '../nearest.ts';
 import type { Access } from './accesses.ts';
 import { compileExpression, type Fault, faultOf, parsing, variables } from './expression.ts';
 import { registerFunctions } from './functions.ts';
-import { replaceHas } from './guard.ts';
+import { replaceEnds, replaceHas } from './guard.ts';
 import { type ObjectShape, oneOf, resolveAccess, type Shape } from './shape.ts';
 
 export type Place = {
@@ -70,6 +70,10 @@ function judgeAccess(
   if (!Object.hasOwn(fields, access.root)) {
     const known = Object.keys(fields);
     const why = place.hint === undefined ? '' : `: ${place.hint}`;
+    if (access.call !== undefined) {
+      const { start, end } = access;
+      return { message: `${title} cannot ask ${access.call}${why}`, start, end };
+    }
     return {
       message: variables.has(access.root)
         ? `${title} cannot read "${access.root}"${why}`
@@ -99,6 +103,7 @@ function typeOf(text: string, place: Place): Typed {
   try {
     const parsed = environment.parse(text);
     replaceHas(parsed.ast);
+    replaceEnds(parsed.ast, environment);
     const result = parsed.check();
     if (result.valid) {
       const type = result.type ?? 'dyn';

@@ -9,7 +9,7 @@ import { limits } from '../limits.ts';
 import { nearestWord } from '../nearest.ts';
 import { type Access, accessesOf } from './accesses.ts';
 import { functionNames, registerFunctions } from './functions.ts';
-import { Meter, meterNodes, replaceHas } from './guard.ts';
+import { Meter, meterNodes, replaceEnds, replaceHas } from './guard.ts';
 
 /** What is wrong with an expression, and where in its text (offsets, the end is exclusive). */
 export type Fault = {
@@ -52,7 +52,7 @@ export const variables: ReadonlySet<string> = new Set([
     'steps',
     'services',
   ],
-  ...['outputs', 'exitCode', 'iteration', 'outcome'],
+  ...['outputs', 'exitCode', 'iteration', 'outcome', 'failure'],
 ]);
 
 export const parsing = {
@@ -103,6 +103,7 @@ function compile(text: string): Compiled {
     if (faults.length > 0) return refuse([...faults, ...unknown]);
     if (unknown.length > 0) return { ...refuse(unknown), accesses };
     replaceHas(parsed.ast);
+    replaceEnds(parsed.ast, environment);
     const checked = parsed.check();
     if (!checked.valid) return refuse([faultOf(checked.error, text)]);
     const meter = new Meter();

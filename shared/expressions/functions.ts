@@ -85,6 +85,12 @@ const row = (name: string, usage: string, meaning: string, implement?: Row['impl
 /** `Node` stands for whatever type the environment gives node objects. */
 export const functions: readonly Row[] = [
   row('has', 'has(a.b.c)', 'true when the field is there; false when it or anything before it is missing'),
+  row(
+    'failed',
+    'failed()',
+    'in rescue, always and finally: whether it failed; the same as outcome == "failed"',
+  ),
+  row('cancelled', 'cancelled()', 'in rescue, always and finally: whether it was cancelled'),
   row('size', 'size(x)', 'number of characters, elements or keys'),
   row('size', 'x.size()', 'number of characters, elements or keys'),
   row('string', 'string(x)', 'a number or bool as text'),

@@ -94,6 +94,32 @@ export function replaceHas(ast: unknown): void {
   }
 }
 
+/** What it means to ask how something ended, in terms of `outcome`. */
+export const ends: Readonly<Record<string, string>> = {
+  failed: 'outcome == "failed"',
+  cancelled: 'outcome == "cancelled"',
+};
+
+/** Before the check: `failed()` and `cancelled()` stand for what they mean. */
+export function replaceEnds(
+  ast: unknown,
+  language: { parse(text: string): { readonly ast: unknown } },
+): void {
+  for (const node of nodesUnder(ast)) {
+    if (node.op !== 'call' || !Array.isArray(node.args) || !isNoArguments(node.args[1])) continue;
+    const meaning = Object.hasOwn(ends, node.args[0]) ? ends[node.args[0]] : undefined;
+    if (meaning === undefined) continue;
+    const { ast: meant } = language.parse(meaning);
+    node.setMeta('async', false);
+    node.setMeta('macro', {
+      typeCheck: (checker: Checker, _macro: unknown, context: unknown) => checker.check(meant, context),
+      evaluate: (runner: Runner, _macro: unknown, context: unknown) => runner.run(meant, context),
+    });
+  }
+}
+
+const isNoArguments = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
+
 /** After the check: every operation that takes time or memory pays for it first. */
 export function meterNodes(ast: unknown, meter: Meter): void {
   for (const node of nodesUnder(ast)) {

@@ -4,7 +4,7 @@
  * everything that refers to the step wrong as well.
  */
 import type { MemberStepFile } from './language.ts';
-import type { Need, OutputDeclaration, Strategy, Target, Task } from './model.ts';
+import type { AftermathPart, Need, OutputDeclaration, Strategy, Target, Task } from './model.ts';
 import type { Path } from './source.ts';
 import type { Policy } from './work.ts';
 
@@ -22,6 +22,7 @@ export type DraftStep = {
   readonly policy: Policy;
   /** Why a node, or all, may have no outputs of it. */
   readonly skippable?: string;
+  readonly part?: AftermathPart;
 };
 
 export type DraftTask = {

@@ -5,11 +5,11 @@
 import type { Access } from '../expressions/accesses.ts';
 import { checkExpression, fits, type Place, type Wanted } from '../expressions/check.ts';
 import type { Fault } from '../expressions/expression.ts';
-import { type Shape, shapes } from '../expressions/shape.ts';
+import { type ObjectShape, type Shape, shapes } from '../expressions/shape.ts';
 import { parseTemplate } from '../expressions/template.ts';
 import { nearestWord } from '../nearest.ts';
 import { type DraftStep, type DraftUnit, isFinally } from './draft.ts';
-import type { ParamDeclaration, RoleDeclaration, Step, TemplateValue } from './model.ts';
+import type { AftermathPart, ParamDeclaration, RoleDeclaration, Step, TemplateValue } from './model.ts';
 import type { Order } from './order.ts';
 import { faultOfValue } from './params.ts';
 import { jobPlace, jobValues, judgeOrder, selectPlace, shapeOfType, untilPlace } from './places.ts';
@@ -170,26 +170,30 @@ export function checkUnits(
   const drafts = units.flatMap(({ steps }) => steps);
   const steps = new Map(drafts.map((step) => [step.id, step]));
   const main = jobValues(params, roles, drafts, removed);
-  const end = jobValues(params, roles, drafts, removed, true);
+  const end = jobValues(params, roles, drafts, removed, 'of-run');
   const secrets = secretPaths(params, drafts);
   const results = new Map<string, Pick<Step, 'with' | 'provides'>>();
   for (const unit of units) {
-    const values = isFinally(unit) ? end : main;
-    const conditions = jobPlace('if', values);
+    const valuesOf = (part: AftermathPart): ObjectShape =>
+      jobValues(params, roles, drafts, removed, { of: unit, part });
+    const own = isFinally(unit) ? end : main;
+    const after = partsOf(unit, valuesOf);
     const [first] = unit.steps;
     if (unit.if !== undefined && first !== undefined) {
       reader.bare(
         [...unit.path, 'if'],
         unit.if,
-        conditions,
+        jobPlace('if', own),
         'bool',
         judgeOrder(first, steps, order),
         secrets,
       );
     }
     for (const step of unit.steps) {
-      const { file, path } = step;
+      const { file, path, part } = step;
       if (file === undefined) continue;
+      const values = part === undefined ? own : (after.get(part) ?? own);
+      const conditions = jobPlace('if', values);
       const judge = judgeOrder(step, steps, order);
       if (file.if !== undefined) reader.bare([...path, 'if'], file.if, conditions, 'bool', judge, secrets);
       for (const { task, path: at } of step.tasks) {
@@ -209,6 +213,15 @@ export function checkUnits(
     }
   }
   return results;
+}
+
+/** The values of `rescue` and `always`, where a unit has them. */
+function partsOf(
+  { steps }: DraftUnit,
+  valuesOf: (part: AftermathPart) => ObjectShape,
+): ReadonlyMap<AftermathPart, ObjectShape> {
+  const parts = new Set(steps.flatMap(({ part }) => (part === undefined ? [] : [part])));
+  return new Map([...parts].map((part) => [part, valuesOf(part)]));
 }
 
 function checkWith(

@@ -120,6 +120,7 @@ function kindOf(owner: Path, value: unknown): keyof typeof misplacedWords | unde
   if (owner.length === 0) return extendsAnother(value) ? 'extension' : 'file';
   if (owner[0] === 'finally') return owner.length === 2 ? 'finally' : undefined;
   if (owner[0] !== 'steps') return undefined;
+  if (owner[2] === 'rescue' || owner[2] === 'always') return owner.length === 4 ? 'aftermath' : undefined;
   if (owner[2] === 'group') return owner.length === 4 ? 'member' : undefined;
   return owner.length === 2 && isGroup(valueAt(value, owner)) ? 'group' : undefined;
 }
@@ -217,6 +218,8 @@ function described(value: unknown): string {
   }
 }
 
+const listsOfSteps: ReadonlySet<string> = new Set(['steps', 'group', 'finally', 'rescue', 'always']);
+
 /** The thing that a key stands in: `step install`, `role member`, `"strategy"`. */
 function ownerOf(path: Path, value: unknown): string {
   const owner = path.slice(0, -1);
@@ -224,7 +227,7 @@ function ownerOf(path: Path, value: unknown): string {
   if (last === undefined) return 'the file';
   const before = owner.at(-2);
   if (typeof last === 'number') {
-    if (before !== 'steps' && before !== 'group' && before !== 'finally') return `entry ${last + 1}`;
+    if (!listsOfSteps.has(String(before))) return `entry ${last + 1}`;
     const id = valueAt(value, [...owner, 'id']);
     return typeof id === 'string' ? `step ${id}` : `step ${last + 1}`;
   }

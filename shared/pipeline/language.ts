@@ -215,6 +215,27 @@ const memberStepFields = {
 
 export const memberStepSchema = z.strictObject(memberStepFields);
 
+/** What is done when a step or group has ended on a node: one after the other, and where the node can be reached. */
+export const aftermathStepSchema = z.strictObject(memberStepFields).omit({
+  needs: true,
+  offline: true,
+  deferUntil: true,
+  onUnknown: true,
+  reboot: true,
+  rebootTimeout: true,
+});
+
+const aftermathFields = {
+  rescue: about(
+    z.array(aftermathStepSchema).min(1).optional(),
+    'Steps that are done on a node where it failed, before the run goes on, fails or is held; they know what failed as `failure`, and cannot hide it.',
+  ),
+  always: about(
+    z.array(aftermathStepSchema).min(1).optional(),
+    'Steps that are done on each node that began it, however it ended there: done, failed or cancelled.',
+  ),
+};
+
 const scope = about(
   z.enum(['node', 'role']).optional(),
   '`role`: it runs once, on the leader of the role or where `runOn` says, for all its nodes: `targets`, and `$LOCKSTEP_TARGETS`. Once per node when absent.',
@@ -225,7 +246,12 @@ const unitFields = {
   strategy: about(strategy.optional(), 'How many nodes at once: `parallel` (all, when absent) or `rolling`.'),
 };
 
-export const stepSchema = z.strictObject({ ...memberStepFields, on, scope, ...unitFields });
+const stepFields = { ...memberStepFields, on, scope, ...unitFields };
+
+/** A step without what is done after it, which is judged one by one. */
+export const stepHeadSchema = z.strictObject(stepFields);
+
+export const stepSchema = z.strictObject({ ...stepFields, ...aftermathFields });
 
 /** What is run at the end waits for no node to come back, and nothing stops it. */
 export const finallySchema = z
@@ -243,7 +269,7 @@ const groupHeadFields = {
   verify: about(verify.optional(), 'The last step of the group: the node keeps its slot until it succeeds.'),
 };
 
-/** A group without its steps, which are judged one by one. */
+/** A group without its steps and those after it, which are judged one by one. */
 export const groupHeadSchema = z.strictObject(groupHeadFields);
 
 export const groupSchema = z.strictObject({
@@ -252,6 +278,7 @@ export const groupSchema = z.strictObject({
     z.array(memberStepSchema).min(1),
     'Steps that each node goes through on its own, in order, as one unit.',
   ),
+  ...aftermathFields,
 });
 
 export const pipelineHead = {
@@ -287,6 +314,6 @@ export const pipelineSchema = z
 export type ParamFile = z.infer<typeof paramSchema>;
 export type RoleFile = z.infer<typeof roleSchema>;
 export type MemberStepFile = z.infer<typeof memberStepSchema>;
-export type StepFile = z.infer<typeof stepSchema>;
+export type StepFile = z.infer<typeof stepHeadSchema>;
 export type GroupHeadFile = z.infer<typeof groupHeadSchema>;
 export type ShellFile = z.infer<typeof shell>;

@@ -114,7 +114,11 @@ export type Step = {
   readonly reboot?: 'after';
   /** Also for a reboot that the script asks for by itself. */
   readonly rebootTimeoutMs?: number;
+  /** Done on a node when the other steps of the unit have ended there: `rescue` after a failure, `always` however it went. */
+  readonly part?: AftermathPart;
 };
+
+export type AftermathPart = 'rescue' | 'always';
 
 export type Budgets = {
   readonly maxFailed: Amount;
@@ -137,7 +141,8 @@ export type Strategy =
 
 /**
  * What a strategy applies to: one step, or a group whose steps each node passes through in order. A group's
- * `verify` is its last step, with id `<group>.verify`; a group's `if` and `approve` stand on the unit.
+ * `verify` is its last step, with id `<group>.verify`; a group's `if` and `approve` stand on the unit. After them come
+ * the steps of `rescue`, then those of `always`.
  */
 export type Unit = {
   readonly id: string;

@@ -37,14 +37,14 @@ export function readOrder(
   const unknown = new Set<string>();
   const main = units.filter((unit) => !isFinally(unit));
   const atEnd = units.filter(isFinally);
-  let last: string | undefined;
+  let ends: readonly string[] = [];
   for (const unit of units) {
     // Neither waits for the other step by step: what is in finally comes after all the rest.
     const names: Names = isFinally(unit)
       ? { steps: namesOf(atEnd), removed, where: ' in finally' }
       : { steps: namesOf(main), removed, where: atEnd.length === 0 ? '' : ' before finally' };
-    if (unit === atEnd[0]) last = undefined;
-    const previousUnit = last;
+    if (unit === atEnd[0]) ends = [];
+    const previous = ends;
     const [first] = unit.steps;
     const lose = (step: DraftStep | undefined) => (): void => {
       if (step !== undefined) unknown.add(step.id);
@@ -52,18 +52,21 @@ export function readOrder(
     const own = needsIn(unit.needs, [...unit.path, 'needs'], names, lose(first), report);
     for (const [index, step] of unit.steps.entries()) {
       if (step.broken) unknown.add(step.id);
-      const previous = unit.steps[index - 1];
+      if (step.part !== undefined) {
+        needs.set(step.id, needsOfAftermath(unit, index));
+        continue;
+      }
       const stated =
         unit.kind === 'step'
           ? own
           : needsIn(step.file?.needs, [...step.path, 'needs'], names, lose(step), report);
       const outer =
-        index > 0 ? [] : (own ?? (previousUnit === undefined ? [] : [barrier(previousUnit, unit.path)]));
-      const inner = previous === undefined ? [] : [{ step: previous.id, sameNode: true, path: step.path }];
+        index > 0 ? [] : (own ?? previous.map((id) => ({ step: id, sameNode: false, path: unit.path })));
+      const inner = afterOnNode(unit.steps[index - 1], step.path);
       const all = unit.kind === 'step' ? outer : [...outer, ...inner, ...(stated ?? [])];
       needs.set(step.id, withoutDoubles(all));
     }
-    last = unit.steps.at(-1)?.id ?? last;
+    if (unit.steps.length > 0) ends = endsOf(unit);
   }
   const steps = new Map(units.flatMap(({ steps }) => steps.map((step) => [step.id, step] as const)));
   for (const step of steps.values()) reportNeeds(step, needs.get(step.id) ?? [], steps, report);
@@ -71,6 +74,7 @@ export function readOrder(
   if (!circular) reportDeadlocks(units, needs, report);
   const everything: Before = { here: new Set(steps.keys()), everywhere: new Set(steps.keys()) };
   const befores = circular ? undefined : computeBefores(steps, needs, unknown, everything);
+  for (const unit of units) if (befores !== undefined) completeAftermath(unit, befores);
   const rest = main.flatMap((unit) => unit.steps.map(({ id }) => id));
   for (const { id } of atEnd.flatMap((unit) => unit.steps)) {
     for (const step of rest) befores?.get(id)?.everywhere.add(step);
@@ -80,22 +84,47 @@ export function readOrder(
 
 type Before = { here: Set<string>; everywhere: Set<string> };
 
-const barrier = (step: string, path: Path): DraftNeed => ({ step, sameNode: false, path });
+const afterOnNode = (step: DraftStep | undefined, path: Path): readonly DraftNeed[] =>
+  step === undefined ? [] : [{ step: step.id, sameNode: true, path }];
 
-/** Steps by their id, groups by the id of their last step. */
-function namesOf(units: readonly DraftUnit[]): ReadonlyMap<string, string> {
-  const names = new Map<string, string>();
+/** Its steps come one after the other. For the first one no step has to be done: it waits for how they ended. */
+function needsOfAftermath({ steps }: DraftUnit, index: number): readonly DraftNeed[] {
+  const [step, before] = [steps[index], steps[index - 1]];
+  return step === undefined || before?.part === undefined ? [] : afterOnNode(before, step.path);
+}
+
+/** Who waits for the unit waits for the last of its steps, and for the last of those that are done after them. */
+function endsOf({ steps }: DraftUnit): readonly string[] {
+  const last = steps.findLast(({ part }) => part === undefined);
+  const after = steps.findLast(({ part }) => part !== undefined);
+  return [last, after].flatMap((step) => (step === undefined ? [] : [step.id]));
+}
+
+/** Before what is done after the steps of a unit, there were those steps, in as far as they were begun. */
+function completeAftermath({ steps }: DraftUnit, befores: ReadonlyMap<string, Before>): void {
+  const main = steps.filter(({ part }) => part === undefined);
+  const first = befores.get(main[0]?.id ?? '');
+  for (const { id, part } of steps) {
+    const before = part === undefined ? undefined : befores.get(id);
+    if (before === undefined) continue;
+    for (const step of [...main.map((own) => own.id), ...(first?.here ?? [])]) before.here.add(step);
+    for (const step of first?.everywhere ?? []) before.everywhere.add(step);
+  }
+}
+
+/** Steps by their id, units by the ids of what they end with. */
+function namesOf(units: readonly DraftUnit[]): ReadonlyMap<string, readonly string[]> {
+  const names = new Map<string, readonly string[]>();
   for (const unit of units) {
-    const last = unit.steps.at(-1);
-    if (last !== undefined) names.set(unit.id, last.id);
-    for (const { id } of unit.steps) names.set(id, id);
+    for (const { id, part } of unit.steps) if (part === undefined) names.set(id, [id]);
+    if (unit.steps.length > 0) names.set(unit.id, endsOf(unit));
   }
   return names;
 }
 
-/** What `needs` may name: the last step by the name of its unit or its own. */
+/** What `needs` may name: steps and units, each with the steps that have to be done. */
 type Names = {
-  readonly steps: ReadonlyMap<string, string>;
+  readonly steps: ReadonlyMap<string, readonly string[]>;
   readonly removed: { has(step: string): boolean };
   readonly where: string;
 };
@@ -111,8 +140,8 @@ function needsIn(
   return asList<string | { step: string; same?: 'node' | undefined }>(file).flatMap((need, index) => {
     const at = entryPath(path, file, index);
     const name = typeof need === 'string' ? need : need.step;
-    const step = names.steps.get(name);
-    if (step === undefined) {
+    const found = names.steps.get(name);
+    if (found === undefined) {
       lose();
       if (names.removed.has(name)) return [];
       const written = [...names.steps.keys()].filter(isWrittenId);
@@ -122,7 +151,8 @@ function needsIn(
       });
       return [];
     }
-    return [{ step, sameNode: typeof need !== 'string' && need.same === 'node', path: at }];
+    const sameNode = typeof need !== 'string' && need.same === 'node';
+    return found.map((step) => ({ step, sameNode, path: at }));
   });
 }
 
@@ -142,6 +172,7 @@ function reportNeeds(
   for (const need of needs) {
     const needed = steps.get(need.step);
     if (needed === undefined || !need.sameNode || needed.broken || step.broken) continue;
+    if (needed.part !== undefined) continue;
     const leader = [needed, step].find(({ unit }) => isOnLeader(unit.on));
     if (leader !== undefined && needed.unit !== step.unit) {
       const message = `same: node has no meaning here: ${leader.id} runs on one node only`;

@@ -192,9 +192,9 @@ function buildUnit(
   };
 }
 
-/** `if` of a group holds for each of its steps. */
-function conditionOf({ file, unit }: DraftStep): string | undefined {
-  if (unit.if === undefined) return file?.if;
+/** `if` of a group holds for each of its steps; where none of them was begun, nothing is done after them either. */
+function conditionOf({ file, unit, part }: DraftStep): string | undefined {
+  if (unit.if === undefined || part !== undefined) return file?.if;
   // An expression may end in a comment, which only a line end ends.
   return file?.if === undefined ? unit.if : `(${unit.if}\n) && (${file.if}\n)`;
 }
@@ -205,7 +205,7 @@ function buildStep(
   values: Pick<Step, 'with' | 'provides'>,
   report: Report,
 ): Step {
-  const { id, path, file, unit, tasks, outputs } = draft;
+  const { id, path, file, unit, tasks, outputs, part } = draft;
   const condition = conditionOf(draft);
   const hasUntil = file?.until !== undefined;
   const policy = policyOf(draft, hasUntil);
@@ -228,19 +228,22 @@ function buildStep(
     ...(draft.scope === undefined ? {} : { scope: draft.scope }),
     needs,
     ...(condition === undefined ? {} : { if: condition }),
-    ...(unit.kind === 'group' || unit.approve === undefined ? {} : { approve: unit.approve }),
+    ...(unit.kind === 'group' || part !== undefined || unit.approve === undefined
+      ? {}
+      : { approve: unit.approve }),
     tasks: tasks.map(({ task }) => task),
     ...values,
     ...(file?.until === undefined ? {} : { until: { expression: file.until, everyMs: every } }),
     ...policy,
     outputs,
     // What is left at the end is done where it can be, and waits for nobody.
-    offline: file?.offline ?? (isFinally(unit) ? 'skip' : 'wait'),
+    offline: file?.offline ?? (isFinally(unit) || part !== undefined ? 'skip' : 'wait'),
     unknownAfterMs:
       unknownAfter === undefined
         ? limits.unknownAfterDefaultMs
         : timeoutOf(unknownAfter, [...path, 'unknownAfter'], report),
     ...absenceOf(file, path, report),
+    ...(part === undefined ? {} : { part }),
   };
 }
 

@@ -22,8 +22,14 @@ import {
   shapes,
 } from '../expressions/shape.ts';
 import type { OutputType } from '../messages.ts';
-import { type DraftStep, isFinally, isOnLeader } from './draft.ts';
-import type { OutputDeclaration, ParamDeclaration, ParamType, RoleDeclaration } from './model.ts';
+import { type DraftStep, type DraftUnit, isFinally, isOnLeader } from './draft.ts';
+import type {
+  AftermathPart,
+  OutputDeclaration,
+  ParamDeclaration,
+  ParamType,
+  RoleDeclaration,
+} from './model.ts';
 import type { Order } from './order.ts';
 
 const nodeShape = shapes.object('a node', {
@@ -123,16 +129,16 @@ function roleShape({ name, optional }: RoleDeclaration): Shape {
 }
 
 /**
- * The values of `if`, `with` and `provides`, for all steps; what comes too early is judged by `judgeOrder`. `atEnd`:
- * for the steps of `finally`, which come after all others, whether those were run or not. `removed`: steps that another
- * file took away, and where.
+ * The values of `if`, `with` and `provides`, for all steps; what comes too early is judged by `judgeOrder`. `end`: of
+ * what, for steps that come after others whether those were run or not. `removed`: steps that another file took away,
+ * and where.
  */
 export function jobValues(
   params: Readonly<Record<string, ParamDeclaration>>,
   roles: Readonly<Record<string, RoleDeclaration>>,
   steps: readonly DraftStep[],
   removed: ReadonlyMap<string, string>,
-  atEnd = false,
+  end?: End,
 ): ObjectShape {
   const service: Shape = shapes.object('a service', { endpoints: { shape: shapes.list(endpointShape) } });
   const provided = steps.flatMap(({ file }) =>
@@ -144,7 +150,7 @@ export function jobValues(
     target: { shape: nodeShape },
     targets: { shape: shapes.list(nodeShape) },
     cluster: { shape: shapes.object('cluster', { name: { shape: shapes.string } }) },
-    ...(atEnd ? { outcome: { shape: shapes.string } } : {}),
+    ...(end === undefined ? {} : { outcome: { shape: shapes.string }, failure: failureOf(end) }),
     roles: {
       shape: shapes.object(
         'roles',
@@ -160,7 +166,10 @@ export function jobValues(
           ]),
         ),
         ...Object.fromEntries(
-          steps.map((step) => [step.id, { shape: stepShape(atEnd ? perhapsNotRun(step) : step) }]),
+          steps.map((step) => [
+            step.id,
+            { shape: stepShape(end === undefined ? step : perhapsNotRun(step, end)) },
+          ]),
         ),
       }),
     },
@@ -173,9 +182,25 @@ export function jobValues(
   });
 }
 
-function perhapsNotRun(step: DraftStep): DraftStep {
-  if (isFinally(step.unit)) return step;
-  return { ...step, skippable: step.skippable ?? `the run may end before step ${step.id}` };
+/** The end of the run, or of one unit on a node: after a failure, or however it ended. */
+export type End = 'of-run' | { readonly of: DraftUnit; readonly part: AftermathPart };
+
+function perhapsNotRun(step: DraftStep, end: End): DraftStep {
+  if (end === 'of-run') {
+    if (isFinally(step.unit)) return step;
+    return { ...step, skippable: step.skippable ?? `the run may end before step ${step.id}` };
+  }
+  if (step.part !== undefined || !end.of.steps.some(({ id }) => id === step.id)) return step;
+  return { ...step, skippable: step.skippable ?? `${end.of.id} may end before step ${step.id} is done` };
+}
+
+/** What failed: in rescue something did. A signal leaves no exit status, and neither does what never ran. */
+function failureOf(end: End): Field {
+  const always = end !== 'of-run' && end.part === 'rescue';
+  const text: Field = { shape: shapes.string, ...(always ? {} : { optional: 'nothing may have failed' }) };
+  const exit: Field = { shape: shapes.int, optional: 'what was ended by a signal or never ran has none' };
+  const fields = { node: text, step: text, reason: text, exit, logTail: text };
+  return { shape: shapes.object('failure', fields) };
 }
 
 const serviceName = (provides: string | { readonly service: string }): string =>
@@ -185,7 +210,7 @@ export const jobPlace = (title: string, values: ObjectShape): Place => ({
   title,
   values,
   node: nodeShape,
-  hint: 'outputs of a step are under steps, what until knows is known on the node only, and the outcome in finally only',
+  hint: 'outputs of a step are under steps, what until knows is known on the node only, and how something ended in rescue, always and finally only',
 });
 
 /** The values of `until`: what the node itself knows. `given`: the types of what `with` gives. */

@@ -2,14 +2,15 @@
 import { limits } from '../limits.ts';
 import { type DraftStep, type DraftTask, type DraftUnit, isFinally, missingId } from './draft.ts';
 import {
+  aftermathStepSchema,
   type GroupHeadFile,
   groupHeadSchema,
   type MemberStepFile,
   memberStepSchema,
   type StepFile,
-  stepSchema,
+  stepHeadSchema,
 } from './language.ts';
-import type { RoleDeclaration, Strategy, Target } from './model.ts';
+import type { AftermathPart, RoleDeclaration, Strategy, Target } from './model.ts';
 import type { LoadedModule } from './module.ts';
 import type { Report } from './report.ts';
 import { asList, entryPath, readTarget } from './roles.ts';
@@ -60,22 +61,57 @@ function withOwnIds(unit: DraftUnit, taken: Set<string>, report: Report): DraftU
   };
   if (unit.kind === 'step') {
     const id = own(unit.id, unit.path);
-    return { ...unit, id, steps: unit.steps.map((step) => ({ ...step, id })) };
+    const named = (step: DraftStep): string => (step.part === undefined ? id : own(step.id, step.path));
+    return { ...unit, id, steps: unit.steps.map((step) => ({ ...step, id: named(step) })) };
   }
   const id = own(unit.id, unit.path);
   return { ...unit, id, steps: unit.steps.map((step) => ({ ...step, id: own(step.id, step.path) })) };
 }
 
 function readUnit(item: unknown, path: Path, around: Surroundings): DraftUnit {
-  const isGroup = typeof item === 'object' && item !== null && 'group' in item;
-  return isGroup ? readGroup(item, path, around) : readSingle(item, path, around);
+  const { head, after } = parted(item);
+  const isGroup = typeof head === 'object' && head !== null && 'group' in head;
+  const unit = isGroup ? readGroup(head, path, around) : readSingle(head, path, around);
+  if (after.rescue !== undefined || after.always !== undefined) refuseDeferral(unit, around.report);
+  for (const part of ['rescue', 'always'] as const) readAftermath(after[part], part, unit, around);
+  return unit;
+}
+
+/** A step or group, and apart from it what is done after it. */
+function parted(item: unknown): { head: unknown; after: { readonly [part in AftermathPart]?: unknown } } {
+  if (typeof item !== 'object' || item === null || Array.isArray(item)) return { head: item, after: {} };
+  const { rescue, always, ...head }: { rescue?: unknown; always?: unknown } = item;
+  return { head, after: { rescue, always } };
+}
+
+function readAftermath(items: unknown, part: AftermathPart, unit: DraftUnit, around: Surroundings): void {
+  if (!Array.isArray(items)) return;
+  for (const [index, item] of items.entries()) {
+    const path = [...unit.path, part, index];
+    const id = idOf(item, path);
+    const salvaged = salvage(aftermathStepSchema, item, { id: instead.id });
+    const step =
+      salvaged === undefined
+        ? brokenStep(id, path, unit)
+        : readStep({ ...salvaged.value, id }, path, unit, salvaged.removed.size > 0, around, part);
+    unit.steps.push({ ...step, part });
+  }
+}
+
+/** A deferred job may be done when the run is long over: nothing could be done after it. */
+function refuseDeferral(unit: DraftUnit, report: Report): void {
+  for (const { id, path, file } of unit.steps) {
+    if (file?.offline !== 'defer') continue;
+    const message = `step ${id} cannot be deferred: what stands in rescue or always is done after it`;
+    report.at([...path, 'offline'], message, { expected: 'wait or skip' });
+  }
 }
 
 /** Values for keys that must be there and are not: the absence was reported. */
 const instead = { id: 'unnamed', on: 'unknown' };
 
 function readSingle(item: unknown, path: Path, around: Surroundings): DraftUnit {
-  const salvaged = salvage(stepSchema, item, instead);
+  const salvaged = salvage(stepHeadSchema, item, instead);
   if (salvaged === undefined) {
     const unit = emptyUnit(idOf(item, path), 'step', path, around);
     unit.steps.push(brokenStep(unit.id, path, unit));
@@ -225,6 +261,7 @@ function readStep(
   unit: DraftUnit,
   incomplete: boolean,
   around: Surroundings,
+  part?: AftermathPart,
 ): DraftStep {
   const { report, modules } = around;
   const { id, uses } = file;
@@ -232,7 +269,7 @@ function readStep(
   if (!incomplete && file.every !== undefined && file.until === undefined) {
     report.atKey([...path, 'every'], 'every belongs to until, and there is none', { expected: 'until' });
   }
-  const skippable = skippableBecause(file, unit, around);
+  const skippable = skippableBecause(file, unit, around, part);
   const runOn =
     file.runOn === undefined
       ? undefined
@@ -288,9 +325,15 @@ function readStep(
 }
 
 /** Why a node, or every node, may have done nothing in the step, so that its outputs are not there. */
-function skippableBecause(file: MemberStepFile, unit: DraftUnit, around: Surroundings): string | undefined {
+function skippableBecause(
+  file: MemberStepFile,
+  unit: DraftUnit,
+  around: Surroundings,
+  part: AftermathPart | undefined,
+): string | undefined {
+  if (part === 'rescue') return `step ${file.id} is done after a failure only`;
   if (file.if !== undefined) return `step ${file.id} has an "if"`;
-  if (isFinally(unit)) return `step ${file.id} leaves out nodes that cannot be reached`;
+  if (isFinally(unit) || part === 'always') return `step ${file.id} leaves out nodes that cannot be reached`;
   if (unit.if !== undefined) return `group ${unit.id} has an "if"`;
   if (file.offline === 'skip' || file.offline === 'defer')
     return `step ${file.id} goes on without nodes that cannot be reached`;

@@ -2,8 +2,6 @@
 
 /** What the language will have but this version does not. */
 export const laterWords: ReadonlySet<string> = new Set([
-  'rescue',
-  'always',
   'pipeline',
   'runner',
   'ansible',
@@ -17,7 +15,10 @@ export const laterWords: ReadonlySet<string> = new Set([
 
 /** Keys that belong elsewhere, by the kind of thing they were found in. */
 export const misplacedWords: Readonly<
-  Record<'member' | 'group' | 'finally' | 'file' | 'extension', Readonly<Record<string, string>>>
+  Record<
+    'member' | 'group' | 'finally' | 'aftermath' | 'file' | 'extension',
+    Readonly<Record<string, string>>
+  >
 > = {
   member: {
     on: 'the steps of a group run where the group runs: say it on the group',
@@ -25,6 +26,8 @@ export const misplacedWords: Readonly<
     approve: 'the group as a whole is approved: say it on the group',
     group: 'groups cannot stand inside groups',
     scope: 'nodes go through a group on their own: write a step of its own beside the group',
+    rescue: 'the group as a whole is rescued: say it on the group',
+    always: 'it is done when a node has ended the group as a whole: say it on the group',
   },
   group: {
     run: 'a group runs its steps: give the script to one of them',
@@ -54,8 +57,26 @@ export const misplacedWords: Readonly<
     reboot: 'the end of a run waits for no node to come back',
     rebootTimeout: 'the end of a run waits for no node to come back',
     deferUntil: 'the end of a run waits for no node to come back',
+    rescue: 'no failure stops the end of a run: write the step after it',
+    always: 'no failure stops the end of a run: write the step after it',
+  },
+  aftermath: {
+    on: 'it is done on the nodes of its step or group',
+    needs: 'its steps are done one after the other on each node',
+    group: 'write its steps one by one',
+    strategy: 'each node does it as soon as its step or group has ended there',
+    approve: 'what is done after a failure waits for nobody',
+    offline: 'nodes that cannot be reached are left out',
+    deferUntil: 'nodes that cannot be reached are left out',
+    onUnknown: 'say it on the step or on the steps of the group',
+    reboot: 'no node is rebooted when its step or group has ended',
+    rebootTimeout: 'no node is rebooted when its step or group has ended',
+    rescue: 'no failure in it stops the rest of it: write the step after it',
+    always: 'no failure in it stops the rest of it: write the step after it',
   },
   file: {
+    rescue: 'say it on a step or group',
+    always: 'say it on a step or group; finally is for the run as a whole',
     on: 'each step says on its own where it runs',
     strategy: 'say it on a step or group',
     timeout: 'say it on a step',

@@ -39,6 +39,7 @@ class Bench {
       text: (digest) => blobs.get(digest),
       secret: (name) => secrets.get(name),
       secretRoom: () => ({ count: 1_000, bytes: 1_000_000 }),
+      logTail: () => '',
     });
     this.sequencer = new Sequencer({
       state,

@@ -377,6 +377,61 @@ finally:
     t.match(told.stdout, 'it has failed');
   });
 
+  await t.test('what is done after a failure, and after each end, on its node', async (t) => {
+    const file = cluster.write(
+      'rescue.yaml',
+      `kind: pipeline
+name: rescue
+params: { word: { type: string, secret: true, default: much-too-secret } }
+roles: { all: { select: 'labels.use == "language"' } }
+steps:
+  - id: deploy
+    on: all
+    strategy: { parallel: { maxFailed: 1 } }
+    group:
+      - { id: stop, run: 'true' }
+      - id: change
+        with: { word: '\${{ params.word }}' }
+        run: |
+          echo "changing $LOCKSTEP_NODE with $PARAM_WORD"
+          test "$LOCKSTEP_NODE" != n2 || { echo "no room" >&2; exit 7; }
+    rescue:
+      - id: page
+        with: { what: '\${{ failure.step + " on " + failure.node }}' }
+        run: |
+          echo "$PARAM_WHAT ended with $LOCKSTEP_FAILURE_EXIT ($LOCKSTEP_FAILURE_STEP, $LOCKSTEP_FAILURE_NODE):"
+          echo "$LOCKSTEP_FAILURE_LOG_TAIL"
+          exit 1
+    always:
+      - { id: start, run: 'echo "after it has $LOCKSTEP_OUTCOME"' }
+      - { id: note, if: failed(), run: 'echo "$LOCKSTEP_REASON"' }
+  - { id: next, on: all, run: 'true' }
+`,
+    );
+    const plan = await cluster.cli(['plan', file]);
+    t.match(plan.stdout, /page +n\[1-3\] +a failure of deploy on the same node/);
+    t.match(plan.stdout, /start +n\[1-3\] .*the end of deploy on the same node, whatever it is/);
+    const done = await cluster.run(file);
+    t.match(done, { state: 'succeeded' }, 'one may fail');
+    t.match(jobOf(done, 'change', 'n2'), { state: 'failed', exitCode: 7 }, 'and has, whatever came after it');
+    t.match(jobOf(done, 'next', 'n2'), { state: 'cancelled' });
+    t.match(jobOf(done, 'page', 'n1'), { state: 'skipped', reason: 'nothing failed on its node' });
+    t.match(jobOf(done, 'page', 'n2'), { state: 'failed' }, 'which stops nothing');
+    const page = await cluster.cli(['logs', done.id, 'page', 'n2']);
+    t.match(page.stdout, 'change on n2 ended with 7 (change, n2):\n');
+    t.match(page.stdout, 'changing n2 with ***\n', 'without what is secret');
+    t.match(page.stdout, 'no room\n');
+    for (const [node, outcome] of [
+      ['n1', 'succeeded'],
+      ['n2', 'failed'],
+    ] as const) {
+      const started = await cluster.cli(['logs', done.id, 'start', node]);
+      t.equal(started.stdout, `after it has ${outcome}\n`, node);
+    }
+    t.match(jobOf(done, 'note', 'n1'), { state: 'skipped', reason: 'if: failed()' });
+    t.match(jobOf(done, 'note', 'n2'), { state: 'succeeded' });
+  });
+
   await t.test('a decision after an interruption', async (t) => {
     const file = cluster.write(
       'once.yaml',

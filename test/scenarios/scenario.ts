@@ -134,6 +134,18 @@ export class Scenario {
         for (const node of out) world.finish(node, 'succeeded');
         return [];
       }
+      case 'prints': {
+        // What the job that the node carries out has printed.
+        world.printed.set(world.attemptOn(first) ?? '', [second, ...rest].join(' ').replaceAll('\\n', '\n'));
+        return [];
+      }
+      case 'told': {
+        // What the scripts of the node's job are told of what ended before it.
+        const [job] = world.held.get(first) ?? [];
+        return Object.entries(job?.job.environment ?? {})
+          .filter(([name]) => /_(OUTCOME|REASON|FAILURE_\w+)$/.test(name))
+          .map(([name, value]) => `${name}=${value.replaceAll('\n', '\\n')}`);
+      }
       case 'retry':
         world.retry(first);
         return [];

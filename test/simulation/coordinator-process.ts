@@ -59,6 +59,7 @@ export class CoordinatorProcess {
       text: (digest) => disk.texts.get(digest),
       secret: (reference) => disk.secrets.get(reference),
       secretRoom: () => ({ count: limits.secretsMax - disk.secrets.size, bytes: limits.secretsBytesMax }),
+      logTail: (attempt, bytes) => this.#logs.tailNow(attempt, bytes),
     });
     this.#logs = new LogShelf(timeline, disk, this.state, this.life, (durable) =>
       this.#gateway.acknowledgeLogs(durable),

@@ -55,6 +55,14 @@ export class LogShelf {
     return { kind: 'taken', durable };
   }
 
+  tailNow(attempt: string, bytes: number): string {
+    const texts = (['stdout', 'stderr'] as const).map((stream) => {
+      const key = `${attempt} ${stream}`;
+      return (this.#disk.logs.get(key) ?? '') + (this.#pending.get(key)?.text ?? '');
+    });
+    return texts.join('').slice(-bytes);
+  }
+
   #flushSoon(): void {
     if (this.#isDue) return;
     this.#isDue = true;

@@ -22,6 +22,7 @@ class Fleet {
     text: () => 'null',
     secret: () => 'null',
     secretRoom: () => ({ count: 0, bytes: 0 }),
+    logTail: () => '',
     digestOf: () => digest,
   };
 

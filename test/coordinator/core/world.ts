@@ -39,6 +39,8 @@ export class World {
   readonly results = new Map<string, number>();
   /** Attempts that succeeded on a node whose link was down. */
   readonly silent = new Map<string, string[]>();
+  /** What attempts printed. */
+  readonly printed = new Map<string, string>();
   readonly cancels: { node: string; attempt: string; reason: string }[] = [];
   readonly recalls: { node: string; attempts: readonly string[]; reason: string }[] = [];
   readonly rejections: string[] = [];
@@ -57,6 +59,7 @@ export class World {
       return value;
     },
     secretRoom: () => ({ count: this.secretsMax - this.secrets.size, bytes: this.secretBytesLeft }),
+    logTail: (attempt) => this.printed.get(attempt) ?? '',
     digestOf: (text) => `sha256:${createHash('sha256').update(text).digest('hex')}`,
   };
 

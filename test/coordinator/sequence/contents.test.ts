@@ -16,6 +16,7 @@ t.test('what is on its way to the disk can be looked up', (t) => {
     },
     secret: (reference) => stored.get(reference),
     secretRoom: () => ({ count: 3, bytes: 1_000 }),
+    logTail: () => '',
   });
   const text = '{"memory":{"totalBytes":1}}';
   const digest = digestOf(text);
@@ -55,6 +56,7 @@ t.test('what is kept in memory has a bound', (t) => {
     },
     secret: () => undefined,
     secretRoom: () => ({ count: 0, bytes: 0 }),
+    logTail: () => '',
   });
   const names = Array.from({ length: 6 }, (_, index) => `text${index}`.padEnd(8));
   for (const name of names) contents.text(name);

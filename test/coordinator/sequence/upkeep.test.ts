@@ -47,6 +47,7 @@ async function openHouse(folder: string): Promise<House> {
     text: (digest) => disk.blobs.textSync(digest),
     secret: (reference) => disk.secrets.get(reference),
     secretRoom: () => disk.secrets.room(),
+    logTail: () => '',
   });
   const clock = { nowMs: Date.now(), now: () => clock.nowMs };
   const sequencer = new Sequencer({

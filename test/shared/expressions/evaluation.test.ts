@@ -166,9 +166,12 @@ t.test('every function of the table gives what its meaning says', (t) => {
   const scope = {
     node: { name: 'n', address: '::1', labels: { a: 'x' } },
     params: { list: ['b', 'a', 'b'], text: ' Ab,cd ' },
+    outcome: 'failed',
   };
   const examples: Readonly<Record<string, readonly (readonly [text: string, value: unknown])[]>> = {
     has: [['has(node.labels.b)', false]],
+    failed: [['failed() && params.list.all(x, failed() || x == "z")', true]],
+    cancelled: [['cancelled() ? 1 : 2', 2]],
     size: [
       ['size(params.list)', 3],
       ['params.text.size()', 7],
