@@ -44,6 +44,13 @@ export const limits = {
   runNodesMax: 20_000,
   /** As JSON, with quotes and comma; other names are as long. */
   nodeNameBytesMax: 66,
+  /** Of one machine, told in `hello`. */
+  hardwareMacsMax: 64,
+  /** Nodes that are expected, in all files together. */
+  nodesExpectedMax: 20_000,
+  inventoryFileBytesMax: 1 * MiB,
+  /** Machines that had a node's name before: the last ones are kept. */
+  formersKept: 32,
   /** Places in all roles of a run together: who is in three roles takes three. */
   runPlacesMax: 100_000,
 

@@ -27,9 +27,11 @@
  *
  * Protocol versions: 1 (first). Since then, without a new number because old agents do without: grants of
  * several jobs to those that pull more than one, `grant.expiresMs`, `recall`; `origin`, `remembered`, `fenced`;
- * `iterated`; and for agents that say so in `features`: `upgrade`, `upgrade-failed`, `hello.upgradesFailed`.
+ * `iterated`; `hello.hardware`; and for agents that say so in `features`: `upgrade`, `upgrade-failed`,
+ * `hello.upgradesFailed`.
  */
 import * as z from 'zod';
+import { hardwareSchema } from './hardware.ts';
 import { attemptIdPattern, digestPattern, identifierPattern, nodeNamePattern } from './ids.ts';
 import { limits } from './limits.ts';
 
@@ -186,6 +188,8 @@ const agentMessage = {
     /** Grows with each connection of this incarnation; a number seen before is a clone. */
     counter: z.int().positive(),
     machineId: shortText.optional(),
+    /** Only from agents that take whatever name the welcome gives them. */
+    hardware: hardwareSchema.optional(),
     /** The state folder does not survive a reboot. */
     diskless: z.boolean(),
     features: z.array(shortText).max(64),
@@ -241,6 +245,7 @@ const coordinatorMessage = {
   }),
   welcome: z.object({
     type: z.literal('welcome'),
+    /** Not the name that it said, when another one is expected of its hardware. */
     node: z.string(),
     heartbeatMs: z.int().positive(),
     factsWanted: z.boolean(),

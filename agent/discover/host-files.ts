@@ -1,6 +1,7 @@
 /** Small files of /proc, /sys and /etc, under a root that tests may move. Absent and unreadable are both undefined. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
+import { isFiller } from '../../shared/hardware.ts';
 
 /** What a detector gives. */
 export type Read<Part> = {
@@ -27,7 +28,7 @@ export class HostFiles {
     }
   }
 
-  /** One value: without surrounding space and NULs, undefined when empty or what firmware writes for "empty". */
+  /** One value: without surrounding space and NULs, undefined when empty or what firmware writes for "empty": two hosts that share that are not the same host. */
   text(file: string): string | undefined {
     const text = this.read(file)?.replaceAll('\0', '').trim().slice(0, textLengthMax);
     return text === undefined || isFiller(text) ? undefined : text;
@@ -56,10 +57,3 @@ export class HostFiles {
     }
   }
 }
-
-/** Vendors leave these in DMI where a value belongs; two hosts that share one are not the same host. */
-const isFiller = (text: string): boolean =>
-  text === '' ||
-  /^(none|unknown|default string|not (specified|applicable|available|settable)|n\/a|to be filled by o\.?e\.?m\.?|system (serial number|product name|manufacturer|version)|0+|x+|\.+)$/i.test(
-    text,
-  );

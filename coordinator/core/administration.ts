@@ -21,8 +21,13 @@ export function requireRoomForSecrets(turn: Turn, what: string): void {
   if (fault !== undefined) throw new Rejection('too-many', `cannot keep the secret ${what}: ${fault}`);
 }
 
-function requireNode(turn: Turn, name: string): Node {
+export function requireNode(turn: Turn, name: string): Node {
   const node = turn.state.nodes.get(name);
+  requireThat(
+    node !== undefined || !turn.state.expected.has(name),
+    'conflict',
+    `node ${name} is expected and has not joined yet: change its line and import the file again, or forget it with lockstep node rm ${name}`,
+  );
   if (node === undefined) throw new Rejection('not-found', `no node is named ${name}: see lockstep nodes`);
   return node;
 }
@@ -72,7 +77,9 @@ export function labelNode(turn: Turn, command: CommandOf<'LabelNode'>): void {
       `label ${key} is longer than ${labelValueLengthMax}`,
     );
   }
-  const labels = { ...node.agentLabels, ...withoutKeys(node.operatorLabels, command.unset), ...command.set };
+  const kept = withoutKeys(node.operatorLabels, command.unset);
+  const expected = turn.state.expected.get(node.name)?.labels;
+  const labels = { ...node.agentLabels, ...expected, ...kept, ...command.set };
   const fault = faultOfLabelCount(node, labels);
   requireThat(fault === undefined, 'invalid', `cannot label ${node.name}: ${fault ?? ''}`);
   const changes = Object.entries(command.set).some(([key, value]) => node.operatorLabels[key] !== value);
@@ -83,25 +90,32 @@ export function labelNode(turn: Turn, command: CommandOf<'LabelNode'>): void {
 
 export function administerNode(turn: Turn, command: CommandOf<'AdministerNode'>): void {
   const node = requireNode(turn, command.node);
-  if (node.administration === command.administration) return;
   const { administration, by, reason } = command;
+  const isTold = reason === '' || reason === node.administrationReason;
+  if (node.administration === administration && isTold) return;
   turn.emit({ type: 'NodeAdministered', node: node.name, administration, by, reason });
 }
 
+/** Forgets a node and what was expected of it. */
 export function removeNode(turn: Turn, command: CommandOf<'RemoveNode'>): void {
+  const { by, reason } = command;
+  if (!turn.state.nodes.has(command.node) && turn.state.expected.has(command.node)) {
+    turn.emit({ type: 'NodeRemoved', node: command.node, by, reason });
+    return;
+  }
   const node = requireNode(turn, command.node);
   const run = node.queue[0] ?? node.deferredRuns[0];
   requireThat(
     run === undefined,
     'conflict',
-    `node ${node.name} takes part in run ${run?.id ?? ''}: let it end or cancel it, then remove the node`,
+    `node ${node.name} takes part in run ${run?.id ?? ''}: let it end or cancel it, then remove the node; or say lockstep node retire ${node.name}, which holds what it has still to do`,
   );
   requireThat(
     node.contact !== 'connected',
     'conflict',
     `node ${node.name} is connected: stop its agent first, or it joins again`,
   );
-  turn.emit({ type: 'NodeRemoved', node: node.name, by: command.by, reason: command.reason });
+  turn.emit({ type: 'NodeRemoved', node: node.name, by, reason });
 }
 
 const scopeName = (scope: ParamScope): string =>

@@ -1,10 +1,11 @@
 /** Agents come, go and ask for work. Whether a result counts is in results.ts. */
+import type { Hardware } from '../../shared/hardware.ts';
 import { parseAttemptId } from '../../shared/ids.ts';
 import type { Hello } from '../../shared/messages.ts';
-import { faultOfLabelCount } from './administration.ts';
 import type { Command } from './commands.ts';
 import { grantedJobOf, lostValueOf } from './inputs.ts';
 import { attemptOf, idOf, markFound, markStarted, namesOf } from './job-names.ts';
+import { type Entry, entryOf } from './joining.ts';
 import { isGranted, isUndecided, takeAccount } from './restoration.ts';
 import { endReboots, giveBack, interruptJob } from './results.ts';
 import { isStranded, recallFrom } from './segments.ts';
@@ -13,35 +14,20 @@ import { isOpen } from './state.ts';
 import type { Turn } from './turn.ts';
 import { resumeTaking } from './upgrades.ts';
 
-const nameTakenRetryMs = 30_000;
-/** Somebody may take labels off meanwhile. */
-const tooManyLabelsRetryMs = 30_000;
-
 export function connectAgent(turn: Turn, hello: Hello, token: string): void {
-  const known = turn.state.nodes.get(hello.name);
-  const crowded = faultOfLabelCount(known, { ...hello.labels, ...known?.operatorLabels });
-  if (crowded !== undefined) {
-    refuse(turn, `node ${hello.name} cannot join: ${crowded}`, tooManyLabelsRetryMs);
+  const entry = entryOf(turn.state, hello);
+  if (!entry.ok) {
+    refuse(turn, entry.reason, entry.retryAfterMs);
     return;
   }
+  const { name, known } = entry;
   const hasTold = known?.lineage === turn.state.lineage;
   let lostItsState = false;
   if (known === undefined) {
-    join(turn, hello, token);
-  } else if (known.administration === 'retired') {
-    refuse(
-      turn,
-      `node ${hello.name} was retired: bring it back with lockstep node in-service ${hello.name}`,
-      null,
-    );
-    return;
-  } else if (known.incarnation !== hello.incarnation) {
-    if (known.contact === 'connected' || (known.contact === 'disconnected' && !isSameMachine(known, hello))) {
-      refuse(turn, `another host is node ${hello.name}: give this one its own --name`, nameTakenRetryMs);
-      return;
-    }
+    join(turn, entry, hello, token);
+  } else if (known.incarnation !== hello.incarnation || known.vacancy !== null) {
     lostItsState = known.lineage !== turn.state.lineage;
-    join(turn, hello, token);
+    join(turn, entry, hello, token);
     // What waits for a reboot has told all there is to tell.
     for (const job of known.segment.filter(({ reboot }) => reboot === null))
       interruptJob(turn, job, 'evidence lost: the agent came back without its state');
@@ -58,7 +44,7 @@ export function connectAgent(turn: Turn, hello: Hello, token: string): void {
   }
   turn.emit({
     type: 'NodeConnected',
-    node: hello.name,
+    node: name,
     boot: hello.boot,
     counter: hello.counter,
     version: hello.version,
@@ -66,8 +52,9 @@ export function connectAgent(turn: Turn, hello: Hello, token: string): void {
     diskless: hello.diskless,
     labels: hello.labels,
     ...(hello.features.length === 0 ? {} : { features: hello.features }),
+    ...newHardware(turn.state.nodes.get(name), hello),
   });
-  const node = turn.state.nodes.get(hello.name);
+  const node = turn.state.nodes.get(name);
   if (node === undefined) return;
   turn.effect({
     kind: 'welcome',
@@ -81,21 +68,28 @@ export function connectAgent(turn: Turn, hello: Hello, token: string): void {
   resumeTaking(turn, node, hello.upgradesFailed);
 }
 
-const isSameMachine = (node: Node, hello: Hello): boolean =>
-  node.machineId !== null && node.machineId === hello.machineId;
+function newHardware(node: Node | undefined, { hardware }: Hello): { readonly hardware?: Hardware } {
+  return hardware === undefined || JSON.stringify(hardware) === JSON.stringify(node?.hardware)
+    ? {}
+    : { hardware };
+}
 
 function refuse(turn: Turn, reason: string, retryAfterMs: number | null): void {
   turn.effect({ kind: 'reject', reason, retryAfterMs });
 }
 
-function join(turn: Turn, hello: Hello, token: string): void {
+function join(turn: Turn, { name, met, unmet }: Entry & { ok: true }, hello: Hello, token: string): void {
+  const { hardware } = hello;
   turn.emit({
     type: 'NodeJoined',
-    node: hello.name,
+    node: name,
     incarnation: hello.incarnation,
     machineId: hello.machineId ?? null,
     labels: hello.labels,
     token,
+    ...(hardware === undefined ? {} : { hardware }),
+    ...(met === undefined ? {} : { met }),
+    ...(unmet === undefined ? {} : { unmet }),
   });
 }
 

@@ -8,6 +8,7 @@ import type { AttemptResult, Hello, JobSpecification } from '../../shared/messag
 import type { Pipeline } from '../../shared/pipeline/model.ts';
 import type { Actor, NodeAdministration, ParamScope } from './event-values.ts';
 import type { Event } from './events.ts';
+import type { Expectation } from './expectation.ts';
 import type { AgentOffer } from './offer.ts';
 import type { ReceiverRequest } from './receivers.ts';
 
@@ -101,6 +102,8 @@ export type Command =
       readonly by: Actor;
       readonly reason: string;
     }
+  | { readonly type: 'ExpectNodes'; readonly nodes: readonly Expectation[]; readonly by: Actor }
+  | { readonly type: 'ReplaceNode'; readonly node: string; readonly by: Actor; readonly reason: string }
   | { readonly type: 'RemoveNode'; readonly node: string; readonly by: Actor; readonly reason: string }
   | {
       readonly type: 'SetParam';

@@ -13,6 +13,8 @@ export const emptyState = (): State => ({
   fence: null,
   tokens: new Map(),
   nodes: new Map(),
+  expected: new Map(),
+  expectedMarks: new Map(),
   clusterParams: new Map(),
   modules: new Map(),
   receivers: new Map(),

@@ -14,6 +14,8 @@ const isAudit = {
   FactsReported: false,
   NodeLabelled: true,
   NodeAdministered: true,
+  NodesExpected: true,
+  NodeReplaced: true,
   NodeRemoved: true,
   AgentOffered: true,
   AgentUpgradeBegan: false,

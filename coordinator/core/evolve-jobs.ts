@@ -192,6 +192,7 @@ function concludeAttempt(state: State, job: Job, event: Extract<Event, { type: '
       if (isGivenUp(job)) finishJob(state, job, 'cancelled', event.reason);
       else setJobState(state, job, 'held');
       job.grant = null;
+      job.reboot = null;
       return;
     default:
       assertNever(event.outcome);

@@ -2,7 +2,9 @@
 import { assertNever, present } from '../../shared/assert.ts';
 import { limits } from '../../shared/limits.ts';
 import type { Event } from './events.ts';
+import { expectNode, forgetExpectation } from './evolve-expectations.ts';
 import { followOffer } from './evolve-offers.ts';
+import type { Former } from './expectation.ts';
 import type { Node, State } from './state.ts';
 import { refreshNode } from './transitions.ts';
 
@@ -19,6 +21,8 @@ type NodeEvent = Extract<
       | 'FactsReported'
       | 'NodeLabelled'
       | 'NodeAdministered'
+      | 'NodesExpected'
+      | 'NodeReplaced'
       | 'NodeRemoved';
   }
 >;
@@ -58,7 +62,7 @@ function watchContact(state: State, node: Node, atLeastMs = 0): void {
 
 export function evolveNode(state: State, event: NodeEvent): void {
   evolve(state, event);
-  followOffer(state, event);
+  if (event.type !== 'NodesExpected') followOffer(state, event);
 }
 
 function evolve(state: State, event: NodeEvent): void {
@@ -74,8 +78,9 @@ function evolve(state: State, event: NodeEvent): void {
       node.features = event.features ?? [];
       node.address = event.address;
       node.diskless = event.diskless;
+      node.hardware = event.hardware ?? node.hardware;
       node.agentLabels = event.labels;
-      node.labels = { ...event.labels, ...node.operatorLabels };
+      relabel(state, node);
       node.lineage = state.lineage;
       node.contact = 'connected';
       node.contactSince = event.at;
@@ -108,7 +113,7 @@ function evolve(state: State, event: NodeEvent): void {
       const unset = new Set(event.unset);
       const kept = Object.entries(node.operatorLabels).filter(([key]) => !unset.has(key));
       node.operatorLabels = { ...Object.fromEntries(kept), ...event.set };
-      node.labels = { ...node.agentLabels, ...node.operatorLabels };
+      relabel(state, node);
       state.agenda.gathering.add(event.node);
       return;
     }
@@ -116,51 +121,110 @@ function evolve(state: State, event: NodeEvent): void {
       const node = nodeOf(state, event.node);
       node.administration = event.administration;
       node.administrationReason = event.reason;
+      node.administrationBy = event.by;
+      node.administrationSince = event.at;
       refreshNode(state, node);
       return;
     }
+    case 'NodesExpected':
+      for (const one of event.nodes) {
+        expectNode(state, one, event.by);
+        const node = state.nodes.get(one.node);
+        if (node !== undefined) relabel(state, node);
+        state.agenda.gathering.add(one.node);
+      }
+      return;
+    case 'NodeReplaced':
+      vacate(state, nodeOf(state, event.node), event);
+      return;
     case 'NodeRemoved':
       state.nodes.delete(event.node);
+      forgetExpectation(state, event.node);
+      state.agenda.gathering.add(event.node);
       return;
     default:
       assertNever(event);
   }
 }
 
+/** Labels of operators win over those that are expected, and these over what the agent brings. */
+function relabel(state: State, node: Node): void {
+  const expected = state.expected.get(node.name)?.labels;
+  node.labels = { ...node.agentLabels, ...expected, ...node.operatorLabels };
+}
+
 function joinNode(state: State, event: Extract<Event, { type: 'NodeJoined' }>): void {
   const known = state.nodes.get(event.node);
-  if (known !== undefined) {
-    known.incarnation = event.incarnation;
-    known.machineId = event.machineId;
-    known.factsDigest = null;
+  if (known === undefined) {
+    const node = newNode(event);
+    state.nodes.set(node.name, node);
+    relabel(state, node);
     return;
   }
-  state.nodes.set(event.node, {
-    name: event.node,
-    incarnation: event.incarnation,
-    boot: '',
-    counter: 0,
-    machineId: event.machineId,
-    version: '',
-    features: [],
-    address: null,
-    diskless: false,
-    agentLabels: event.labels,
-    operatorLabels: {},
-    labels: event.labels,
-    factsDigest: null,
-    params: new Map(),
-    administration: 'in-service',
-    administrationReason: '',
-    contact: 'disconnected',
-    contactSince: event.at,
-    joinedAt: event.at,
-    lineage: '',
-    credit: 0,
-    queue: [],
-    deferredRuns: [],
-    segment: [],
-    attended: [],
-    awaitedBy: new Set(),
-  });
+  if (known.vacancy === null) known.formers = withFormer(known, event.at, null);
+  known.vacancy = null;
+  known.incarnation = event.incarnation;
+  known.incarnationSince = event.at;
+  known.machineId = event.machineId;
+  known.hardware = event.hardware ?? null;
+  known.unmet = event.unmet ?? null;
+  known.factsDigest = null;
 }
+
+/** Nobody is the node until another machine joins as it: it counts as out of reach. */
+function vacate(state: State, node: Node, event: Extract<Event, { type: 'NodeReplaced' }>): void {
+  const { by, reason, at } = event;
+  node.formers = withFormer(node, at, { by, reason });
+  node.vacancy = { by, reason, since: at };
+  node.hardware = null;
+  node.contact = 'unreachable';
+  node.contactSince = at;
+  node.credit = 0;
+  refreshNode(state, node);
+}
+
+/** The last ones; what was replaced, and has to be refused, is kept longer than what came back by itself. */
+function withFormer(node: Node, until: number, replaced: Former['replaced']): readonly Former[] {
+  const { incarnation, machineId, hardware, version, address, incarnationSince: from } = node;
+  const former = { incarnation, machineId, hardware, version, address, from, until, replaced };
+  const all = [...node.formers, former];
+  if (all.length <= limits.formersKept) return all;
+  const dropped = all.find((one) => one.replaced === null) ?? all[0];
+  return all.filter((one) => one !== dropped);
+}
+
+const newNode = (event: Extract<Event, { type: 'NodeJoined' }>): Node => ({
+  name: event.node,
+  incarnation: event.incarnation,
+  boot: '',
+  counter: 0,
+  machineId: event.machineId,
+  hardware: event.hardware ?? null,
+  incarnationSince: event.at,
+  formers: [],
+  vacancy: null,
+  unmet: event.unmet ?? null,
+  version: '',
+  features: [],
+  address: null,
+  diskless: false,
+  agentLabels: event.labels,
+  operatorLabels: {},
+  labels: event.labels,
+  factsDigest: null,
+  params: new Map(),
+  administration: 'in-service',
+  administrationReason: '',
+  administrationBy: '',
+  administrationSince: null,
+  contact: 'disconnected',
+  contactSince: event.at,
+  joinedAt: event.at,
+  lineage: '',
+  credit: 0,
+  queue: [],
+  deferredRuns: [],
+  segment: [],
+  attended: [],
+  awaitedBy: new Set(),
+});

@@ -66,6 +66,8 @@ export function evolve(state: State, event: Event): void {
     case 'FactsReported':
     case 'NodeLabelled':
     case 'NodeAdministered':
+    case 'NodesExpected':
+    case 'NodeReplaced':
     case 'NodeRemoved':
       evolveNode(state, event);
       return;

@@ -11,6 +11,7 @@ import {
 import { connectAgent, disconnectAgent, pullJobs, reportFacts } from './agents.ts';
 import type { Command, Decision, Lookup } from './commands.ts';
 import { createRun } from './create-run.ts';
+import { expectNodes, replaceNode } from './expectation-commands.ts';
 import { declareReceiver, removeReceiver } from './receiver-commands.ts';
 import { beginReign, yieldTo } from './restoration.ts';
 import { reportResult, reportStarted } from './results.ts';
@@ -65,6 +66,12 @@ function decide(turn: Turn, command: Command): void {
       return;
     case 'AdministerNode':
       administerNode(turn, command);
+      return;
+    case 'ExpectNodes':
+      expectNodes(turn, command);
+      return;
+    case 'ReplaceNode':
+      replaceNode(turn, command);
       return;
     case 'RemoveNode':
       removeNode(turn, command);

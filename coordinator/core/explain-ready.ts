@@ -10,9 +10,22 @@ import { type Job, mayFollowUp, type Node, type State, type UnitState } from './
 import { hasBegun } from './unit-end.ts';
 
 export function contactGate(node: Node): Gate | undefined {
+  if (node.vacancy !== null) {
+    const { by, since } = node.vacancy;
+    return {
+      gate: 'node',
+      sentence: `waits: ${node.name} is to be another machine, as ${by} said; the next one that is expected as ${node.name} or joins by this name takes its place`,
+      since,
+    };
+  }
   if (node.administration !== 'in-service') {
-    const reason = node.administrationReason === '' ? '' : ` (${node.administrationReason})`;
-    return { gate: 'node', sentence: `waits: ${node.name} is ${node.administration}${reason}`, since: null };
+    const { administration, administrationReason: reason, administrationBy: by } = node;
+    const told = [...(by === '' ? [] : [`by ${by}`]), ...(reason === '' ? [] : [reason])].join(': ');
+    return {
+      gate: 'node',
+      sentence: `waits: ${node.name} is ${administration}${told === '' ? '' : ` (${told})`}`,
+      since: node.administrationSince,
+    };
   }
   if (node.contact !== 'connected') {
     const how = node.contact === 'unreachable' ? 'is unreachable' : 'lost its link a moment ago';

@@ -1,4 +1,6 @@
 /** Gates of a run as a whole, which are closed for all its jobs: it gathers nodes, queues, is held, fails or is paused. */
+
+import { awaitedByRole } from './awaited.ts';
 import { aheadInGroup } from './concurrency-group.ts';
 import { type Gate, list } from './gate.ts';
 import { silentNodes } from './restoration.ts';
@@ -6,12 +8,16 @@ import { slotsOfLeft } from './resume.ts';
 import { runStateOf } from './shown-states.ts';
 import type { Job, Run, State, UnitState } from './state.ts';
 
-export function explainGathering(run: Run): Gate {
+export function explainGathering(state: State, run: Run): Gate {
+  const awaitedIn = awaitedByRole(state, run.pipeline, run.cluster, run.limit);
   const waiting = Object.values(run.pipeline.roles).filter((role) => role.waitForMs !== undefined);
   const parts = waiting.map((role) => {
     const until = new Date(run.createdAt + (role.waitForMs ?? 0)).toISOString();
     const needed = role.count ?? 1;
-    return `role ${role.name} waits for ${needed} connected ${needed === 1 ? 'node' : 'nodes'} until ${until}`;
+    const awaited = awaitedIn.get(role.name) ?? [];
+    const expected = awaited.length === 0 ? '' : `; expected and not there yet: ${list(awaited)}`;
+    const all = role.count === undefined && awaited.length > 0 ? ' and all that are expected' : '';
+    return `role ${role.name} waits for ${needed} connected ${needed === 1 ? 'node' : 'nodes'}${all} until ${until}${expected}`;
   });
   return {
     gate: 'nodes',

@@ -6,6 +6,8 @@
 import { assertNever } from '../../shared/assert.ts';
 import { isActive, isAftermath, isOver, isSettled } from './derive.ts';
 import { executorOf } from './executors.ts';
+import { type ExpectedNode, marksOfExpectation } from './expectation.ts';
+import { describeMarks } from './expected-nodes.ts';
 import { away, grantedGate, howFar, type IterationOf, mayGoOn, rebootGate } from './explain-live.ts';
 import { contactGate, readyGate } from './explain-ready.ts';
 import { explainGathering, queueGate, runGate } from './explain-run.ts';
@@ -32,7 +34,7 @@ export type Explanation = {
 /** One explanation for each unfinished job of a run; one for the run itself while it has no jobs. */
 export function explainRun(state: State, run: Run, iterationOf: IterationOf): readonly Explanation[] {
   if (run.end !== null) return [];
-  if (!run.planned) return [ofRun(run, explainGathering(run))];
+  if (!run.planned) return [ofRun(run, explainGathering(state, run))];
   const explanations: Explanation[] = [];
   for (const step of run.steps) {
     for (const job of step.jobs.values()) {
@@ -52,13 +54,26 @@ export function explainNode(state: State, node: Node, iterationOf: IterationOf):
       if (job !== undefined && !isOver(job)) explanations.push(explainJob(state, job, iterationOf));
     }
   }
-  if (explanations.length > 0) return explanations;
+  if (explanations.length > 0 && node.vacancy === null) return explanations;
   const gate = contactGate(node) ?? {
     gate: 'idle',
     sentence: `${node.name} has nothing to do: no run that has not ended includes it`,
     since: node.contactSince,
   };
-  return [{ job: null, run: null, node: node.name, state: node.contact, ...gate }];
+  const explanation = { job: null, run: null, node: node.name, state: node.contact, ...gate };
+  if (node.unmet === null) return [explanation, ...explanations];
+  const sentence = `${node.name} joined by its own name: ${node.unmet}; correct the file and import it, then stop its agent, say lockstep node rm ${node.name}, and start it again`;
+  return [explanation, { ...explanation, gate: 'expectation', sentence, since: node.incarnationSince }];
+}
+
+/** What keeps a node from being there that is only expected: its machine. And who may be meant by it. */
+export function explainExpected(state: State, expected: ExpectedNode): readonly Explanation[] {
+  const { node: name, by, since } = expected;
+  const marks = describeMarks(marksOfExpectation(expected));
+  const unmet = [...state.nodes.values()].filter((node) => node.unmet?.includes(` of ${name}`));
+  const others = unmet.map((node) => `; ${node.name} is there and is not taken for it: ${node.unmet}`);
+  const sentence = `${name} is expected, as ${by} said, and no machine with ${marks} has connected yet${others.join('')}`;
+  return [{ job: null, run: null, node: name, state: 'expected', gate: 'expectation', sentence, since }];
 }
 
 const ofRun = (run: Run, gate: Gate): Explanation => ({

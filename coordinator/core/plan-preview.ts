@@ -39,6 +39,8 @@ export type PlanPreview = {
     readonly nodes: readonly string[];
     readonly leader: string | null;
     readonly waits: boolean;
+    /** Who of those that it would wait for is expected and has not joined. */
+    readonly expected: readonly string[];
     readonly excluded: readonly { readonly node: string; readonly reason: string }[];
   }[];
   readonly units: readonly UnitPreview[];
@@ -71,6 +73,7 @@ export function previewPlan(state: State, request: PlanRequest, lookup: Lookup):
       nodes: role.nodes,
       leader: leads,
       waits: role.role.waitForMs !== undefined && !isGathered(role, state),
+      expected: role.role.waitForMs === undefined ? [] : role.awaited,
       excluded: role.others.map(({ node, because }) => ({ node, reason: because })),
     };
   });

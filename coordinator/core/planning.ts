@@ -48,7 +48,9 @@ export function faultsOfSize(pipeline: Pipeline, selection: Selection, room: Sec
 const listedMax = 10;
 
 /** Who matched, and why the others did not: nodes with the same reason together. */
-function explainShortage({ role, nodes, needed, others }: RoleSelection): string {
+function explainShortage({ role, nodes, needed, others, awaited }: RoleSelection): string {
+  if (role.waitForMs !== undefined && role.count === undefined && awaited.length > 0)
+    return `role ${role.name} needs all that are expected, and ${someOf(awaited)} ${awaited.length === 1 ? 'has' : 'have'} not joined; ${nodes.length === 0 ? 'nobody else matched' : `${someOf(nodes)} matched`}`;
   const matched = nodes.length === 0 ? 'none matched' : `${nodes.length} matched (${someOf(nodes)})`;
   const byReason = new Map<string, string[]>();
   for (const { node, because } of others) {
@@ -110,11 +112,15 @@ export function planRun(turn: Turn, run: Run, selection: Selection): void {
 
 const mayWait = (role: RoleSelection): boolean => role.role.waitForMs !== undefined;
 
-/** Only nodes that are here count when a run waits for nodes: it will want to use them. */
+/**
+ * Only nodes that are here count when a run waits for nodes: it will want to use them. A role that says how many is
+ * content with so many; one that does not waits for all that are expected.
+ */
 export const isGathered = (role: RoleSelection, state: State): boolean => {
   if (!mayWait(role)) return role.enough;
   const present = role.nodes.filter((name) => state.nodes.get(name)?.contact === 'connected');
-  return present.length >= Math.max(1, role.needed);
+  if (present.length < Math.max(1, role.needed)) return false;
+  return role.role.count !== undefined || role.awaited.length === 0;
 };
 
 /** Whether the run may be created although nodes are missing, because every role that lacks some waits for them. */

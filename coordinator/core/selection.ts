@@ -11,6 +11,7 @@ import {
   referencesOf,
 } from '../../shared/expressions/evaluate.ts';
 import type { Pipeline, RoleDeclaration, Step } from '../../shared/pipeline/model.ts';
+import { awaitedByRole, inOrder } from './awaited.ts';
 import type { Lookup } from './commands.ts';
 import { compareNames } from './order.ts';
 import type { Node, State } from './state.ts';
@@ -25,6 +26,8 @@ export type RoleSelection = {
   /** How many it needs; 0 for an optional role. */
   readonly needed: number;
   readonly enough: boolean;
+  /** Nodes that are expected and would be in it, or may be when their facts are known. */
+  readonly awaited: readonly string[];
   readonly warnings: readonly string[];
 };
 
@@ -33,18 +36,6 @@ export type Selection = {
   /** An expression that could not be evaluated: the run cannot be planned. */
   readonly faults: readonly string[];
 };
-
-/** Roles in an order in which each comes after those it excepts; the file was checked to have no cycle. */
-function inOrder(pipeline: Pipeline): readonly RoleDeclaration[] {
-  const ordered: RoleDeclaration[] = [];
-  const visit = (role: RoleDeclaration): void => {
-    if (ordered.includes(role)) return;
-    for (const name of role.except) visit(present(pipeline.roles[name], `role ${name}`));
-    ordered.push(role);
-  };
-  for (const role of Object.values(pipeline.roles)) visit(role);
-  return ordered;
-}
 
 /** Reachable and in service first: they are taken when there are more than needed. */
 const isUsable = (node: Node): boolean =>
@@ -62,6 +53,7 @@ export function selectRoles(
     .sort((a, b) => compareNames(a.name, b.name));
   const roles = new Map<string, RoleSelection>();
   const faults: string[] = [];
+  const awaitedIn = awaitedByRole(state, pipeline, cluster, limit);
   for (const role of inOrder(pipeline)) {
     const taken = new Map<string, string>();
     for (const name of role.except) for (const node of roles.get(name)?.nodes ?? []) taken.set(node, name);
@@ -85,12 +77,16 @@ export function selectRoles(
         });
     }
     const needed = role.optional ? 0 : (role.count ?? 1);
+    const awaited = awaitedIn.get(role.name) ?? [];
+    for (const node of awaited)
+      if (!state.nodes.has(node)) others.push({ node, because: 'it is expected and has not joined yet' });
     roles.set(role.name, {
       role,
       nodes: chosen.map((node) => node.name).sort(compareNames),
       others,
       needed,
       enough: chosen.length >= needed,
+      awaited,
       warnings: [...missing].map(
         ([path, count]) => `role ${role.name}: ${path} is missing on ${count} of ${inCluster.length} nodes`,
       ),

@@ -31,6 +31,7 @@ export function runStateOf(run: Run): RunStateName {
 const jobsInLine = (run: Run): number => run.units.reduce((sum, unit) => sum + unit.waiting.nodes.size, 0);
 
 export type NodeStateName =
+  | 'expected'
   | 'ready'
   | 'busy'
   | 'unreachable'
@@ -39,8 +40,9 @@ export type NodeStateName =
   | 'quarantined'
   | 'retired';
 
-/** What an operator did to a node is said before what its link does; away for a moment still counts as there. */
+/** That it waits for its machine is said first, then what an operator did to it, then what its link does; away for a moment still counts as there. */
 export function nodeStateOf(node: Node): NodeStateName {
+  if (node.vacancy !== null) return 'expected';
   if (node.administration !== 'in-service') return node.administration;
   if (node.contact === 'unreachable') return 'unreachable';
   return node.segment.length > 0 ? 'busy' : 'ready';

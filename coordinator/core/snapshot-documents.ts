@@ -3,6 +3,7 @@
  * one would mislead. Fields are added, and a reader does without those that it does not find.
  */
 import type { StoredValue } from './event-values.ts';
+import type { ExpectedNode } from './expectation.ts';
 import type { OfferState } from './offer.ts';
 import type { ReceiverState } from './receivers.ts';
 import type { ArchivedRun } from './run-parts.ts';
@@ -21,14 +22,33 @@ export type NodeDocument = Omit<
   | 'awaitedBy'
   | 'credit'
   | 'lineage'
-> & {
-  readonly lineage?: string;
-  readonly params: readonly (readonly [string, StoredValue])[];
-  readonly features?: readonly string[];
-  readonly queue: readonly string[];
-  /** Absent in snapshots of old. */
-  readonly deferredRuns?: readonly string[];
-};
+  | 'hardware'
+  | 'incarnationSince'
+  | 'formers'
+  | 'vacancy'
+  | 'unmet'
+  | 'administrationBy'
+  | 'administrationSince'
+> &
+  Partial<
+    Pick<
+      Node,
+      | 'hardware'
+      | 'incarnationSince'
+      | 'formers'
+      | 'vacancy'
+      | 'unmet'
+      | 'administrationBy'
+      | 'administrationSince'
+    >
+  > & {
+    readonly lineage?: string;
+    readonly params: readonly (readonly [string, StoredValue])[];
+    readonly features?: readonly string[];
+    readonly queue: readonly string[];
+    /** Absent in snapshots of old. */
+    readonly deferredRuns?: readonly string[];
+  };
 
 export type OfferDocument = Omit<OfferState, 'taking' | 'failed'> & {
   readonly taking: readonly (readonly [string, number])[];
@@ -109,6 +129,8 @@ export type Head = {
   readonly modules: readonly (readonly [string, string])[];
   /** Absent in snapshots of versions that told nobody. */
   readonly receivers?: readonly ReceiverState[];
+  /** Absent when none are expected, and in snapshots of old. */
+  readonly expected?: readonly ExpectedNode[];
   readonly leaders: readonly (readonly [string, string])[];
   readonly services: readonly (readonly [string, readonly Endpoint[]])[];
   readonly archive: readonly ArchivedRun[];

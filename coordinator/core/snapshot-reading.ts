@@ -3,6 +3,7 @@ import { assert, present } from '../../shared/assert.ts';
 import { deriveRun } from './derive.ts';
 import { emptyState } from './empty.ts';
 import { isKnownType } from './event-types.ts';
+import { keepExpectation } from './evolve-expectations.ts';
 import { layoutRun, newJob } from './layout.ts';
 import {
   type Head,
@@ -48,6 +49,7 @@ export function fromShards(read: (name: string) => unknown): State {
   for (const [cluster, params] of head.clusterParams) state.clusterParams.set(cluster, new Map(params));
   for (const [name, digest] of head.modules) state.modules.set(name, digest);
   for (const receiver of head.receivers ?? []) state.receivers.set(receiver.receiver, receiver);
+  for (const expected of head.expected ?? []) keepExpectation(state, expected);
   for (const [key, node] of head.leaders) state.leaders.set(key, node);
   for (const [key, endpoints] of head.services) {
     state.services.set(key, new Map(endpoints.map((endpoint) => [endpoint.node, endpoint])));
@@ -59,6 +61,7 @@ export function fromShards(read: (name: string) => unknown): State {
       const { params, features = [] } = document;
       const node: Node = {
         ...document,
+        ...unknownOfOld(document),
         features,
         lineage: document.lineage ?? head.lineage,
         params: new Map(params),
@@ -83,6 +86,17 @@ export function fromShards(read: (name: string) => unknown): State {
   restoreDeadlines(state);
   return state;
 }
+
+/** What snapshots of old do not tell of a node. */
+const unknownOfOld = (document: NodeDocument) => ({
+  hardware: document.hardware ?? null,
+  incarnationSince: document.incarnationSince ?? document.joinedAt,
+  formers: document.formers ?? [],
+  vacancy: document.vacancy ?? null,
+  unmet: document.unmet ?? null,
+  administrationBy: document.administrationBy ?? '',
+  administrationSince: document.administrationSince ?? null,
+});
 
 function readRun(state: State, id: string, read: (name: string) => unknown): void {
   const document = read(`run-${id}`) as RunDocument;
@@ -164,6 +178,11 @@ const removedNode = (name: string): Node => ({
   boot: '',
   counter: 0,
   machineId: null,
+  hardware: null,
+  incarnationSince: 0,
+  formers: [],
+  vacancy: null,
+  unmet: null,
   version: '',
   features: [],
   address: null,
@@ -175,6 +194,8 @@ const removedNode = (name: string): Node => ({
   params: new Map(),
   administration: 'retired',
   administrationReason: 'removed',
+  administrationBy: '',
+  administrationSince: null,
   contact: 'unreachable',
   contactSince: 0,
   joinedAt: 0,

@@ -41,6 +41,7 @@ export function* toShards(state: State): Iterable<readonly [string, unknown]> {
     clusterParams: [...state.clusterParams].map(([cluster, params]) => [cluster, [...params]]),
     modules: [...state.modules],
     ...(state.receivers.size === 0 ? {} : { receivers: [...state.receivers.values()] }),
+    ...(state.expected.size === 0 ? {} : { expected: [...state.expected.values()] }),
     leaders: [...state.leaders],
     services: [...state.services].map(([key, endpoints]) => [key, [...endpoints.values()]]),
     archive: [...state.archive.values()],

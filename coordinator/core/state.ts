@@ -7,11 +7,13 @@
  * more than everything else together.
  */
 
+import type { Hardware, Mark } from '../../shared/hardware.ts';
 import type { Outcome } from '../../shared/messages.ts';
 import type { Pipeline, Step, Unit } from '../../shared/pipeline/model.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { JobMode, LayeredValue, NodeAdministration, StoredValue } from './event-values.ts';
 import type { EventType } from './events.ts';
+import type { ExpectedNode, Former, Vacancy } from './expectation.ts';
 import type { Missed } from './job-events.ts';
 import type { Disclosure, Grant, JobState } from './job-state.ts';
 import type { OfferState } from './offer.ts';
@@ -35,6 +37,10 @@ export type State = {
   fence: Fence | null;
   readonly tokens: Map<string, Token>;
   readonly nodes: Map<string, Node>;
+  /** By name, also of nodes that are there. */
+  readonly expected: Map<string, ExpectedNode>;
+  /** Who is expected by each mark. Derived. */
+  readonly expectedMarks: Map<Mark, string>;
   readonly clusterParams: Map<string, Map<string, StoredValue>>;
   /** `module@version` → digest. */
   readonly modules: Map<string, string>;
@@ -74,12 +80,22 @@ export type Node = {
   boot: string;
   counter: number;
   machineId: string | null;
+  /** Null when its agent does not tell. */
+  hardware: Hardware | null;
+  /** When this incarnation joined, ms since 1970. */
+  incarnationSince: number;
+  /** Incarnations that had the name before, oldest first. */
+  formers: readonly Former[];
+  /** Null while a machine is this node. */
+  vacancy: Vacancy | null;
+  /** Why no expectation was met although some could have been; else null. */
+  unmet: string | null;
   version: string;
   /** What its agent can do that older ones cannot. */
   features: readonly string[];
   address: string | null;
   diskless: boolean;
-  /** Labels the agent brought; operators' labels win over them. */
+  /** Labels the agent brought; those that are expected win over them, and operators' labels over both. */
   agentLabels: Readonly<Record<string, string>>;
   operatorLabels: Readonly<Record<string, string>>;
   labels: Readonly<Record<string, string>>;
@@ -87,6 +103,9 @@ export type Node = {
   readonly params: Map<string, StoredValue>;
   administration: NodeAdministration;
   administrationReason: string;
+  /** Who said so and when; empty and null of old. */
+  administrationBy: string;
+  administrationSince: number | null;
   /** `unreachable`: away for longer than `unknownAfter`. */
   contact: 'connected' | 'disconnected' | 'unreachable';
   /** When contact last changed, ms since 1970. */
@@ -347,4 +366,7 @@ export const mayFollowUp = (run: Run): boolean =>
 
 export const leaderKeyOf = (cluster: string, role: string): string => `${cluster}/${role}`;
 
-export const clusterOf = (node: Node): string => node.labels.cluster ?? 'default';
+export const clusterOf = (node: Node): string => clusterOfLabels(node.labels);
+
+export const clusterOfLabels = (labels: Readonly<Record<string, string>>): string =>
+  labels.cluster ?? 'default';

@@ -4,7 +4,15 @@ import type { Event } from '../../coordinator/core/events.ts';
 /** One event as a line, without what only matters to machines. */
 export function formatEvent(event: Event): string | undefined {
   switch (event.type) {
-    case 'NodeJoined':
+    case 'NodeJoined': {
+      const { node, met, unmet } = event;
+      if (unmet !== undefined) return `${node} joined, unmet: ${unmet}`;
+      return met === undefined ? undefined : `${met.asked} is ${node}, by ${met.mark}`;
+    }
+    case 'NodesExpected':
+      return `expected: ${event.nodes.map(({ node }) => node).join(' ')}`;
+    case 'NodeReplaced':
+      return `${event.node} is to be another machine`;
     case 'NodeConnected':
     case 'FactsReported':
     case 'StepOpened':

@@ -10,7 +10,8 @@
  * into the files: read the difference before you believe it.
  */
 import { countDeferrals } from '../../coordinator/core/deferral-count.ts';
-import { explainRun } from '../../coordinator/core/explain.ts';
+import type { Expectation } from '../../coordinator/core/expectation.ts';
+import { explainExpected, explainNode, explainRun } from '../../coordinator/core/explain.ts';
 import { previewPlan } from '../../coordinator/core/plan-preview.ts';
 import { runStateOf } from '../../coordinator/core/shown-states.ts';
 import { formatDiagnostic } from '../../shared/diagnostic.ts';
@@ -84,6 +85,43 @@ export class Scenario {
     this.#pendingRecalls.push(...this.world.recalls.splice(0));
     for (const reason of this.world.rejections.splice(0)) lines.push(`rejected: ${reason}`);
     return [...lines, ...output];
+  }
+
+  /** `machine NAME [INCARNATION] [serial=…] [uuid=…] [mac=…]`: an agent that says which machine it is on. */
+  #connectMachine(name: string, args: readonly string[]): void {
+    const { world } = this;
+    const [, word] = args.filter((arg) => !arg.includes('='));
+    const { serial, uuid, mac } = paramsOf(args);
+    const before = [
+      world.incarnations.get(name),
+      world.counters.get(name),
+      world.held.get(name),
+      world.bootOf(name),
+    ] as const;
+    const incarnation = `inc-${word ?? name}-1`;
+    if (before[0] !== incarnation) {
+      world.incarnations.set(name, incarnation);
+      world.counters.set(name, 0);
+      world.held.delete(name);
+      world.boots.set(name, `boot-${incarnation}`);
+    }
+    world.connect(
+      name,
+      {},
+      {
+        hardware: {
+          ...(serial === undefined ? {} : { serial: String(serial) }),
+          ...(uuid === undefined ? {} : { uuid: String(uuid) }),
+          ...(mac === undefined ? {} : { macs: [String(mac)] }),
+        },
+      },
+    );
+    if (world.welcomed !== null || before[0] === incarnation) return;
+    world.incarnations.delete(name);
+    if (before[0] !== undefined) world.incarnations.set(name, before[0]);
+    world.counters.set(name, before[1] ?? 0);
+    world.held.set(name, before[2] ?? []);
+    world.boots.set(name, before[3]);
   }
 
   readonly #pendingCancels: { node: string; attempt: string }[] = [];
@@ -239,6 +277,13 @@ export class Scenario {
         world.counters.set(first, before[2] ?? 0);
         return [];
       }
+      case 'expect':
+        return answer(world.command({ type: 'ExpectNodes', nodes: body.split('\n').map(expectationOf), by }));
+      case 'machine':
+        this.#connectMachine(first, args);
+        return [];
+      case 'replace':
+        return answer(world.command({ type: 'ReplaceNode', node: first, by, reason: 'it burnt' }));
       case 'clone': {
         const counter = world.counters.get(first) ?? 1;
         world.counters.set(first, counter - 1);
@@ -321,8 +366,18 @@ export class Scenario {
         return answer(world.command({ type: 'DecideJob', job: first, as: second, by, reason: 'looked' }));
       case 'why': {
         const run = world.state.runs.get(first);
-        if (run === undefined) return [`no run ${first}`];
-        return explainRun(world.state, run, () => undefined).map(
+        const node = world.state.nodes.get(first);
+        const expected = world.state.expected.get(first);
+        const why =
+          run !== undefined
+            ? explainRun(world.state, run, () => undefined)
+            : node !== undefined
+              ? explainNode(world.state, node, () => undefined)
+              : expected !== undefined
+                ? explainExpected(world.state, expected)
+                : undefined;
+        if (why === undefined) return [`no run ${first}`];
+        return why.map(
           ({ sentence, since }) =>
             `${sentence}${since === null ? '' : ` [${Math.round((world.at - since) / 1_000)} s]`}`,
         );
@@ -349,6 +404,22 @@ export class Scenario {
         throw new Error(`unknown command ${name}`);
     }
   }
+}
+
+/** `n1 serial=S1 mac=52:54:00:00:00:01 rack=a`: what is no mark is a label. */
+function expectationOf(line: string): Expectation {
+  const [node = '', ...words] = line.split(' ');
+  const { serial, uuid, mac, ...labels } = paramsOf(words);
+  const text = (value: unknown): string | null => (value === undefined ? null : String(value));
+  return {
+    node,
+    serial: text(serial),
+    uuid: text(uuid),
+    macs: mac === undefined ? [] : [String(mac)],
+    labels: Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, String(value)])),
+    address: null,
+    bmc: null,
+  };
 }
 
 const scopeOf = (text: string): { node: string } | { cluster: string } =>
@@ -381,8 +452,8 @@ function formatPlan(world: World, pipeline: Pipeline): string[] {
     world.lookup,
   );
   const roles = plan.roles.map(
-    ({ name, nodes, leader }) =>
-      `role ${name}: ${nodes.join(' ')}${leader === null ? '' : `, leader ${leader}`}`,
+    ({ name, nodes, leader, expected }) =>
+      `role ${name}: ${nodes.join(' ')}${leader === null ? '' : `, leader ${leader}`}${expected.length === 0 ? '' : `; expected ${expected.join(' ')}`}`,
   );
   const units = plan.units.flatMap(({ id, waves, downMax, domains, steps }) => [
     `${id}: down at once ${downMax}${domains.map(({ domain, downMax: down }) => `, ${domain} ${down}`).join('')}`,

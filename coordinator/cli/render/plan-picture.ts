@@ -8,6 +8,9 @@ const excludedShownMax = 8;
 const nodesText = (names: readonly string[]): string => (names.length === 0 ? '(none)' : foldNames(names));
 const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
 
+const waitsText = (expected: readonly string[]): string =>
+  `waits for more nodes${expected.length === 0 ? '' : `; expected: ${foldNames(expected)}`}`;
+
 function drawRoles({ roles }: Plan): Line[] {
   const anyWaits = roles.some(({ waits }) => waits);
   const table = formatTable(
@@ -18,12 +21,12 @@ function drawRoles({ roles }: Plan): Line[] {
       { head: 'LEADER' },
       ...(anyWaits ? [{ head: 'REMARK' }] : []),
     ],
-    roles.map(({ name, nodes, leader, waits }): Cell[] => [
+    roles.map(({ name, nodes, leader, waits, expected }): Cell[] => [
       [span(name, 'strong')],
       nodesText(nodes),
       String(nodes.length),
       leader ?? '',
-      ...(anyWaits ? [waits ? [span('waits for more nodes', 'warn')] : ''] : []),
+      ...(anyWaits ? [waits ? [span(waitsText(expected), 'warn')] : ''] : []),
     ]),
   );
   const excluded = roles.flatMap(({ name, excluded: out }) => {

@@ -28,6 +28,8 @@ export const plan = z
         leader: z.string().nullable(),
         /** It would wait for more nodes to come. */
         waits: z.boolean(),
+        /** Those of them that are expected and have not joined. */
+        expected: z.array(z.string()).default([]),
         excluded: z.array(z.object({ node: z.string(), reason: z.string() })),
       }),
     ),

@@ -21,7 +21,12 @@ export function viewPlan(preview: PlanPreview, { pipeline, cluster, file, warnin
   return {
     pipeline,
     cluster,
-    roles: preview.roles.map((role) => ({ ...role, nodes: [...role.nodes], excluded: [...role.excluded] })),
+    roles: preview.roles.map((role) => ({
+      ...role,
+      nodes: [...role.nodes],
+      expected: [...role.expected],
+      excluded: [...role.excluded],
+    })),
     units: preview.units.map((unit) => ({
       ...unit,
       steps: unit.steps.map(({ id, nodes, gates }) => ({ id, nodes: [...nodes], gates: [...gates] })),

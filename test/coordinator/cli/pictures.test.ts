@@ -24,12 +24,13 @@ const plan: Plan = {
       nodes: ['n1', 'n2', 'n3'],
       leader: 'n1',
       waits: false,
+      expected: [],
       excluded: [
         { node: 'n4', reason: 'labels.use is "web"' },
         { node: 'n5', reason: 'labels.use is "web"' },
       ],
     },
-    { name: 'hv', nodes: [], leader: null, waits: true, excluded: [] },
+    { name: 'hv', nodes: [], leader: null, waits: true, expected: ['n7', 'n8'], excluded: [] },
   ],
   units: [
     {
@@ -74,7 +75,7 @@ etcd-cluster on cluster prod: 3 steps on 3 nodes
 
 ROLE    NODES   COUNT  LEADER  REMARK
 member  n[1-3]      3  n1      -
-hv      (none)      0  -       waits for more nodes
+hv      (none)      0  -       waits for more nodes; expected: n7,n8
   not in member: n4,n5: labels.use is "web"
 
    STEP              NODES   WAITS FOR

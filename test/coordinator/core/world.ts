@@ -44,6 +44,8 @@ export class World {
   readonly cancels: { node: string; attempt: string; reason: string }[] = [];
   readonly recalls: { node: string; attempts: readonly string[]; reason: string }[] = [];
   readonly rejections: string[] = [];
+  /** As which node the last agent that connected was welcomed. */
+  welcomed: string | null = null;
   /** How many jobs an agent asks for at a time. */
   credit = 1;
   at = Date.UTC(2026, 0, 1);
@@ -105,6 +107,7 @@ export class World {
   }
 
   deliver(effect: Effect): void {
+    if (effect.kind === 'welcome') this.welcomed = effect.node;
     if (effect.kind === 'reject') this.rejections.push(effect.reason);
     if (effect.kind === 'cancel') this.cancels.push(effect);
     if (effect.kind === 'recall') this.recalls.push(effect);
@@ -127,6 +130,7 @@ export class World {
     const incarnation = this.incarnations.get(node) ?? `inc-${node}-1`;
     this.incarnations.set(node, incarnation);
     const known = this.state.nodes.get(node)?.agentLabels;
+    this.welcomed = null;
     this.command({
       type: 'ConnectAgent',
       token: 'test',
@@ -150,7 +154,16 @@ export class World {
         ...more,
       },
     });
-    this.tellSilent(node);
+    if (this.welcomed !== null && this.welcomed !== node) this.#takeName(node, this.welcomed);
+    this.tellSilent(this.welcomed ?? node);
+  }
+
+  /** The agent goes by the name that it was given. */
+  #takeName(asked: string, given: string): void {
+    for (const map of [this.counters, this.incarnations, this.boots] as Map<string, unknown>[]) {
+      if (map.has(asked)) map.set(given, map.get(asked));
+      map.delete(asked);
+    }
   }
 
   bootOf(node: string): string {
