@@ -93,6 +93,14 @@ export const limits = {
   heartbeatIntervalMs: 15_000,
   reconnectDelayMaxMs: 60_000,
   reconnectDelayMinMs: 250,
+  /** What starts runs by itself, and for how many nodes that joined one of its runs is. */
+  triggersMax: 128,
+  triggerNodesMax: 1_000,
+  /** So often a trigger whose last run has not begun is looked at again, at most. */
+  triggerRecheckMs: 60_000,
+  triggerEveryDefaultMs: 60_000,
+  triggerEveryMinMs: 1_000,
+  triggerEveryMaxMs: 366 * 86_400_000,
   connectWaitMinMs: 2_000,
   /** Between the addresses of one name. */
   addressAttemptMs: 250,

@@ -37,7 +37,7 @@ export function registerNotifyCommands(program: Command): void {
     .option('--mail <address>', 'send mail; may stand more than once', collect)
     .option(
       '--kind <kind>',
-      'only of this kind; may stand more than once (default: held, failed, waiting-for-approval, quarantined)',
+      'only of this kind; may stand more than once (default: held, failed, waiting-for-approval, not-started, quarantined)',
       collect,
     )
     .option('--cluster <name>', 'only of this cluster; may stand more than once', collect)

@@ -9,6 +9,7 @@ import { registerNodeCommands } from './node-commands.ts';
 import { registerNotifyCommands } from './notify-commands.ts';
 import { exitCodes } from './outcome.ts';
 import { registerRunCommands } from './run-commands.ts';
+import { registerTriggerCommands } from './trigger-commands.ts';
 
 export function registerCommands(program: Command): void {
   // Commander would end with 1, which says here that a run failed. Commands inherit this when they are made.
@@ -23,6 +24,7 @@ export function registerCommands(program: Command): void {
   findsCoordinator(program.enablePositionalOptions());
   registerRunCommands(program);
   registerNodeCommands(program);
+  registerTriggerCommands(program);
   registerNotifyCommands(program);
   const completion = program
     .command('completion')

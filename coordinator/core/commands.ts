@@ -11,6 +11,7 @@ import type { Event } from './events.ts';
 import type { Expectation } from './expectation.ts';
 import type { AgentOffer } from './offer.ts';
 import type { ReceiverRequest } from './receivers.ts';
+import type { TriggerCause } from './triggers.ts';
 
 export type CreateRun = {
   readonly type: 'CreateRun';
@@ -35,6 +36,22 @@ export type ResumeHow =
   | { readonly kind: 'as-reported' }
   /** `role` may be left out when only one role has a leader. */
   | { readonly kind: 'elect'; readonly node: string; readonly role: string | null };
+
+export type TriggerCommand =
+  | {
+      readonly type: 'DeclareTrigger';
+      readonly trigger: string;
+      readonly on: TriggerCause;
+      readonly atMostEveryMs: number;
+      readonly onlyNew: boolean;
+      /** What it starts; `by` is who declares it. */
+      readonly starts: CreateRun;
+    }
+  | { readonly type: 'RemoveTrigger'; readonly trigger: string; readonly by: Actor }
+  /** An operator wants its run now. */
+  | { readonly type: 'FireTrigger'; readonly trigger: string; readonly by: Actor }
+  /** Somebody outside who knows its key has called. */
+  | { readonly type: 'MeetTrigger'; readonly trigger: string };
 
 export type Command =
   | {
@@ -116,6 +133,7 @@ export type Command =
   | { readonly type: 'UnsetParam'; readonly scope: ParamScope; readonly name: string; readonly by: Actor }
   | (ReceiverRequest & { readonly type: 'DeclareReceiver'; readonly by: Actor })
   | { readonly type: 'RemoveReceiver'; readonly receiver: string; readonly by: Actor }
+  | TriggerCommand
   | { readonly type: 'PinModule'; readonly module: string; readonly digest: string; readonly by: Actor }
   | CreateRun
   | {

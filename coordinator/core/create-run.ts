@@ -46,17 +46,40 @@ export function createRun(turn: Turn, command: CreateRun): void {
   for (const task of pipeline.units.flatMap((unit) => unit.steps.flatMap((step) => step.tasks))) {
     for (const text of longScriptsOf([task])) turn.blobs.push({ digest: turn.lookup.digestOf(text), text });
   }
+  rememberGenerated(turn, command, { params, generated });
+  const { limit, checkOnly, by } = command;
+  turn.emit({ type: 'RunCreated', run, cluster, pipeline, params, limit, checkOnly, by });
+  const created = state.runs.get(run);
+  const gathered = [...selection.roles.values()].every((role) => isGathered(role, state));
+  if (created !== undefined && gathered) planRun(turn, created, selection);
+}
+
+function rememberGenerated(
+  turn: Turn,
+  { cluster, pipeline }: CreateRun,
+  { params, generated }: Pick<Resolved, 'params' | 'generated'>,
+): void {
   for (const name of generated) {
     const value = params[name]?.value;
     if (value === undefined) continue;
     const kept = generatedName(pipeline.name, name);
     turn.emit({ type: 'ParamSet', scope: { cluster }, name: kept, value, by: 'coordinator' });
   }
-  const { limit, checkOnly, by } = command;
-  turn.emit({ type: 'RunCreated', run, cluster, pipeline, params, limit, checkOnly, by });
-  const created = state.runs.get(run);
-  const gathered = [...selection.roles.values()].every((role) => isGathered(role, state));
-  if (created !== undefined && gathered) planRun(turn, created, selection);
+}
+
+/** Makes the values that a run would make, so that a later run without chance at hand finds them. */
+export function keepGenerated(turn: Turn, command: CreateRun): void {
+  const kept = turn.secrets.length;
+  const { params, generated } = resolveParams(turn, command, '');
+  const made = new Set(generated.map((name) => params[name]?.value));
+  const wanted = turn.secrets
+    .slice(kept)
+    .filter(({ reference }) =>
+      [...made].some((value) => value !== undefined && 'secret' in value && value.secret === reference),
+    );
+  turn.dropSecrets(kept);
+  for (const { reference, value } of wanted) turn.conceal(reference, JSON.parse(value));
+  rememberGenerated(turn, command, { params, generated });
 }
 
 /** Why the params of a run would be refused; nothing is kept or changed. */

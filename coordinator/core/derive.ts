@@ -173,6 +173,7 @@ export function deriveRun(run: Run): void {
 /** Puts everything on the agenda, as after recovery. */
 export function lookAtEverything(state: State): void {
   state.agenda.offer = true;
+  for (const name of state.triggers.keys()) state.agenda.triggers.add(name);
   for (const node of state.nodes.values()) {
     state.agenda.nodes.add(node);
     state.agenda.gathering.add(node.name);

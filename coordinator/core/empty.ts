@@ -18,6 +18,7 @@ export const emptyState = (): State => ({
   clusterParams: new Map(),
   modules: new Map(),
   receivers: new Map(),
+  triggers: new Map(),
   leaders: new Map(),
   services: new Map(),
   runs: new Map(),
@@ -32,6 +33,7 @@ export const emptyState = (): State => ({
     runs: new Set(),
     slots: new Set(),
     gathering: new Set(),
+    triggers: new Set(),
     offer: false,
   },
 });

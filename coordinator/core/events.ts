@@ -8,6 +8,7 @@ import type { JobEvent } from './job-events.ts';
 import type { NodeEvent } from './node-events.ts';
 import type { Receiver } from './receivers.ts';
 import type { RunEvent } from './run-events.ts';
+import type { TriggerEvent } from './triggers.ts';
 
 type ReignEvent =
   | {
@@ -41,7 +42,14 @@ type ReceiverEvent =
   | (Receiver & { readonly type: 'ReceiverDeclared'; readonly by: Actor })
   | { readonly type: 'ReceiverRemoved'; readonly receiver: string; readonly by: Actor };
 
-export type EventBody = ReignEvent | NodeEvent | ParamEvent | ReceiverEvent | RunEvent | JobEvent;
+export type EventBody =
+  | ReignEvent
+  | NodeEvent
+  | ParamEvent
+  | ReceiverEvent
+  | TriggerEvent
+  | RunEvent
+  | JobEvent;
 
 /** `at` is the coordinator's clock in ms since 1970; it never goes back within a journal. */
 export type Event = EventBody & { readonly seq: number; readonly at: number };

@@ -4,6 +4,7 @@ import { limits } from '../../shared/limits.ts';
 import type { Event } from './events.ts';
 import { expectNode, forgetExpectation } from './evolve-expectations.ts';
 import { followOffer } from './evolve-offers.ts';
+import { forgetJoined } from './evolve-triggers.ts';
 import type { Former } from './expectation.ts';
 import type { Node, State } from './state.ts';
 import { refreshNode } from './transitions.ts';
@@ -136,11 +137,13 @@ function evolve(state: State, event: NodeEvent): void {
       return;
     case 'NodeReplaced':
       vacate(state, nodeOf(state, event.node), event);
+      forgetJoined(state, event.node);
       return;
     case 'NodeRemoved':
       state.nodes.delete(event.node);
       forgetExpectation(state, event.node);
       state.agenda.gathering.add(event.node);
+      forgetJoined(state, event.node);
       return;
     default:
       assertNever(event);

@@ -16,6 +16,7 @@ import { beginReign, evolveNode, nodeOf } from './evolve-nodes.ts';
 import { evolveOffer } from './evolve-offers.ts';
 import { evolveReceiver } from './evolve-receivers.ts';
 import { beginLineage, discloseAttempt } from './evolve-restoration.ts';
+import { evolveTrigger, meetService } from './evolve-triggers.ts';
 import { layoutRun } from './layout.ts';
 import { electLeader } from './leadership.ts';
 import type { Member, Node, Run, State, UnitState } from './state.ts';
@@ -89,7 +90,15 @@ export function evolve(state: State, event: Event): void {
     case 'ReceiverRemoved':
       evolveReceiver(state, event);
       return;
+    case 'TriggerDeclared':
+    case 'TriggerRemoved':
+    case 'TriggerMatched':
+    case 'TriggerFired':
+    case 'TriggerFailed':
+      evolveTrigger(state, event);
+      return;
     case 'ServiceProvided': {
+      meetService(state, event);
       const key = leaderKeyOf(event.cluster, event.service);
       const endpoints = state.services.get(key) ?? new Map();
       state.services.set(key, endpoints);

@@ -18,6 +18,7 @@ import { reportResult, reportStarted } from './results.ts';
 import { decideJob, resumeRun } from './resume.ts';
 import { answerApproval, archiveRun, cancelRun } from './runs.ts';
 import type { State } from './state.ts';
+import { changeTriggers } from './trigger-commands.ts';
 import { decideWith, Turn } from './turn.ts';
 import { offerAgent, reportUpgradeFailed } from './upgrades.ts';
 
@@ -85,6 +86,12 @@ function decide(turn: Turn, command: Command): void {
       return;
     case 'RemoveReceiver':
       removeReceiver(turn, command);
+      return;
+    case 'DeclareTrigger':
+    case 'RemoveTrigger':
+    case 'FireTrigger':
+    case 'MeetTrigger':
+      changeTriggers(turn, command);
       return;
     case 'PinModule':
       pinModule(turn, command);

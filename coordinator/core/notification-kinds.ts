@@ -8,6 +8,8 @@ export const notificationKinds = {
   failed: true,
   /** A run waits for an approval. */
   'waiting-for-approval': true,
+  /** A trigger was to start a run, and could not. */
+  'not-started': true,
   /** A node was quarantined. */
   quarantined: true,
   /** A run waits for nodes that cannot be reached. */

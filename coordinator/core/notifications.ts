@@ -98,6 +98,7 @@ const heard: ReadonlySet<Event['type']> = new Set<Event['type']>([
   'RunEnded',
   'RunHeld',
   'RunResumed',
+  'TriggerFailed',
 ]);
 
 export const mayBeTold = ({ type }: Event): boolean => heard.has(type);
@@ -168,6 +169,13 @@ function tell(event: Event, runOf: Surroundings['runOf']): Told | undefined {
             commands: [`lockstep node show ${event.node}`, `lockstep node accept ${event.node} --reason '…'`],
           }
         : undefined;
+    case 'TriggerFailed':
+      return {
+        kind: 'not-started',
+        what: `Trigger ${event.trigger} started no run, although ${event.what}.`,
+        why: event.reason,
+        commands: [`lockstep why ${event.trigger}`, `lockstep trigger fire ${event.trigger}`],
+      };
     case 'NodeUnreachable':
       return {
         kind: 'unreachable',

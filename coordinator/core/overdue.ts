@@ -25,6 +25,8 @@ export function takeDeadlines(turn: Turn): void {
       if (run !== undefined && unit !== undefined && run.end === null) state.agenda.units.set(unit, run);
     } else if (due.kind === 'deferral') {
       giveUpDeferred(turn, due.run, due.node);
+    } else if (due.kind === 'trigger') {
+      state.agenda.triggers.add(due.trigger);
     } else if (due.kind === 'reboot') {
       giveUpReboot(turn, due.node);
     } else {

@@ -23,6 +23,7 @@ import { awaitPlace, isFree, isIdle, leaveLine, nextForPlace, nextForSlot } from
 import type { Job, Node, State } from './state.ts';
 import { isOpen, type Member, mayFollowUp, type Run, type UnitState } from './state.ts';
 
+import { considerTrigger, meetJoined } from './triggering.ts';
 import { Turn } from './turn.ts';
 import { aftermathOf, hasBegun } from './unit-end.ts';
 import { considerOffer } from './upgrades.ts';
@@ -55,7 +56,8 @@ function countGrants(effects: readonly Effect[]): number {
 }
 
 const hasAgenda = ({ agenda }: State): boolean =>
-  agenda.runs.size + agenda.nodes.size + agenda.units.size + agenda.slots.size + agenda.gathering.size > 0 ||
+  agenda.runs.size + agenda.nodes.size + agenda.units.size + agenda.slots.size > 0 ||
+  agenda.gathering.size + agenda.triggers.size > 0 ||
   agenda.offer;
 
 function takeFirst<T>(set: Set<T>): T | undefined {
@@ -93,7 +95,13 @@ function lookAtNext(turn: Turn): boolean {
     considerOffer(turn);
     return true;
   }
+  const trigger = takeFirst(agenda.triggers);
+  if (trigger !== undefined) {
+    considerTrigger(turn, trigger);
+    return true;
+  }
   if (agenda.gathering.size > 0) {
+    meetJoined(turn, agenda.gathering);
     gatherRuns(turn);
     return true;
   }

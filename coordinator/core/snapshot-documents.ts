@@ -8,6 +8,7 @@ import type { OfferState } from './offer.ts';
 import type { ReceiverState } from './receivers.ts';
 import type { ArchivedRun } from './run-parts.ts';
 import type { Endpoint, Job, Node, Run, State, StepState, Token, UnitState } from './state.ts';
+import type { TriggerState } from './triggers.ts';
 
 export const snapshotFormat = 1;
 
@@ -111,6 +112,8 @@ export type RunDocument = Pick<Run, (typeof runFields)[number]> & {
   readonly jobShards: number;
 };
 
+export type TriggerDocument = Omit<TriggerState, 'joined'> & { readonly joined: readonly string[] };
+
 export type Head = {
   readonly format: number;
   readonly seq: number;
@@ -131,6 +134,8 @@ export type Head = {
   readonly receivers?: readonly ReceiverState[];
   /** Absent when none are expected, and in snapshots of old. */
   readonly expected?: readonly ExpectedNode[];
+  /** Absent in snapshots of versions that started nothing by themselves. */
+  readonly triggers?: readonly TriggerDocument[];
   readonly leaders: readonly (readonly [string, string])[];
   readonly services: readonly (readonly [string, readonly Endpoint[]])[];
   readonly archive: readonly ArchivedRun[];

@@ -48,6 +48,8 @@ export function fromShards(read: (name: string) => unknown): State {
   for (const token of head.tokens) state.tokens.set(token.id, { ...token });
   for (const [cluster, params] of head.clusterParams) state.clusterParams.set(cluster, new Map(params));
   for (const [name, digest] of head.modules) state.modules.set(name, digest);
+  for (const trigger of head.triggers ?? [])
+    state.triggers.set(trigger.trigger, { ...trigger, joined: new Set(trigger.joined) });
   for (const receiver of head.receivers ?? []) state.receivers.set(receiver.receiver, receiver);
   for (const expected of head.expected ?? []) keepExpectation(state, expected);
   for (const [key, node] of head.leaders) state.leaders.set(key, node);
@@ -224,6 +226,8 @@ function restoreUnit(unit: UnitState, document: UnitDocument): void {
 
 /** Contact timers are not restored: the reign that begins now starts them anew. */
 function restoreDeadlines(state: State): void {
+  for (const { trigger, nextAt } of state.triggers.values())
+    if (nextAt !== null) state.deadlines.add({ at: nextAt, kind: 'trigger', trigger });
   for (const run of state.activeRuns.values()) {
     for (const role of Object.values(run.pipeline.roles)) {
       if (run.planned || role.waitForMs === undefined) continue;

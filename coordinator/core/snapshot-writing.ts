@@ -42,6 +42,9 @@ export function* toShards(state: State): Iterable<readonly [string, unknown]> {
     modules: [...state.modules],
     ...(state.receivers.size === 0 ? {} : { receivers: [...state.receivers.values()] }),
     ...(state.expected.size === 0 ? {} : { expected: [...state.expected.values()] }),
+    ...(state.triggers.size === 0
+      ? {}
+      : { triggers: [...state.triggers.values()].map((one) => ({ ...one, joined: [...one.joined] })) }),
     leaders: [...state.leaders],
     services: [...state.services].map(([key, endpoints]) => [key, [...endpoints.values()]]),
     archive: [...state.archive.values()],

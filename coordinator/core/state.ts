@@ -20,6 +20,7 @@ import type { OfferState } from './offer.ts';
 import type { ReceiverState } from './receivers.ts';
 import type { Fence, Restoration } from './reign.ts';
 import type { ApprovalState, ArchivedRun, RoleState, RunEnd, UnitLimits, Waiting } from './run-parts.ts';
+import type { TriggerState } from './triggers.ts';
 
 export type State = {
   seq: number;
@@ -46,6 +47,8 @@ export type State = {
   readonly modules: Map<string, string>;
   /** Who is told of what happens, by name. */
   readonly receivers: Map<string, ReceiverState>;
+  /** What starts runs by itself, by name. */
+  readonly triggers: Map<string, TriggerState>;
   /** `cluster/role` → node. */
   readonly leaders: Map<string, string>;
   /** `cluster/service` → node → endpoint. */
@@ -342,6 +345,8 @@ export type Agenda = {
   readonly slots: Set<Job>;
   /** Nodes that changed while some run waits for nodes. */
   readonly gathering: Set<string>;
+  /** Triggers that may have something to start. */
+  readonly triggers: Set<string>;
   /** Something changed that may let a node take the agent that is offered. */
   offer: boolean;
 };

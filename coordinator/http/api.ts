@@ -15,6 +15,7 @@ import { type ApiContext, createRouter, etagOf, type Router } from './routing.ts
 import { addRuns } from './runs.ts';
 import { addStatus } from './status.ts';
 import { addTokens } from './tokens.ts';
+import { addTriggers } from './triggers.ts';
 import { addUpkeep } from './upkeep.ts';
 
 export function createApi(ports: ApiPorts, onBug: (error: unknown) => void): Router {
@@ -67,6 +68,7 @@ export function createApi(ports: ApiPorts, onBug: (error: unknown) => void): Rou
   addParams(api, ports);
   addTokens(api, ports);
   addReceivers(api, ports);
+  addTriggers(api, ports);
   addUpkeep(api, ports);
   addBlobs(api, ports);
   api.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });

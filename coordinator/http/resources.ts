@@ -48,6 +48,12 @@
  *   GET    /api/receivers                  receiverList
  *   DELETE /api/receivers/:name            204
  *   POST   /api/receivers/:name/test       deliveryTest; one delivery, now
+ *   POST   /api/triggers                   triggerDeclaration → 201 triggerDeclared; the key of a webhook is shown once
+ *   GET    /api/triggers                   triggerList
+ *   GET    /api/triggers/:name             trigger
+ *   DELETE /api/triggers/:name             204
+ *   POST   /api/triggers/:name/fire        → 201 triggerFired; a run, now
+ *   POST   /hooks/:name/:key               202; without a token, for who knows the key; the body is not read
  *   POST   /api/upkeep/pauses             201 upkeepPause: for a minute nothing of the data is archived or deleted
  *   PUT    /api/upkeep/pauses/:id         204: for another minute; 404 when it had ended
  *   DELETE /api/upkeep/pauses/:id         204; 404 when it had ended
@@ -70,3 +76,4 @@ export * from './resources/receiver.ts';
 export * from './resources/report.ts';
 export * from './resources/run.ts';
 export * from './resources/stream.ts';
+export * from './resources/trigger.ts';

@@ -9,7 +9,7 @@ import { previewPlan } from '../core/plan-preview.ts';
 import type { ArchivedRun } from '../core/run-parts.ts';
 import { runStateOf } from '../core/shown-states.ts';
 import type { Run, State } from '../core/state.ts';
-import { generateValues } from './generated-values.ts';
+import { acceptSubmission } from './accept-submission.ts';
 import type { ApiPorts } from './ports.ts';
 import * as resources from './resources.ts';
 import {
@@ -178,24 +178,9 @@ export function addRuns(api: Router, ports: ApiPorts): void {
   });
 
   api.openapi(submit, async (context) => {
-    const { command, warnings, manifests, files } = readSubmission(
-      context.req.valid('json'),
-      lookup.digestOf,
-    );
-    const by = context.get('by');
-    const absent = await ports.blobs.missing(files.keys());
-    if (absent.length > 0) {
-      const named = absent.map((digest) => `${files.get(digest)} (${digest})`);
-      throw new LockstepError(
-        'conflict',
-        `these files have to be sent first, by PUT /blobs/…: ${named.join(', ')}`,
-      );
-    }
-    for (const manifest of manifests) await ports.blobs.put(manifest);
-    for (const [module, digest] of Object.entries(command.pipeline.modules))
-      await sequencer.submit({ type: 'PinModule', module, digest, by });
-    const generated = generateValues(command.pipeline, ports.random);
-    const events = await sequencer.submit({ ...command, generated, by });
+    const submission = context.req.valid('json');
+    const { starts, warnings } = await acceptSubmission(ports, submission, context.get('by'));
+    const events = await sequencer.submit(starts);
     const created = events.find((event) => event.type === 'RunCreated');
     assert(created !== undefined, 'creating a run creates a run');
     return context.json(

@@ -21,13 +21,14 @@ export function addFromText(named: NamedDigests, text: string): void {
 
 export function addFromEvent(named: NamedDigests, event: Event): void {
   addFromText(named, JSON.stringify(event));
-  if (event.type === 'RunCreated') addBundles(named, event.pipeline);
+  if (event.type === 'RunCreated' || event.type === 'TriggerDeclared') addBundles(named, event.pipeline);
   if (event.type === 'RunArchived') named.naming.add(event.digest);
 }
 
 /** What names others; everything else in a state is found in the texts of its shards. */
 export function addNamingFromState(named: NamedDigests, state: State): void {
   for (const { pipeline } of state.runs.values()) addBundles(named, pipeline);
+  for (const { pipeline } of state.triggers.values()) addBundles(named, pipeline);
   for (const { digest } of state.archive.values()) named.naming.add(digest);
 }
 

@@ -40,7 +40,7 @@ async function askSecrets(
   return { ...given, ...asked };
 }
 
-async function submit(
+export async function submit(
   session: Session,
   { pipeline, submission, content }: PipelineFile,
   options: RunOptions,

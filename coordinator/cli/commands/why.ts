@@ -1,6 +1,6 @@
 /** `lockstep why`: one sentence for each unfinished job of a run, or for what a node is about. */
 import { LockstepError } from '../../../shared/errors.ts';
-import { explanations as explanationsSchema } from '../../http/resources.ts';
+import { explanations as explanationsSchema, triggerList } from '../../http/resources.ts';
 import type { CoordinatorClient } from '../client.ts';
 import { exitCodes } from '../outcome.ts';
 import { type Line, span } from '../render/line.ts';
@@ -20,7 +20,7 @@ async function explain(client: CoordinatorClient, subject: string): Promise<read
     );
   const ofNode = async (): Promise<readonly Explanation[]> =>
     (await client.read(explanationsSchema, `/api/nodes/${segment(subject)}/why`)).items;
-  if (!runPattern.test(subject)) return ofNode();
+  if (!runPattern.test(subject)) return ofNode().catch(orOfTrigger(client, subject));
   try {
     return await readExplanations(client, subject);
   } catch (error) {
@@ -31,6 +31,29 @@ async function explain(client: CoordinatorClient, subject: string): Promise<read
     });
   }
 }
+
+/** What is no node may be a trigger; what is neither is told as no node. */
+const orOfTrigger =
+  (client: CoordinatorClient, subject: string) =>
+  async (noNode: unknown): Promise<readonly Explanation[]> => {
+    if (!(noNode instanceof LockstepError) || noNode.code !== 'not-found') throw noNode;
+    const { items } = await client.read(triggerList, '/api/triggers');
+    const found = items.find(({ name }) => name === subject);
+    if (found === undefined) throw noNode;
+    const failed =
+      found.lastFailure === null ? '' : `; the last time it started none: ${found.lastFailure.reason}`;
+    return [
+      {
+        job: null,
+        run: null,
+        node: null,
+        state: 'waiting',
+        gate: 'trigger',
+        sentence: found.sentence + failed,
+        since: null,
+      },
+    ];
+  };
 
 const drawn = ({ sentence, since }: Explanation, now: number): Line => [
   // What is said of a node alone begins as a gate of a job does.

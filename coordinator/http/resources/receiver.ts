@@ -8,6 +8,7 @@ export const notificationKindWords = [
   'held',
   'failed',
   'waiting-for-approval',
+  'not-started',
   'quarantined',
   'paused',
   'deferred',

@@ -8,6 +8,7 @@ import { emptyState } from '../../../coordinator/core/empty.ts';
 import { evolve } from '../../../coordinator/core/evolve.ts';
 import { explainRun } from '../../../coordinator/core/explain.ts';
 import { runStateOf } from '../../../coordinator/core/shown-states.ts';
+import type { Run } from '../../../coordinator/core/state.ts';
 import { dumpState, throughSnapshot } from './dump.ts';
 import { GroupOracle } from './group-oracle.ts';
 import { Oracle } from './oracle.ts';
@@ -182,6 +183,7 @@ function calm(world: World, names: readonly string[]): void {
         if (run.hold !== null)
           world.command({ type: 'ResumeRun', run: run.id, how: { kind }, by, reason: '' });
       }
+      electLeaders(world, run);
     }
     world.wait(2_000);
   }
@@ -192,6 +194,16 @@ function calm(world: World, names: readonly string[]): void {
         .join(' | ')}`,
   );
   throw new Error(`does not end: ${stuck.join('; ')}`);
+}
+
+/** Where a kept leader is not in its role any more, nothing but an election helps. */
+function electLeaders(world: World, run: Run): void {
+  for (const { name, leader, nodes } of run.roles.values()) {
+    const [node] = nodes;
+    if (run.hold === null || leader !== null || node === undefined) continue;
+    const how = { kind: 'elect', node, role: name } as const;
+    world.command({ type: 'ResumeRun', run: run.id, how, by: 'operator:test', reason: '' });
+  }
 }
 
 function compare(world: World): void {
