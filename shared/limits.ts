@@ -78,6 +78,10 @@ export const limits = {
   outputsBytesMax: 256 * KiB,
   outputValueBytesMax: 64 * KiB,
   outputFileBytesMax: 64 * MiB,
+  partsMax: 200,
+  partsBytesMax: 32 * KiB,
+  partLabelLengthMax: 200,
+  partMessageLengthMax: 600,
   attemptLogBytesMax: 16 * MiB,
   attemptLogTailBytes: 64 * KiB,
 
@@ -281,6 +285,8 @@ export const limits = {
   labelsPerNodeMax: 256,
   retryBackoffMaxMs: 5 * 60_000,
   outputTextBytesMax: 512 * KiB,
+  /** Of the file in which a script tells of its parts; what is longer is not read. */
+  partsTextBytesMax: 512 * KiB,
   environmentStringBytesMax: 128 * KiB,
   scopeSweepsMax: 20,
   scopePollMs: 50,
@@ -323,7 +329,10 @@ assert(
 );
 assert(limits.agentLabelsMax < limits.labelsPerNodeMax, 'operators can label every node');
 assert(limits.outputValueBytesMax <= limits.outputsBytesMax, 'one output fits among all outputs');
-assert(limits.outputsBytesMax < limits.messageBytesMax, 'outputs fit in a message');
+assert(
+  limits.outputsBytesMax + limits.partsBytesMax < limits.messageBytesMax,
+  'outputs and parts fit in a message',
+);
 assert(limits.segmentBytesMax < limits.messageBytesMax, 'a segment fits in a message');
 assert(limits.segmentJobsMax <= limits.agentJobsHeldMax, 'an agent can hold a segment');
 assert(limits.factsBytesMax < limits.messageBytesMax, 'facts fit in a message');

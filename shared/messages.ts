@@ -27,10 +27,11 @@
  *
  * Protocol versions: 1 (first). Since then, without a new number because old agents do without: grants of
  * several jobs to those that pull more than one, `grant.expiresMs`, `recall`; `origin`, `remembered`, `fenced`;
- * `iterated`; `hello.hardware`; and for agents that say so in `features`: `upgrade`, `upgrade-failed`,
- * `hello.upgradesFailed`.
+ * `iterated`; `hello.hardware`; `runner` of a job and `parts` of a result; and for agents that say so in `features`:
+ * `upgrade`, `upgrade-failed`, `hello.upgradesFailed`.
  */
 import * as z from 'zod';
+import { attemptResult, bootInstance, outcomes } from './attempt-result.ts';
 import { hardwareSchema } from './hardware.ts';
 import { attemptIdPattern, digestPattern, identifierPattern, nodeNamePattern } from './ids.ts';
 import { limits } from './limits.ts';
@@ -87,50 +88,14 @@ const jobSpecification = z.object({
   /** Names among the inputs whose values are secret: they never appear in a message, error or file name. */
   secretInputs: z.array(z.string()),
   outputs: z.record(z.string().regex(identifierPattern), outputDeclaration),
+  /** What carries out `run` beside its interpreter, so that the agent can say what is missing on its node. */
+  runner: z.string().max(64).optional(),
   /** The node reboots when the work has succeeded. */
   reboot: z.literal('after').optional(),
   /** Digest of the manifest of files that are laid out in the working folder. */
   bundle: digest.optional(),
   /** LOCKSTEP_* values that only the coordinator knows (run, step, role, leader, cluster, …). */
   environment: z.record(z.string().regex(/^LOCKSTEP_[A-Z_]+$/), z.string()),
-});
-
-/** Changes with every boot of the host: boot id plus the start time of PID 1. */
-const bootInstance = z.string().min(1).max(128);
-
-/** What one attempt came to. Only `succeeded` and `failed` say something about the work itself. */
-export const outcomes = [
-  'succeeded',
-  'failed',
-  'timed-out',
-  'cancelled',
-  'interrupted',
-  'not-started',
-] as const;
-
-const attemptResult = z.object({
-  attempt: attemptId,
-  outcome: z.enum(outcomes),
-  /** False when the agent goes on by itself with the next attempt of this grant. */
-  final: z.boolean(),
-  /** True when `check` said that there was nothing to do; in `check-only` mode false says what would change. */
-  unchanged: z.boolean(),
-  exitCode: z.int().min(0).max(255).nullable(),
-  signal: shortText.nullable(),
-  /** Why it did not succeed, for people, without values of inputs or outputs. */
-  reason: shortText.nullable(),
-  phase: z.enum(['check', 'run', 'verify', 'none']),
-  iterations: count,
-  startedAt: wallMs.nullable(),
-  finishedAt: wallMs,
-  /** By the node's monotonic clock. */
-  durationMs: count,
-  /** Declared outputs by type; a `file` output is the digest of its content. */
-  outputs: z.record(z.string(), z.json()),
-  /** Length of each log stream; with gap markers counted as the bytes they stand for. */
-  logs: z.object({ stdout: count, stderr: count }),
-  /** The node reboots now: it is all done when the node is back on another boot instance than this one. */
-  reboot: z.object({ boot: bootInstance }).optional(),
 });
 
 /** How an execution ended that is followed by another one of the same attempt. */

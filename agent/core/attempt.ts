@@ -7,7 +7,16 @@
  */
 import { assertNever, present } from '../../shared/assert.ts';
 import type { JobSpecification, Script } from '../../shared/messages.ts';
-import { collect, endSegment, failed, lost, mayNotReboot, neverStarted, stopped } from './conclusion.ts';
+import {
+  collect,
+  endSegment,
+  failed,
+  lost,
+  mayNotReboot,
+  neverStarted,
+  stopped,
+  tellerOf,
+} from './conclusion.ts';
 import { tellIteration } from './iteration.ts';
 import { isUntouched, type Job } from './ledger.ts';
 import {
@@ -95,7 +104,7 @@ function proceed(turn: Turn, progress: Progress, params: NodeValues['params']): 
       turn.become({ kind: 'pausing', attempt, progress, params, untilMs: next.untilMs });
       return;
     case 'end':
-      collect(turn, { ...next.verdict, iterations: progress.runs });
+      collect(turn, { ...next.verdict, iterations: progress.runs, told: tellerOf(progress) });
       return;
     default:
       assertNever(next);
@@ -134,10 +143,10 @@ export function onExecuted(turn: Turn, { attempt, number, end }: InputOf<'execut
 
 function onExited(turn: Turn, activity: Active<'executing'>, end: ExecutionEnd & { kind: 'exited' }): void {
   const { number, phase, stop, params, startedMs } = activity;
-  const { status, output } = end;
+  const { status, output, parts } = end;
   const progress = progressAfter(
     activity.progress,
-    { number, phase, status, output },
+    { number, phase, status, output, ...(parts === undefined ? {} : { parts }) },
     startedMs,
     turn.now.monotonicMs,
   );

@@ -6,12 +6,19 @@ import { assertNever } from '../../shared/assert.ts';
 import { limits } from '../../shared/limits.ts';
 import type { AttemptResult, JobSpecification } from '../../shared/messages.ts';
 import { type Job, retriesOf } from './ledger.ts';
-import { endOf, noProgress, type Progress, signalOf } from './next-step.ts';
+import { type Execution, endOf, noProgress, type Progress, signalOf } from './next-step.ts';
+import { faultOfParts, readParts, secretsOf } from './parts.ts';
 import { wantReboot } from './reboot.ts';
 import type { Ending, Input, Now, Stop } from './state.ts';
 import { clip, type Turn, unexecuted } from './turn.ts';
 
-function ending(outcome: Ending['outcome'], reason: string, progress: Progress): Ending {
+/** `told`: the execution that tells of its parts. */
+type Concluding = Ending & { readonly told: Execution | null };
+
+/** What a verify tells is about what the run did. */
+export const tellerOf = ({ run, check }: Progress): Execution | null => run ?? check;
+
+function ending(outcome: Ending['outcome'], reason: string, progress: Progress): Concluding {
   const last = progress.verify ?? progress.run ?? progress.check;
   return {
     outcome,
@@ -19,28 +26,29 @@ function ending(outcome: Ending['outcome'], reason: string, progress: Progress):
     reason,
     iterations: progress.runs,
     last,
+    told: tellerOf(progress),
     outputs: {},
     files: {},
     reboot: false,
   };
 }
 
-export const failed = (reason: string, progress: Progress): Ending => ending('failed', reason, progress);
+export const failed = (reason: string, progress: Progress): Concluding => ending('failed', reason, progress);
 
 export const mayNotReboot =
   'a reboot is wanted, and this agent may not reboot its host: it was started with --reboot-command none, or not as root';
 
-export const neverStarted = (progress: Progress): Ending =>
+export const neverStarted = (progress: Progress): Concluding =>
   ending('not-started', 'the agent was restarted before the script began; it never ran', progress);
 
-export const lost = (progress: Progress): Ending =>
+export const lost = (progress: Progress): Concluding =>
   ending(
     'interrupted',
     'no exit status: its supervisor was killed, the host went short of memory, or the script removed its own folder; the rest was ended',
     progress,
   );
 
-export function stopped(stop: Stop, { specification }: Job, progress: Progress): Ending {
+export function stopped(stop: Stop, { specification }: Job, progress: Progress): Concluding {
   switch (stop.kind) {
     case 'cancelled':
       return ending('cancelled', stop.reason, progress);
@@ -63,10 +71,22 @@ function timeoutReason({ timeoutMs, until }: JobSpecification, { run, runs }: Pr
 const seconds = (ms: number): string => `${ms / 1000} s`;
 
 /** Has the lengths of logs and the files among the outputs taken stock of; the rest follows from them. */
-export function collect(turn: Turn, what: Ending): void {
+export function collect(turn: Turn, { told, ...what }: Concluding): void {
   const { attempt } = turn.job;
-  turn.become({ kind: 'collecting', attempt, ending: what });
+  turn.become({ kind: 'collecting', attempt, ending: withParts(turn, what, told) });
   turn.emit({ kind: 'collect', attempt, files: what.files });
+}
+
+/** With what the script told of its parts; those that failed are why it did. */
+function withParts(turn: Turn, what: Ending, told: Execution | null): Ending {
+  if (told?.parts === undefined) return what;
+  const { activity } = turn.state;
+  const params = 'params' in activity ? activity.params : {};
+  const parts = readParts(told.parts, secretsOf(turn.job.specification, params));
+  if (parts === undefined) return what;
+  const fault = what.outcome === 'failed' && told.status !== 0 ? faultOfParts(parts) : undefined;
+  const reason = fault === undefined ? what.reason : `${told.phase} ${endOf(told.status)}: ${fault}`;
+  return { ...what, parts, reason };
 }
 
 export function onCollected(turn: Turn, input: Input & { readonly kind: 'collected' }): void {
@@ -122,6 +142,7 @@ function resultOf(
     reason: end.reason === null ? null : clip(end.reason),
     phase: last?.phase ?? 'none',
     iterations: end.iterations,
+    ...(end.parts === undefined ? {} : { parts: end.parts }),
     startedAt: job.begun?.wallMs ?? null,
     finishedAt: now.wallMs,
     durationMs: durationOf(job, host.boot, now),

@@ -14,6 +14,7 @@ export type EnvironmentParts = {
   readonly attempt: string;
   readonly paramsFile: string;
   readonly outputFile: string;
+  readonly partsFile: string;
 };
 
 const encoder = new TextEncoder();
@@ -31,6 +32,7 @@ export function environmentOf(parts: EnvironmentParts): Readonly<Record<string, 
     LOCKSTEP_ATTEMPT: parts.attempt,
     LOCKSTEP_PARAMS: parts.paramsFile,
     LOCKSTEP_OUTPUT: parts.outputFile,
+    LOCKSTEP_PARTS: parts.partsFile,
   };
 }
 

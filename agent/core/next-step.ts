@@ -7,6 +7,7 @@ import { assert, present } from '../../shared/assert.ts';
 import { evaluateUntil } from '../../shared/expressions/evaluate.ts';
 import type { AttemptResult, JobSpecification } from '../../shared/messages.ts';
 import { missingOutputs, type OutputBytes, type OutputValue, parseOutputs } from './outputs.ts';
+import type { PartBytes } from './parts.ts';
 
 export type Phase = 'check' | 'run' | 'verify';
 
@@ -17,6 +18,8 @@ export type Execution = {
   readonly phase: Phase;
   readonly status: number;
   readonly output: OutputBytes;
+  /** Absent when it told nothing of its parts. */
+  readonly parts?: PartBytes;
 };
 
 export type Progress = {

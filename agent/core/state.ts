@@ -12,6 +12,7 @@ import type {
 import type { Instant, Job, Ledger, LedgerRecord } from './ledger.ts';
 import type { Execution, NodeValues, Phase, Progress } from './next-step.ts';
 import type { OutputBytes, OutputValue } from './outputs.ts';
+import type { PartBytes } from './parts.ts';
 
 /** Durable before the `hello` that carries it: a counter used twice is taken for a clone. */
 export type Identity = {
@@ -73,7 +74,7 @@ export type Stop =
   | { readonly kind: 'cancelled'; readonly reason: string };
 
 /** A result but for the lengths of logs and the digests of files, which are still to be collected. */
-export type Ending = Pick<AttemptResult, 'outcome' | 'unchanged' | 'reason' | 'iterations'> & {
+export type Ending = Pick<AttemptResult, 'outcome' | 'unchanged' | 'reason' | 'iterations' | 'parts'> & {
   readonly last: Execution | null;
   readonly outputs: Readonly<Record<string, OutputValue>>;
   readonly files: Readonly<Record<string, string>>;
@@ -142,6 +143,7 @@ export type ExecutionEnd =
       readonly kind: 'exited';
       readonly status: number;
       readonly output: OutputBytes;
+      readonly parts?: PartBytes;
       /** Whether it was told to end before it did. */
       readonly stopped: boolean;
     }

@@ -46,6 +46,8 @@ export type Execution = {
 };
 
 export const outputFile = (folder: string): string => path.join(folder, 'output');
+/** Where a script tells of its parts; see shared/parts.ts. */
+export const partsFile = (folder: string): string => path.join(folder, 'parts');
 
 export function startExecution(order: ExecutionOrder, shell: SupervisorShell = supervisorShell): Execution {
   const [program, ...options] = shell;
@@ -153,7 +155,7 @@ class Supervised implements Execution {
     if (this.#ending !== undefined) await this.#ending;
     else if (status === undefined || this.#order.leaves === 'nothing') await this.#endAll();
     if (status !== undefined) {
-      return { kind: 'exited', status, output: readOutput(this.#order.folder), stopped: this.#stopped };
+      return { kind: 'exited', status, ...readWritten(this.#order.folder), stopped: this.#stopped };
     }
     return voidClaim(this.#order.folder) ? { kind: 'not-executed' } : { kind: 'lost' };
   }
@@ -202,12 +204,19 @@ async function childEnd(child: ChildProcess): Promise<string | undefined> {
   }
 }
 
-/** One byte more than allowed, which tells that there is more. A script may have put anything in its place. */
-export function readOutput(folder: string): Uint8Array {
-  const file = outputFile(folder);
+/** What a script wrote for the agent, of the execution in the folder. */
+export function readWritten(folder: string): { readonly output: Uint8Array; readonly parts?: Uint8Array } {
+  // One byte more than allowed, which tells that there is more.
+  const output = readHead(outputFile(folder), limits.outputTextBytesMax + 1);
+  const parts = readHead(partsFile(folder), limits.partsTextBytesMax);
+  return { output, ...(parts.length === 0 ? {} : { parts }) };
+}
+
+/** The beginning of a file; a script may have put anything in its place. */
+function readHead(file: string, bytesMax: number): Uint8Array {
   const found = statSync(file, { throwIfNoEntry: false });
   if (found === undefined || found.size === 0 || !found.isFile()) return new Uint8Array();
-  const buffer = Buffer.alloc(Math.min(found.size, limits.outputTextBytesMax + 1));
+  const buffer = Buffer.alloc(Math.min(found.size, bytesMax));
   const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     return buffer.subarray(0, readSync(descriptor, buffer, 0, buffer.length, 0));

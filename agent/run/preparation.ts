@@ -11,7 +11,7 @@ import type { InputValue, JobSpecification, Script } from '../../shared/messages
 import { clashOf } from '../core/environment.ts';
 import { type AttemptFolder, type ExecutionFolder, removeTree, streamFile } from './attempt-folder.ts';
 import { basePath } from './base-environment.ts';
-import { outputFile } from './execution.ts';
+import { outputFile, partsFile } from './execution.ts';
 import { logMark } from './log-capture.ts';
 
 /** Content by digest, fetched when it is not here yet. Rejects when it cannot be had, or when told to give up. */
@@ -157,7 +157,8 @@ export function layOutExecution(
   content: Pick<ContentStore, 'pathOf'>,
 ): readonly string[] {
   mkdirSync(folder.path, { mode: privateFolderMode });
-  writeFileSync(outputFile(folder.path), '', { mode: privateFileMode });
+  for (const file of [outputFile(folder.path), partsFile(folder.path)])
+    writeFileSync(file, '', { mode: privateFileMode });
   if ('digest' in script.source) return [...script.shell, content.pathOf(script.source.digest)];
   const file = path.join(folder.path, 'script');
   writeFileSync(file, script.source.text, { mode: privateFileMode });

@@ -23,7 +23,14 @@ import {
   removeTree,
   streamFile,
 } from './attempt-folder.ts';
-import { adoptExecution, type Execution, outputFile, readOutput, startExecution } from './execution.ts';
+import {
+  adoptExecution,
+  type Execution,
+  outputFile,
+  partsFile,
+  readWritten,
+  startExecution,
+} from './execution.ts';
 import { noteExecution, readExecutionNote } from './execution-note.ts';
 import { LogCapture } from './log-capture.ts';
 import {
@@ -124,6 +131,7 @@ export class Runner {
       attempt,
       paramsFile: folder.paramsFile,
       outputFile: outputFile(place.path),
+      partsFile: partsFile(place.path),
     });
     this.#watch(
       attempt,
@@ -155,7 +163,7 @@ export class Runner {
     const ended = places.slice(0, -1).flatMap(({ number, phase, path: place }): EndedExecution[] => {
       const claim = readClaim(place);
       if (claim.kind !== 'supervised' || claim.status === undefined) return [];
-      return [{ number, phase, status: claim.status, output: readOutput(place) }];
+      return [{ number, phase, status: claim.status, ...readWritten(place) }];
     });
     const tellRecovered = (recoveredLast: Recovery['last']): void =>
       this.#parts.tell({ kind: 'recovered', attempt, recovery: { params, ended, last: recoveredLast } });

@@ -160,6 +160,7 @@ export function endAttempt(state: State, event: Extract<Event, { type: 'AttemptE
   job.signal = event.signal;
   job.reason = event.reason;
   job.durationMs = event.durationMs;
+  job.parts = event.parts;
   job.lostAs = null;
   if (!event.final) {
     job.attempt = event.attempt + 1;

@@ -23,9 +23,9 @@ function fixedBytes(step: StepState, task: Task): number {
   fixedParts.set(step, parts);
   const known = parts.get(task);
   if (known !== undefined) return known;
-  const { check, run, verify } = task;
+  const { check, preview, run, verify } = task;
   const { until, outputs } = step.step;
-  const scripts = [check, run, verify?.script].map((script) => ({
+  const scripts = [check ?? preview, run, verify?.script].map((script) => ({
     ...script,
     text: script === undefined || script.text.length > limits.scriptInlineLengthMax ? '' : script.text,
   }));

@@ -286,6 +286,7 @@ export function grantedJobOf(job: Job, lookup: Lookup): GrantedJob {
   const grant = present(job.grant, 'grant');
   const { step } = job.step;
   const task = present(step.tasks[grant.task], 'task');
+  const check = task.check ?? (grant.mode === 'check-only' ? task.preview : undefined);
   const inputs = Object.fromEntries(
     Object.entries(grant.inputs).map(([name, stored]) => [name, inputOf(stored, name)]),
   );
@@ -295,7 +296,7 @@ export function grantedJobOf(job: Job, lookup: Lookup): GrantedJob {
     attemptsMax: grant.attempt + grant.attemptsMax - attempt,
     backoffMs: step.retry.backoffMs,
     mode: grant.mode,
-    ...(task.check === undefined ? {} : { check: scriptOf(task.check, lookup) }),
+    ...(check === undefined ? {} : { check: scriptOf(check, lookup) }),
     ...(task.run === undefined ? {} : { run: scriptOf(task.run, lookup) }),
     ...(task.verify === undefined
       ? {}
@@ -315,6 +316,7 @@ export function grantedJobOf(job: Job, lookup: Lookup): GrantedJob {
       .filter(([, stored]) => 'secret' in stored)
       .map(([name]) => name),
     outputs: step.outputs,
+    ...(task.runner === undefined ? {} : { runner: task.runner }),
     ...(task.bundle === undefined ? {} : { bundle: task.bundle }),
     environment: {
       LOCKSTEP_RUN: run.id,
@@ -350,7 +352,7 @@ export function lostValueOf({ grant }: Job, lookup: Lookup): string | undefined 
 /** Texts of scripts that are too long for a grant: agents fetch them by digest. */
 export function* longScriptsOf(tasks: Iterable<Task>): Iterable<string> {
   for (const task of tasks) {
-    for (const script of [task.check, task.run, task.verify?.script]) {
+    for (const script of [task.check, task.preview, task.run, task.verify?.script]) {
       if (script !== undefined && script.text.length > limits.scriptInlineLengthMax) yield script.text;
     }
   }

@@ -59,6 +59,8 @@ export type JobEvent =
       readonly logs: { readonly stdout: number; readonly stderr: number };
       /** The node reboots: the job is done when it is back on another boot instance than this one. */
       readonly reboot?: { readonly boot: string };
+      /** What the script told of its parts (shared/parts.ts); absent when it told nothing. */
+      readonly parts?: StoredValue;
     }
   /** `planned`: by the agent, for this job; null when nobody can tell, as on a diskless node. */
   | {

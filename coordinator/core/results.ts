@@ -72,6 +72,7 @@ function applyResult(turn: Turn, job: Job, attempt: number, result: AttemptResul
     outputs,
     logs: result.logs,
     ...(result.reboot === undefined ? {} : { reboot: result.reboot }),
+    ...(result.parts === undefined ? {} : { parts: turn.store(result.parts, partsInlineBytesMax) }),
   });
   if (!result.final) return;
   switch (result.outcome) {
@@ -125,6 +126,8 @@ export function giveUpReboot(turn: Turn, name: string): void {
 }
 
 const outputInlineBytesMax = 4_096;
+/** People ask for them now and then; until then they need not be in memory. */
+const partsInlineBytesMax = 512;
 
 /**
  * What the work came to stands, also when the secrets that it made have no room: whoever needs one of them fails, and

@@ -324,6 +324,8 @@ export type Job = {
   reason: string | null;
   durationMs: number | null;
   outputs: Readonly<Record<string, StoredValue>> | null;
+  /** What the last attempt told of its parts, if anything; absent in snapshots of old. */
+  parts?: StoredValue | undefined;
   /** What its node told of it after a restore, until that is decided. */
   disclosed: Disclosure | null;
 

@@ -19,6 +19,7 @@ import {
   title,
   words,
 } from './language-primitives.ts';
+import { runnerFields } from './runner-language.ts';
 import { retry, strategy, verify } from './strategy-language.ts';
 
 export const paramFields = {
@@ -106,6 +107,7 @@ const need = z.union([
 const shell = z.union([words, z.array(words).min(1).max(32)]);
 
 export const scriptFields = {
+  ...runnerFields,
   check: about(
     script.optional(),
     'Script that looks whether there is anything to do: exit status 0 is done already, 1 is not yet, else failed.',

@@ -72,6 +72,10 @@ export type Task = {
   readonly check?: ScriptText;
   readonly run?: ScriptText;
   readonly verify?: { readonly script: ScriptText; readonly everyMs: number; readonly timeoutMs: number };
+  /** What `run --check` runs where there is no check: 0 nothing would change, 1 something would, else it failed. */
+  readonly preview?: ScriptText;
+  /** What carries out `run` beside its interpreter, such as `ansible`. */
+  readonly runner?: string;
   /** Digest of the manifest of files laid out beside the script. */
   readonly bundle?: string;
 };

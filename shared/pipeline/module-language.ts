@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { paramFields, scriptFields } from './language.ts';
 import { about, description, identifier, stepName, title } from './language-primitives.ts';
+import { runnerFields } from './runner-language.ts';
 
 const versionPattern = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/;
 
@@ -34,6 +35,7 @@ const taskSchema = z.strictObject({
   rerun,
   retry: retryField,
   timeout,
+  ...runnerFields,
 });
 
 export const moduleSchema = z

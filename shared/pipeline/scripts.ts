@@ -31,6 +31,17 @@ export type Bundles = {
   readonly files: Map<string, FileStat>;
 };
 
+/** What carries out a step instead of a script of its own, as the script that it comes to (see runners/). */
+export type Compiled = {
+  /** As agents know it. */
+  readonly runner: string;
+  readonly run: ScriptText;
+  /** What `run --check` runs where the step has no check of its own: 0 nothing would change, 1 something would. */
+  readonly preview?: ScriptText;
+  /** By path beside the file. */
+  readonly files: ReadonlyMap<string, FileStat>;
+};
+
 /** Options with which shells stop at the first failure, which is what a step means by a script. */
 const shellOptions: Readonly<Record<string, readonly string[]>> = {
   sh: ['-e'],
@@ -61,6 +72,8 @@ function verifyOf(file: VerifyFile, shell: readonly string[]): NonNullable<Task[
   };
 }
 
+export type Scripts = Pick<Task, 'check' | 'run' | 'preview' | 'verify' | 'bundle' | 'runner'>;
+
 type ScriptFile = Pick<TaskFile, 'check' | 'run' | 'verify' | 'shell' | 'files'>;
 
 /** Check, run, verify and the files they come with. */
@@ -70,19 +83,33 @@ export function readScripts(
   beside: FileSet | undefined,
   bundles: Bundles,
   report: Report,
-): Pick<Task, 'check' | 'run' | 'verify' | 'bundle'> {
+  compiled?: Compiled,
+): Scripts {
   const shell = shellOf(file.shell);
   const script = (text: string): ScriptText => ({ shell, text });
-  const bundle = readFiles(file, path, beside, bundles, report);
+  const bundle = readFiles(file, path, beside, bundles, report, compiled?.files ?? new Map());
   return {
     ...(file.check === undefined ? {} : { check: script(file.check) }),
     ...(file.run === undefined ? {} : { run: script(file.run) }),
+    ...runnerOf(compiled),
     ...(file.verify === undefined ? {} : { verify: verifyOf(file.verify, shell) }),
     ...(bundle === undefined ? {} : { bundle }),
   };
 }
 
-const isInside = (path: string): boolean =>
+const runnerOf = (compiled: Compiled | undefined): Pick<Task, 'run' | 'preview' | 'runner'> =>
+  compiled === undefined
+    ? {}
+    : {
+        run: compiled.run,
+        runner: compiled.runner,
+        ...(compiled.preview === undefined ? {} : { preview: compiled.preview }),
+      };
+
+/** Without `./` before and `/` after it. */
+export const cleanPath = (name: string): string => name.replace(/^(\.\/)+/, '').replace(/\/+$/, '');
+
+export const isInside = (path: string): boolean =>
   !path.startsWith('/') &&
   !path.includes('\\') &&
   path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
@@ -93,11 +120,12 @@ function readFiles(
   beside: FileSet | undefined,
   bundles: Bundles,
   report: Report,
+  brought: ReadonlyMap<string, FileStat>,
 ): string | undefined {
-  const found = new Map<string, FileStat>();
+  const found = new Map<string, FileStat>(brought);
   for (const [index, name] of asList(file.files).entries()) {
     const at = entryPath([...path, 'files'], file.files, index);
-    const clean = name.replace(/^(\.\/)+/, '').replace(/\/+$/, '');
+    const clean = cleanPath(name);
     if (!isInside(clean)) {
       report.at(at, `"${name}" is not beside this file`, {
         expected: 'a path inside the folder of this file',

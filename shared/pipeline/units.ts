@@ -14,6 +14,7 @@ import type { AftermathPart, RoleDeclaration, Strategy, Target } from './model.t
 import type { LoadedModule } from './module.ts';
 import type { Report } from './report.ts';
 import { asList, entryPath, readTarget } from './roles.ts';
+import { runnerNames } from './runner-language.ts';
 import { salvage } from './salvage.ts';
 import { type Bundles, type FileSet, readScripts } from './scripts.ts';
 import type { Path } from './source.ts';
@@ -252,7 +253,7 @@ function readTargets(on: string | readonly string[], path: Path, around: Surroun
   return targets;
 }
 
-const notBesideUses = ['check', 'run', 'verify', 'shell', 'files', 'outputs'] as const;
+const notBesideUses = ['check', 'run', 'verify', 'shell', 'files', 'outputs', ...runnerNames] as const;
 
 /** `incomplete`: keys were taken away, so that nothing is said of what is not there. */
 function readStep(
@@ -301,7 +302,8 @@ function readStep(
   if (uses === undefined) {
     const { beside, bundles } = around.folderOf(path);
     const work = readWork(file, path, incomplete, beside, bundles, report);
-    if (!incomplete && file.until !== undefined && file.run === undefined) {
+    const runs = file.run !== undefined || runnerNames.some((name) => file[name] !== undefined);
+    if (!incomplete && file.until !== undefined && !runs) {
       report.at([...path, 'until'], 'until runs a script again, and there is none', { expected: 'run' });
     }
     const tasks: readonly DraftTask[] = [{ task: work.scripts, policy: {}, path }];

@@ -3,7 +3,6 @@
 /** What the language will have but this version does not. */
 export const laterWords: ReadonlySet<string> = new Set([
   'pipeline',
-  'runner',
   'ansible',
   'container',
   'terraform',
@@ -31,6 +30,7 @@ export const misplacedWords: Readonly<
   },
   group: {
     run: 'a group runs its steps: give the script to one of them',
+    runParts: 'a group runs its steps: give the scripts to one of them',
     check: 'a group runs its steps: give the check to one of them',
     until: 'iterate one of its steps',
     timeout: 'each step of a group has its own timeout',

@@ -4,17 +4,19 @@
  */
 import { limits } from '../limits.ts';
 import { formatDuration, parseDuration } from './duration.ts';
-import type { OutputDeclaration, RerunClass, Step, Task } from './model.ts';
+import type { OutputDeclaration, RerunClass, Step } from './model.ts';
 import type { TaskFile } from './module-language.ts';
 import type { Report } from './report.ts';
-import { type Bundles, type FileSet, readScripts } from './scripts.ts';
+import { runnerNames } from './runner-language.ts';
+import { compileRunner } from './runners/runner.ts';
+import { type Bundles, type FileSet, readScripts, type Scripts } from './scripts.ts';
 import type { Path } from './source.ts';
 import type { RetryFile } from './strategy-language.ts';
 import { isReservedName } from './words.ts';
 
 /** Absent policy: not said here, so that the step, the module's task or the default decides. */
 export type Work = {
-  readonly scripts: Pick<Task, 'check' | 'run' | 'verify' | 'bundle'>;
+  readonly scripts: Scripts;
   readonly outputs: Readonly<Record<string, OutputDeclaration>>;
   readonly policy: Policy;
 };
@@ -37,8 +39,10 @@ export function readWork(
   bundles: Bundles,
   report: Report,
 ): Work {
-  const scripts = readScripts(file, path, beside, bundles, report);
-  if (!incomplete && scripts.run === undefined && scripts.verify === undefined) {
+  const compiled = compileRunner(file, path, beside, report);
+  const scripts = readScripts(file, path, beside, bundles, report, compiled);
+  const hasRunner = runnerNames.some((name) => file[name] !== undefined);
+  if (!incomplete && !hasRunner && scripts.run === undefined && scripts.verify === undefined) {
     report.at(path, 'there is nothing to run', {
       expected: scripts.check === undefined ? 'run, verify or uses' : 'run or verify beside the check',
     });

@@ -76,6 +76,7 @@ t.test('what a script finds', async (t) => {
       'LOCKSTEP_NODE',
       'LOCKSTEP_OUTPUT',
       'LOCKSTEP_PARAMS',
+      'LOCKSTEP_PARTS',
       'LOCKSTEP_STEP',
       'LOGNAME',
       'PARAM_CONF',

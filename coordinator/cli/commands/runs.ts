@@ -4,6 +4,7 @@ import { nearestWord } from '../../../shared/nearest.ts';
 import { runPage, run as runSchema, runStateWords } from '../../http/resources.ts';
 import { exitCodeOfRun, exitCodes } from '../outcome.ts';
 import { describeRun, listRuns } from '../render/lists.ts';
+import { listParts } from '../render/parts.ts';
 import { drawRun } from '../render/run-picture.ts';
 import { summarise } from '../render/run-summary.ts';
 import type { RunListed } from '../resources.ts';
@@ -62,7 +63,9 @@ export async function show(id: string, options: CommonOptions): Promise<number> 
     };
     const size = { columns: terminal.columns, rows: Number.POSITIVE_INFINITY };
     const ways = exitCodeOfRun(run.state) === exitCodes.held ? [[], ...summarise(run, view.now, true)] : [];
-    terminal.print([...drawRun(view, size), [], ...describeRun(run), ...ways]);
+    const parts = listParts(run);
+    const told = parts.length === 0 ? [] : [[], ...parts];
+    terminal.print([...drawRun(view, size), [], ...describeRun(run), ...told, ...ways]);
     return exitCodes.done;
   });
 }

@@ -1,7 +1,9 @@
 /** Runs and their jobs, what creates a run, and what operators decide about it. */
 import * as z from 'zod';
+import { outcomes } from '../../../shared/attempt-result.ts';
 import { limits } from '../../../shared/limits.ts';
-import { bundleManifestSchema, iterationSchema, outcomes } from '../../../shared/messages.ts';
+import { bundleManifestSchema, iterationSchema } from '../../../shared/messages.ts';
+import { part } from '../../../shared/parts.ts';
 import { clusterName, count, flag, json, name, pageOf, paging, paramName, text, time } from './primitives.ts';
 import { diagnostic } from './problem.ts';
 
@@ -56,6 +58,10 @@ export const job = z
     durationMs: z.int().nullable(),
     /** How the last execution ended of an `until` or a `verify` that goes on, as its node tells from time to time. */
     iteration: iterationSchema.omit({ attempt: true }).optional(),
+    /** What its script told of its parts: scripts of a folder, tasks of a playbook by host, resources of a plan. */
+    parts: z.array(part).optional(),
+    /** How many more there were. */
+    partsOmitted: count.optional(),
     /** Since when the link to its node is lost, while the job goes on there. */
     awaySince: time.optional(),
     /** Only of one that was deferred: what has become of it since. */

@@ -2,8 +2,10 @@
 import type * as z from 'zod';
 import { jobIdOf } from '../../../shared/ids.ts';
 import type { Iteration } from '../../../shared/messages.ts';
+import { parts } from '../../../shared/parts.ts';
 import type { Lookup } from '../../core/commands.ts';
 import { countDeferrals, deferralOf } from '../../core/deferral-count.ts';
+import type { StoredValue } from '../../core/event-values.ts';
 import { executorOf } from '../../core/executors.ts';
 import { type IterationOf, iterationOfJob } from '../../core/explain-live.ts';
 import type { JobState } from '../../core/job-state.ts';
@@ -130,6 +132,7 @@ function viewJob(job: Job, lookup: Lookup, iteration: Iteration | undefined): Jo
     signal: job.signal,
     reason: job.reason,
     durationMs: job.durationMs,
+    ...viewParts(job.parts, lookup),
     ...(iteration === undefined ? {} : { iteration: viewIteration(iteration) }),
     ...(isAway ? { awaySince: timeOf(contactSince) } : {}),
     ...viewDeferral(job),
@@ -148,6 +151,12 @@ function viewDeferral(job: Job): Pick<JobView, 'deferral'> {
       ...(state === 'superseded' ? { by: deferral.by } : {}),
     },
   };
+}
+
+function viewParts(stored: StoredValue | undefined, lookup: Lookup): Pick<JobView, 'parts' | 'partsOmitted'> {
+  if (stored === undefined) return {};
+  const { list, omitted } = parts.parse(shownValue(stored, lookup));
+  return { parts: list, ...(omitted === 0 ? {} : { partsOmitted: omitted }) };
 }
 
 const viewIteration = ({ attempt: _, ...iteration }: Iteration): JobView['iteration'] => iteration;

@@ -109,6 +109,7 @@ t.test('an environment holds inputs as text or JSON, and the agent has the last 
     attempt: 'r1/build/n1#1',
     paramsFile: '/p',
     outputFile: '/o',
+    partsFile: '/t',
   });
   t.same(environment, {
     PATH: '/bin',
@@ -121,11 +122,20 @@ t.test('an environment holds inputs as text or JSON, and the agent has the last 
     LOCKSTEP_ATTEMPT: 'r1/build/n1#1',
     LOCKSTEP_PARAMS: '/p',
     LOCKSTEP_OUTPUT: '/o',
+    LOCKSTEP_PARTS: '/t',
   });
 });
 
 t.test('the longest string that an environment takes is passed', async (t) => {
-  const parts = { base: {}, given: {}, node: 'n', attempt: 'a', paramsFile: 'p', outputFile: 'o' };
+  const parts = {
+    base: {},
+    given: {},
+    node: 'n',
+    attempt: 'a',
+    paramsFile: 'p',
+    outputFile: 'o',
+    partsFile: 't',
+  };
   const room = limits.environmentStringBytesMax - 'PARAM_X='.length - 1;
   t.ok('PARAM_X' in environmentOf({ ...parts, params: { x: 'y'.repeat(room) } }));
   t.notOk('PARAM_X' in environmentOf({ ...parts, params: { x: 'y'.repeat(room + 1) } }));
