@@ -2,6 +2,7 @@
 
 import { awaitedByRole } from './awaited.ts';
 import { aheadInGroup } from './concurrency-group.ts';
+import { describeElection, electionsDue, electOption } from './elections.ts';
 import { type Gate, list } from './gate.ts';
 import { silentNodes } from './restoration.ts';
 import { slotsOfLeft } from './resume.ts';
@@ -55,7 +56,7 @@ export function runGate(run: Run): Gate | undefined {
     const next =
       run.hold.needs === 'contact'
         ? 'it goes on by itself when enough nodes are back'
-        : `resume it with lockstep resume ${run.id}${resumeOption(run)}, or cancel it`;
+        : `${waysOn(run)}, or cancel it`;
     return {
       gate: 'hold',
       sentence: `run ${run.id} is held: ${run.hold.reason}; ${next}`,
@@ -85,6 +86,21 @@ const afterwards = ({ id, jobsAftermath, cancel }: Run): string =>
 const anyReported = (run: Run): boolean =>
   run.jobsHeld > 0 &&
   run.steps.some((step) => [...step.jobs.values()].some((job) => (job.disclosed?.outcome ?? null) !== null));
+
+/** What an operator may type to let it go on. Another leader comes first: nothing else goes without one. */
+function waysOn(run: Run): string {
+  const due = electionsDue(run);
+  const [first] = due;
+  if (first === undefined) return `resume it with lockstep resume ${run.id}${resumeOption(run)}`;
+  const again = `lockstep resume ${run.id} --retry-failed`;
+  const what = describeElection(first);
+  const isTold = run.hold?.reason.includes(what.slice(what.indexOf(' ') + 1)) === true;
+  const prefix = isTold ? '' : `${what}; `;
+  if (first.candidates.length === 0)
+    return `${prefix}nobody else is left to lead ${first.role}${run.failing === null ? '' : `: run again what failed with ${again}`}`;
+  const elect = `give ${first.role} another leader with lockstep resume ${run.id} ${electOption(first, due)}`;
+  return `${prefix}${elect}${run.failing === null ? '' : ` and then --accept-failed, or run again what failed with ${again}`}`;
+}
 
 function resumeOption(run: Run): string {
   if (run.failing !== null) return ' --retry-failed|--accept-failed';

@@ -3,7 +3,8 @@
  * does not leave like that: what only it was to do would be left out, and what comes after it would be done.
  */
 import { assert } from '../../shared/assert.ts';
-import { isAftermath, isOver } from './derive.ts';
+import { isAftermath } from './derive.ts';
+import { leadingStep } from './elections.ts';
 import type { Job } from './state.ts';
 import type { Turn } from './turn.ts';
 
@@ -34,14 +35,8 @@ export function afterFailure(turn: Turn, job: Job): void {
 function leadOf({ run, member }: Job): string | undefined {
   const node = member.node.name;
   for (const role of run.roles.values()) {
-    if (role.leader !== node) continue;
-    for (const { step, unit, jobs } of run.steps) {
-      if (unit.unit.finally === true || step.part !== undefined) continue;
-      if (!step.on.some((target) => target.role === role.name && target.who === 'leader')) continue;
-      const job = jobs.get(node);
-      if (job === undefined || isOver(job) || job.state === 'failed') continue;
-      return `leads ${role.name} and has ${step.id} still to do`;
-    }
+    const step = role.leader === node ? leadingStep(run, role.name, node) : undefined;
+    if (step !== undefined) return `leads ${role.name} and has ${step} still to do`;
   }
   return undefined;
 }

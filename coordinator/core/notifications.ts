@@ -28,6 +28,8 @@ export type RunBrief = {
   readonly cluster: string;
   /** It is held because of failures. */
   readonly failing: boolean;
+  /** Options of `lockstep resume` that give a role the leader that it needs first; null when none does. */
+  readonly elect: string | null;
 };
 
 export type Surroundings = {
@@ -196,15 +198,19 @@ function tellHold(event: Extract<Event, { type: 'RunHeld' }>, brief: RunBrief | 
       why: reason,
       commands: [`lockstep why ${run}`],
     };
+  const elect = brief?.elect ?? null;
+  const elections = elect === null ? [] : [`lockstep resume ${run} ${elect}`];
   const ways = brief?.failing
     ? [`lockstep resume ${run} --retry-failed`, `lockstep resume ${run} --accept-failed`]
     : restored === undefined
-      ? [`lockstep resume ${run}`]
+      ? elections.length > 0
+        ? []
+        : [`lockstep resume ${run}`]
       : [`lockstep resume ${run}`, `lockstep resume ${run} --as-reported`];
   return {
     kind: 'held',
     what: `${nameOf(run, brief)} is held for a decision.`,
     why: reason,
-    commands: [`lockstep why ${run}`, ...ways, `lockstep cancel ${run}`],
+    commands: [`lockstep why ${run}`, ...elections, ...ways, `lockstep cancel ${run}`],
   };
 }

@@ -3,6 +3,7 @@ import { assertNever } from '../../shared/assert.ts';
 import { requireThat } from './administration.ts';
 import type { Command } from './commands.ts';
 import { hasNodeLeft, isAftermath, isOpenFailure, isSettled } from './derive.ts';
+import { describeElection, electionsDue, electOption } from './elections.ts';
 import { findJob } from './evolve-jobs.ts';
 import { executorOf } from './executors.ts';
 import { afterFailure } from './failure.ts';
@@ -105,9 +106,9 @@ function asReported({ disclosed }: Job): 'succeeded' | 'failed' | undefined {
 }
 
 const leaderlessRoles = (run: Run): readonly string[] =>
-  [...run.roles.values()]
-    .filter((role) => role.leader === null && role.nodes.length > 0 && usesLeader(run.pipeline, role.name))
-    .map((role) => role.name);
+  electionsDue(run)
+    .filter(({ leader }) => leader === null)
+    .map(({ role }) => role);
 
 function* openFailures(run: Run): Iterable<Job> {
   for (const step of run.steps) {
@@ -157,6 +158,7 @@ function resumeFailed(
       : `what stands in rescue or always is being done after ${idOf(followed)}: wait until run ${run.id} is held`,
   );
   if (kind === 'accept-failed') {
+    requireLeaders(run);
     for (const job of failures) {
       const { step, member } = job;
       const node = member.node.name;
@@ -166,6 +168,21 @@ function resumeFailed(
     for (const { unit, node } of kept) turn.emit({ type: 'SlotReleased', run: run.id, unit, node });
   }
   resumed(turn, run, command);
+}
+
+/** A leader that goes leaves out what only it was to do, and what comes after that would be done all the same. */
+function requireLeaders(run: Run): void {
+  const due = electionsDue(run).filter(({ leader }) => leader !== null);
+  const [first] = due;
+  if (first === undefined) return;
+  const instead =
+    first.candidates.length > 0
+      ? `give ${first.role} another leader first with lockstep resume ${run.id} ${electOption(first, due)}, or run`
+      : `nobody else is left to lead ${first.role}; run`;
+  throw new Rejection(
+    'conflict',
+    `${describeElection(first)}, which would be left out: ${instead} again what failed with --retry-failed, or cancel the run`,
+  );
 }
 
 function elect(turn: Turn, run: Run, command: ResumeRun, node: string, named: string | null): void {

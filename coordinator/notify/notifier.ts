@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LockstepError } from '../../shared/errors.ts';
+import { firstElectOption } from '../core/elections.ts';
 import type { Event } from '../core/events.ts';
 import type { RunBrief, Surroundings } from '../core/notifications.ts';
 import type { ReceiverState } from '../core/receivers.ts';
@@ -136,8 +137,9 @@ function surroundingsOf(state: State, events: readonly Event[]): Surroundings {
           pipeline: run.pipeline.name,
           cluster: run.cluster,
           failing: run.failing !== null,
+          elect: firstElectOption(run),
         });
-      else if (archived !== undefined) runs.set(archived.id, { ...archived, failing: false });
+      else if (archived !== undefined) runs.set(archived.id, { ...archived, failing: false, elect: null });
     }
     const node = 'node' in event ? state.nodes.get(event.node) : undefined;
     if (node !== undefined) clusters.set(node.name, clusterOf(node));

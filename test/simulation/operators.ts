@@ -3,6 +3,7 @@
  * stopped they decide whatever is still open.
  */
 import type { Command } from '../../coordinator/core/commands.ts';
+import { electionsDue } from '../../coordinator/core/elections.ts';
 import { explainRun } from '../../coordinator/core/explain.ts';
 import type { Run, State } from '../../coordinator/core/state.ts';
 import { inCompany } from '../coordinator/core/random-company.ts';
@@ -114,19 +115,24 @@ export class Operators {
       this.#approve(run);
       for (const job of jobsOf(run)) if (job.state === 'held') this.#decide(run, job, 'succeeded');
       if (run.hold === null) continue;
-      for (const kind of ['accept-failed', 'continue'] as const)
-        this.#say({ type: 'ResumeRun', run: run.id, how: { kind }, by, reason });
-      for (const role of run.roles.values()) {
-        const [node] = role.nodes;
-        if (role.leader === null && node !== undefined)
+      for (const { role, leader, candidates } of electionsDue(run)) {
+        const [node] = candidates;
+        if (node !== undefined)
           this.#say({
             type: 'ResumeRun',
             run: run.id,
-            how: { kind: 'elect', node, role: role.name },
+            how: { kind: 'elect', node, role },
             by,
             reason,
           });
+        else if (leader !== null)
+          // Nobody else can lead: what it failed was mended by hand.
+          for (const job of jobsOf(run))
+            if (job.member.node.name === leader && job.state === 'failed')
+              this.#decide(run, job, 'succeeded');
       }
+      for (const kind of ['accept-failed', 'continue'] as const)
+        this.#say({ type: 'ResumeRun', run: run.id, how: { kind }, by, reason });
     }
   }
 

@@ -57,9 +57,21 @@ function waysOn(run: Run, troubles: readonly Trouble[]): [string, string][] {
       `lockstep resume ${held.job.id} --as succeeded|failed|again --reason …`,
       'say what became of it',
     ]);
+  const { elections } = run;
+  for (const { role, leader, step, candidates } of elections) {
+    if (candidates.length === 0) continue;
+    const node = candidates.length > 3 ? 'NODE' : candidates.join('|');
+    const of = elections.length > 1 ? ` --role ${role}` : '';
+    const why = leader === null ? 'which has none' : `whose leader ${leader} has ${step} still to do`;
+    ways.push([
+      `lockstep resume ${run.id} --elect ${node}${of}`,
+      `first give ${role} another leader, ${why}`,
+    ]);
+  }
   if (troubles.some(({ state }) => state === 'failed')) {
     ways.push([`lockstep resume ${run.id} --retry-failed`, 'run again what failed']);
-    ways.push([`lockstep resume ${run.id} --accept-failed`, 'go on without what failed']);
+    if (elections.every(({ candidates }) => candidates.length > 0))
+      ways.push([`lockstep resume ${run.id} --accept-failed`, 'go on without what failed']);
   }
   if (ways.length === 0) ways.push([`lockstep resume ${run.id}`, 'go on']);
   ways.push([`lockstep cancel ${run.id}`, 'give it up']);

@@ -140,6 +140,19 @@ export const run = runSummary
     params: z.record(z.string(), json),
     roles: z.record(z.string(), z.object({ nodes: z.array(z.string()), leader: z.string().nullable() })),
     units: z.array(unit),
+    /** Roles that need another leader before a held run can go on without what failed, and who could lead. */
+    elections: z
+      .array(
+        z.object({
+          role: z.string(),
+          /** Null when the one that was kept is not in the role any more. */
+          leader: z.string().nullable(),
+          /** What the leader has still to do. */
+          step: z.string().nullable(),
+          candidates: z.array(z.string()),
+        }),
+      )
+      .default([]),
     /** Nodes that take no further part, with the reason. */
     out: z.record(z.string(), z.string()),
     /** Absent with `jobs=false`, and in the answer to a submission or decision when there are very many. */

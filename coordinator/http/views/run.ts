@@ -5,6 +5,7 @@ import type { Iteration } from '../../../shared/messages.ts';
 import { parts } from '../../../shared/parts.ts';
 import type { Lookup } from '../../core/commands.ts';
 import { countDeferrals, deferralOf } from '../../core/deferral-count.ts';
+import { electionsDue } from '../../core/elections.ts';
 import type { StoredValue } from '../../core/event-values.ts';
 import { executorOf } from '../../core/executors.ts';
 import { type IterationOf, iterationOfJob } from '../../core/explain-live.ts';
@@ -71,6 +72,7 @@ export function viewRun(run: Run, lookup: Lookup, withJobs: boolean, iterationOf
       [...run.roles.values()].map(({ name, nodes, leader }) => [name, { nodes: [...nodes], leader }]),
     ),
     units: run.units.map(viewUnit),
+    elections: electionsDue(run).map((due) => ({ ...due, candidates: [...due.candidates] })),
     out: Object.fromEntries(out.map(({ node, out }) => [node.name, out ?? ''])),
     ...(withJobs
       ? {

@@ -260,6 +260,16 @@ t.test('the end says what came of it and what leads further', async (t) => {
     told(sampleRun([{ steps: { a: '+x' }, rolling: true }], { state: 'held', reason: 'a failed' })),
     /lockstep resume r3 --retry-failed .*\n.*lockstep resume r3 --accept-failed/,
   );
+  t.match(
+    told(
+      sampleRun([{ steps: { a: '+x' }, rolling: true }], {
+        state: 'held',
+        reason: 'a failed',
+        elections: [{ role: 'db', leader: 'n2', step: 'init', candidates: ['n1', 'n3'] }],
+      }),
+    ),
+    /lockstep resume r3 --elect n1\|n3 +first give db another leader, whose leader n2 has init still to do\n.*--retry-failed .*\n.*--accept-failed/,
+  );
   t.equal(
     told(sampleRun([{ approve: 'Go?', steps: { a: 'oo' } }], { state: 'waiting-for-approval' })),
     picture(`

@@ -1,5 +1,6 @@
 /** What is told, in which words and with which commands; who is told it; and that declarations survive. */
 import t from 'tap';
+import { firstElectOption } from '../../../coordinator/core/elections.ts';
 import { mayBeTold, type Notification, Notifications } from '../../../coordinator/core/notifications.ts';
 import { type ReceiverFilter, wants } from '../../../coordinator/core/receivers.ts';
 import { clusterOf } from '../../../coordinator/core/state.ts';
@@ -26,7 +27,14 @@ function toldIn(world: World): Notification[] {
     const told = heard.hear(event, {
       runOf: (id) => {
         const run = runs.get(id);
-        return run && { pipeline: run.pipeline.name, cluster: run.cluster, failing: run.failing !== null };
+        return (
+          run && {
+            pipeline: run.pipeline.name,
+            cluster: run.cluster,
+            failing: run.failing !== null,
+            elect: firstElectOption(run),
+          }
+        );
       },
       clusterOf: (name) => {
         const node = nodes.get(name);
@@ -58,6 +66,26 @@ t.test('a rolling step that failed', (t) => {
       why: /a failed on n1/,
       commands: [
         'lockstep why r1',
+        'lockstep resume r1 --retry-failed',
+        'lockstep resume r1 --accept-failed',
+        'lockstep cancel r1',
+      ],
+    },
+  ]);
+  t.end();
+});
+
+t.test('a leader that failed with something left to do: another one comes first', (t) => {
+  const steps =
+    '  - { id: a, on: all, run: x, strategy: { rolling: {} } }\n  - { id: b, on: all.leader, run: y }\n';
+  const world = worldOf(['n1', 'n2'], steps);
+  world.finish('n1', 'failed');
+  t.match(toldIn(world), [
+    {
+      kind: 'held',
+      commands: [
+        'lockstep why r1',
+        'lockstep resume r1 --elect n2',
         'lockstep resume r1 --retry-failed',
         'lockstep resume r1 --accept-failed',
         'lockstep cancel r1',

@@ -4,6 +4,7 @@
  * stop. A failure names its seed: LOCKSTEP_SEED=n runs only that one.
  */
 import t from 'tap';
+import { electionsDue } from '../../../coordinator/core/elections.ts';
 import { emptyState } from '../../../coordinator/core/empty.ts';
 import { evolve } from '../../../coordinator/core/evolve.ts';
 import { explainRun } from '../../../coordinator/core/explain.ts';
@@ -178,6 +179,19 @@ function calm(world: World, names: readonly string[]): void {
             reason: '',
           });
         }
+      }
+      for (const { role, leader, candidates } of run.hold === null ? [] : electionsDue(run)) {
+        const [node] = candidates;
+        if (node !== undefined)
+          world.command({
+            type: 'ResumeRun',
+            run: run.id,
+            how: { kind: 'elect', node, role },
+            by,
+            reason: '',
+          });
+        else if (leader !== null)
+          world.command({ type: 'ResumeRun', run: run.id, how: { kind: 'retry-failed' }, by, reason: '' });
       }
       for (const kind of ['continue', 'accept-failed'] as const) {
         if (run.hold !== null)

@@ -74,7 +74,7 @@ class Bench {
       },
       oldest: async () => bench.oldest,
       surroundings: async () => ({
-        runOf: () => ({ pipeline: 'web', cluster: 'prod', failing: false }),
+        runOf: () => ({ pipeline: 'web', cluster: 'prod', failing: false, elect: null }),
         clusterOf: () => undefined,
       }),
       async deliver(_, message) {
