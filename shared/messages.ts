@@ -26,9 +26,9 @@
  * What an agent can do beyond its protocol version is in `features` (see features.ts).
  *
  * Protocol versions: 1 (first). Since then, without a new number because old agents do without: grants of
- * several jobs to those that pull more than one, `grant.expiresMs`, `recall`; `origin`, `remembered`, `fenced`;
- * `iterated`; `hello.hardware`; `runner` of a job and `parts` of a result; and for agents that say so in `features`:
- * `upgrade`, `upgrade-failed`, `hello.upgradesFailed`.
+ * several jobs to those that pull more than one, `grant.expiresMs`, `recall`; `origin`, `remembered`, `fenced`
+ * and its `begunAt`; `iterated`; `hello.hardware`; `runner` of a job and `parts` of a result; and for agents that say
+ * so in `features`: `upgrade`, `upgrade-failed`, `hello.upgradesFailed`.
  */
 import * as z from 'zod';
 import { attemptResult, bootInstance, outcomes } from './attempt-result.ts';
@@ -176,6 +176,8 @@ const agentMessage = {
     name: z.string().regex(nodeNamePattern),
     lineage: lineageName,
     epoch: count,
+    /** Of a lineage that began with a restore: the `begunAt` of its origin. */
+    begunAt: wallMs.optional(),
   }),
   facts: z.object({ type: z.literal('facts'), digest, facts: z.json() }),
   pull: z.object({ type: z.literal('pull'), credit: count }),

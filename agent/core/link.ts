@@ -88,7 +88,8 @@ function onChallenge(turn: Turn, challenge: MessageOf<'challenge'>): void {
   const { identity, ledger, node } = turn.state;
   const newer = newerReign(identity, challenge);
   if (newer !== undefined) {
-    say(turn, { type: 'fenced', name: node.name, lineage: newer.lineage, epoch: newer.epoch });
+    const { root: _, ...seenReign } = newer;
+    say(turn, { type: 'fenced', name: node.name, ...seenReign });
     const seen = `epoch ${newer.epoch}${newer.lineage === lineage ? '' : ` of lineage ${newer.lineage}`}`;
     hangUp(
       turn,

@@ -26,13 +26,16 @@ function seenFrom({ lineage, epoch, origin }: Reign): SeenReign {
 export const epochSeen = ({ epochs }: Identity, lineage: string): number =>
   epochs.find((seen) => seen.lineage === lineage)?.epoch ?? 0;
 
-/** The reign that was seen here and that this one must give way to: a later one, or one after a later restore. */
+/**
+ * The reign that was seen here and that this one must give way to: a later one, or one after a later restore. Of two
+ * restores at the same time, as a wrong clock has it, the one that was heard of first is kept to.
+ */
 export function newerReign({ epochs }: Identity, reign: Reign): SeenReign | undefined {
   const asked = seenFrom(reign);
   return epochs.find((seen) =>
     seen.lineage === asked.lineage
       ? seen.epoch > asked.epoch
-      : rootOf(seen) === rootOf(asked) && (seen.begunAt ?? 0) > (asked.begunAt ?? 0),
+      : rootOf(seen) === rootOf(asked) && (seen.begunAt ?? 0) >= (asked.begunAt ?? 0),
   );
 }
 

@@ -65,6 +65,7 @@ export type Command =
       readonly node: string;
       readonly lineage: string;
       readonly epoch: number;
+      readonly begunAt?: number | undefined;
     }
   | {
       readonly type: 'CreateToken';

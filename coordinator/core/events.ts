@@ -25,6 +25,8 @@ type ReignEvent =
       readonly node: string;
       readonly lineage: string;
       readonly epoch: number;
+      /** When that lineage began with a restore, as its coordinator's clock had it; absent when nobody said. */
+      readonly begunAt?: number;
     };
 
 type ParamEvent =

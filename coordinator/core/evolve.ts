@@ -15,7 +15,7 @@ import { endAttempt, evolveJob, resumeJobs } from './evolve-jobs.ts';
 import { beginReign, evolveNode, nodeOf } from './evolve-nodes.ts';
 import { evolveOffer } from './evolve-offers.ts';
 import { evolveReceiver } from './evolve-receivers.ts';
-import { beginLineage, discloseAttempt } from './evolve-restoration.ts';
+import { beginLineage, discloseAttempt, fenceOf } from './evolve-restoration.ts';
 import { evolveTrigger, meetService } from './evolve-triggers.ts';
 import { layoutRun } from './layout.ts';
 import { electLeader } from './leadership.ts';
@@ -45,7 +45,7 @@ export function evolve(state: State, event: Event): void {
       beginReign(state, event.lineage, event.epoch);
       return;
     case 'ReignFenced':
-      state.fence = { node: event.node, lineage: event.lineage, epoch: event.epoch, at: event.at };
+      state.fence = fenceOf(event);
       return;
     case 'TokenCreated':
       state.tokens.set(event.token, {

@@ -5,6 +5,7 @@
  */
 import { parseAttemptId } from '../../shared/ids.ts';
 import type { Target } from '../../shared/pipeline/model.ts';
+import { isOfLostRun } from './reign.ts';
 import type { Job, Member, Node, Run, State } from './state.ts';
 
 /** Of the attempt that was granted last. */
@@ -55,10 +56,11 @@ export function awaitNode(node: Node, waiting: Node): void {
   node.awaitedBy.add(waiting);
 }
 
-/** Whether another node than the one in its name may have an attempt; also of runs that only the archive has. */
+/** Whether another node than the one in its name may have an attempt; also of runs that are archived or lost. */
 export function mayBeCarriedOutByOthers(state: State, attempt: string): boolean {
   const name = parseAttemptId(attempt);
   if (name === undefined) return false;
+  if (isOfLostRun(state.restoration, name)) return true;
   const run = state.runs.get(name.run);
   if (run === undefined) return state.archive.has(name.run);
   return run.steps[run.stepIndex.get(name.step) ?? -1]?.step.runOn !== undefined;

@@ -1,4 +1,5 @@
 /** What the state keeps of where its history comes from, and of one that goes on without it. */
+import type { AttemptName } from '../../shared/ids.ts';
 
 /** The restore that the lineage began with. */
 export type Restoration = {
@@ -16,9 +17,15 @@ export type Restoration = {
   readonly runsFrom: number;
 };
 
+/** Whether a restore lost the run that the attempt is of: one of this history may have the same id. */
+export const isOfLostRun = (restoration: Restoration | null, { run, attempt }: AttemptName): boolean =>
+  restoration !== null && Number(run.slice(1)) >= restoration.runsFrom && attempt <= restoration.attemptsFrom;
+
 export type Fence = {
   readonly node: string;
   readonly lineage: string;
   readonly epoch: number;
   readonly at: number;
+  /** Of the restore that the other lineage began with, ms since 1970. */
+  readonly begunAt?: number;
 };

@@ -14,7 +14,7 @@ import { findJob } from './evolve-jobs.ts';
 import { idOf, namesOf } from './job-names.ts';
 import type { Disclosure } from './job-state.ts';
 import { isLive } from './job-state.ts';
-import type { Fence } from './reign.ts';
+import { type Fence, isOfLostRun } from './reign.ts';
 import type { Job, Node, Run, State, StepState } from './state.ts';
 import type { Turn } from './turn.ts';
 
@@ -40,9 +40,11 @@ export function beginReign(turn: Turn, command: Extract<Command, { type: 'BeginR
 /** Another coordinator goes on where this one has been: this one grants nothing more. */
 export function yieldTo(turn: Turn, command: Extract<Command, { type: 'ReportNewerReign' }>): void {
   const { state } = turn;
-  const { node, lineage, epoch } = command;
-  if (state.fence !== null || (lineage === state.lineage && epoch <= state.epoch)) return;
-  turn.emit({ type: 'ReignFenced', node, lineage, epoch });
+  const { node, lineage, epoch, begunAt } = command;
+  if (lineage === state.lineage && epoch <= state.epoch) return;
+  // The latest restore that anybody knows of is what a further one has to come after.
+  if (state.fence !== null && (begunAt ?? 0) <= (state.fence.begunAt ?? 0)) return;
+  turn.emit({ type: 'ReignFenced', node, lineage, epoch, ...(begunAt === undefined ? {} : { begunAt }) });
 }
 
 export const describeFence = ({ node, lineage, epoch }: Fence): string =>
@@ -86,7 +88,7 @@ export function isUndecided(state: State, attempt: string): boolean {
   if (job !== undefined && numberOf(name.run) < state.restoration.runsFrom)
     return job.state === 'held' && job.disclosed !== null && job.disclosed.attempt === name.attempt;
   // Of a run that is lost there is nothing that could be decided: it ends by itself.
-  return numberOf(name.run) >= state.restoration.runsFrom && name.attempt <= state.restoration.attemptsFrom;
+  return isOfLostRun(state.restoration, name);
 }
 
 /** Hears what a node did that this lineage does not know; `silence` says why it cannot be all. */
@@ -103,7 +105,7 @@ export function takeAccount(turn: Turn, node: Node, hello: Hello, lostItsState: 
     if (name === undefined || one.outcome === 'not-started') continue;
     // It may have done something for another node.
     const told = findJob(turn.state, name.run, name.step, name.node);
-    if (name.node !== node.name && told?.step.step.runOn === undefined) continue;
+    if (name.node !== node.name && told !== undefined && told.step.step.runOn === undefined) continue;
     if (isKnown(turn.state, one.attempt)) continue;
     const before = parseAttemptId(newest.get(name.job)?.attempt ?? '');
     if (before === undefined || before.attempt <= name.attempt) newest.set(name.job, one);

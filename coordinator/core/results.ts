@@ -15,7 +15,7 @@ import { afterFailure } from './failure.ts';
 import { attemptOf, markStarted, namesOf } from './job-names.ts';
 import { type Grant, isLive } from './job-state.ts';
 import { attemptInLineage, endDisclosed, isGranted } from './restoration.ts';
-import type { Job, Node } from './state.ts';
+import type { Job, Node, State } from './state.ts';
 import type { Turn } from './turn.ts';
 
 function findLive(turn: Turn, node: string, attemptId: string): { job: Job | undefined; attempt: number } {
@@ -35,7 +35,8 @@ export function reportStarted(turn: Turn, node: string, attemptId: string, nodeA
 
 export function reportResult(turn: Turn, node: string, number: number, result: AttemptResult): void {
   const { job, attempt } = findLive(turn, node, result.attempt);
-  const applied = job !== undefined && attempt <= job.endedAttempt;
+  const applied =
+    job !== undefined && attempt <= job.endedAttempt && !isOvertaken(turn.state, job, attempt, node);
   const isLiveHere = job !== undefined && isGranted(job, attempt) && executorOf(job).node.name === node;
   if (!applied && isLiveHere) {
     applyResult(turn, job, attempt, result);
@@ -50,6 +51,17 @@ export function reportResult(turn: Turn, node: string, number: number, result: A
     if (job !== undefined) endDisclosed(turn, job, attempt, result.outcome);
   }
   turn.effect({ kind: 'ack-results', node, upTo: number });
+}
+
+/**
+ * Whether a later attempt was made without the end of this one: by another node, or in a lineage that does not know
+ * it. Whether it was heard of nobody remembers then, and noting it twice does no harm.
+ */
+function isOvertaken({ restoration }: State, job: Job, attempt: number, node: string): boolean {
+  if (executorOf(job).node.name !== node) return true;
+  return (
+    restoration !== null && attempt <= restoration.attemptsFrom && job.endedAttempt > restoration.attemptsFrom
+  );
 }
 
 function applyResult(turn: Turn, job: Job, attempt: number, result: AttemptResult): void {

@@ -2,7 +2,7 @@
 import { assertNever } from '../../shared/assert.ts';
 import { requireThat } from './administration.ts';
 import type { Command } from './commands.ts';
-import { hasNodeLeft, isAftermath, isOpenFailure, isSettled } from './derive.ts';
+import { hasNodeLeft, isActive, isAftermath, isOpenFailure, isSettled } from './derive.ts';
 import { describeElection, electionsDue, electOption } from './elections.ts';
 import { findJob } from './evolve-jobs.ts';
 import { executorOf } from './executors.ts';
@@ -80,6 +80,7 @@ function resumeAsReported(turn: Turn, run: Run, command: ResumeRun): void {
     const as = asReported(job);
     // In order of steps: what comes before a job is decided first.
     if (as === undefined || job.state !== 'held' || unsettledNeed(job) !== undefined) continue;
+    if (!isActive(run, job.step.unit)) continue;
     const reason = `attempt ${job.disclosed?.attempt ?? 0} ${as}, says its node`;
     turn.emit({ type: 'JobDecided', ...namesOf(job), as, by: command.by, reason });
     if (as === 'failed') afterFailure(turn, job);
@@ -260,6 +261,11 @@ export function decideJob(turn: Turn, command: Extract<Command, { type: 'DecideJ
     open,
     'conflict',
     `${command.job} is ${job.state}: only a held, unknown or failed job of a held run can be decided`,
+  );
+  requireThat(
+    isActive(run, job.step.unit),
+    'conflict',
+    `${command.job} is one of the last steps: decide it when the rest of run ${runId} is done`,
   );
   // It was granted ahead, with one before it that is open itself: what came of that decides about this one too.
   const before = unsettledNeed(job);

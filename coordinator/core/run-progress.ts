@@ -28,7 +28,8 @@ export function considerRun(turn: Turn, run: Run): void {
     return;
   }
   if (!run.planned) return;
-  if (run.startedAt === null) {
+  // One that still stands in line can fail, too: by what is decided about it after a restore.
+  if (run.startedAt === null && run.failing === null) {
     startRun(turn, run);
     return;
   }

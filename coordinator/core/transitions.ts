@@ -202,7 +202,7 @@ export function settle(state: State, job: Job): void {
   const node = job.member.node.name;
   assert(isSettled(job), `${node} is finished in ${step.step.id}`);
   step.jobsUnfinished -= 1;
-  run.jobsUnfinished -= 1;
+  if (isActive(run, step.unit)) run.jobsUnfinished -= 1;
   if (run.jobsUnfinished === 0) state.agenda.runs.add(run);
   for (const dependent of step.dependents) {
     const other = present(run.steps[dependent.step], 'dependent step');

@@ -200,9 +200,9 @@ export class Gateway {
   }
 
   /** The agent has seen a reign that this one must give way to; if the queue is full, it says so again. */
-  #yieldTo(connection: AgentConnection, { name: node, lineage, epoch }: Fenced): void {
+  #yieldTo(connection: AgentConnection, { name: node, lineage, epoch, begunAt }: Fenced): void {
     this.#complain('an agent has seen a newer reign, nothing more is granted here', { node, lineage, epoch });
-    this.#ports.post({ type: 'ReportNewerReign', node, lineage, epoch });
+    this.#ports.post({ type: 'ReportNewerReign', node, lineage, epoch, begunAt });
     connection.close(closeCodes.refused, 'this coordinator gives way to the one that you have seen');
   }
 

@@ -101,6 +101,8 @@ export class AgentLink {
   hangUp(reason: string, retryAfterMs: number): void {
     if (this.#connection === undefined) return;
     this.#notBeforeMs = retryAfterMs;
+    // What was said last should arrive.
+    this.#flush();
     this.#connection.agent.close();
     this.#down(reason);
   }

@@ -2,6 +2,7 @@
  * A whole cluster from one seed: hosts with agents, a coordinator, a network, operators, and trouble for a
  * while. Then the trouble stops, and within bounded time every run must end.
  */
+import type { Event } from '../../coordinator/core/events.ts';
 import { explainRun } from '../../coordinator/core/explain.ts';
 import { runStateOf } from '../../coordinator/core/shown-states.ts';
 import { Random } from '../coordinator/core/random-pipeline.ts';
@@ -16,6 +17,7 @@ import { Host } from './host.ts';
 import { BrokenPromise, Judge } from './judge.ts';
 import { Network } from './network.ts';
 import { Operators } from './operators.ts';
+import { backupsKept, bringRestores } from './restores.ts';
 import { Timeline } from './timeline.ts';
 import { WorldRecord } from './world-record.ts';
 
@@ -72,10 +74,10 @@ export async function simulate(
 
 class Cluster implements Stage {
   readonly timeline = new Timeline();
-  readonly record = new WorldRecord();
+  readonly record = new WorldRecord('lineage 0');
   readonly judge: Judge;
   readonly network: Network;
-  readonly disk = new CoordinatorDisk('lineage');
+  disk = new CoordinatorDisk('lineage 0');
   readonly hosts: Host[] = [];
   readonly #story: Story;
   readonly #random: Random;
@@ -84,6 +86,10 @@ class Cluster implements Stage {
   readonly #changes: Random;
   #program = newestCoordinator;
   #copies: CoordinatorDisk[] = [];
+  /** Newest first. */
+  #backups: CoordinatorDisk[] = [];
+  #restores = 0;
+  #isRestoring = false;
   hasTrouble = true;
 
   constructor(story: Story, listener: ((line: string) => void) | null) {
@@ -129,6 +135,7 @@ class Cluster implements Stage {
       );
     this.later(8_000, () => bringTrouble(this, this.#random));
     this.later(9_000, () => bringChanges(this, this.#changes));
+    this.later(10_000, () => bringRestores(this, new Random(this.#story.seed ^ 0xbac1e)));
     const meddleMs = this.#random.pick([5_000, 20_000, 90_000]);
     const meddle = (): void => {
       if (!this.hasTrouble) return;
@@ -167,7 +174,7 @@ class Cluster implements Stage {
   #true: CoordinatorProcess | null = null;
 
   startCoordinator(): void {
-    if (this.network.coordinator !== null) return;
+    if (this.network.coordinator !== null || this.#isRestoring) return;
     // A day wrong now and then: its clock must neither stop nor expire everything.
     const wrongMs = this.#random.chance(0.1) ? 24 * 60 * 60_000 * (this.#random.next() - 0.5) : 0;
     this.#true = this.#newCoordinator(this.disk, false, Date.UTC(2026, 0, 1) + this.timeline.now + wrongMs);
@@ -190,15 +197,61 @@ class Cluster implements Stage {
    */
   startOldCopy(forMs: number): void {
     const copy = this.#copies.shift();
-    if (copy === undefined) return;
+    if (copy === undefined || this.#isRestoring) return;
     this.stopCoordinator('an old copy is started in its place', true);
     const old = this.#newCoordinator(copy, true, Date.UTC(2026, 0, 1) + this.timeline.now);
-    const { epoch } = old.state;
+    const { epoch, restoration } = old.state;
     this.network.reaches = (host) =>
-      host.disk.identity.epochs.some((seen) => seen.lineage === this.disk.lineage && seen.epoch > epoch + 1);
+      host.disk.identity.epochs.some((seen) =>
+        seen.lineage === copy.lineage
+          ? seen.epoch > epoch + 1
+          : // Who does not know where a lineage comes from cannot tell either.
+            (seen.begunAt ?? 0) >= (restoration?.begunAt ?? 1),
+      );
     this.later(forMs, () => {
       if (this.network.coordinator === old) this.stopCoordinator('it was an old copy', true);
     });
+  }
+
+  takeBackup(withLogs: boolean): void {
+    const backup = this.disk.copy();
+    if (!withLogs) backup.logs.clear();
+    this.#backups = [backup, ...this.#backups].slice(0, backupsKept);
+    this.judge.tell(() => `backup taken at seq ${backup.durableSeq} of ${backup.lineage}`);
+  }
+
+  restoreBackup(age: number, takesMs: number): void {
+    const backup = this.#backups[age];
+    if (backup === undefined || this.#isRestoring) return;
+    this.#isRestoring = true;
+    this.stopCoordinator('its data is put back', true);
+    this.later(takesMs, () => {
+      this.#isRestoring = false;
+      this.#putBack(backup);
+      this.startCoordinator();
+    });
+  }
+
+  /** As a coordinator advises that has been replaced and should go on: then its lineage is the newest. */
+  #restoreAnew(): void {
+    this.takeBackup(true);
+    this.restoreBackup(0, 1_000);
+  }
+
+  /** What was there before is moved aside, and somebody may start it again. */
+  #putBack(backup: CoordinatorDisk): void {
+    const before = this.disk;
+    this.#restores += 1;
+    this.disk = backup.copy(`lineage ${this.#restores}`);
+    this.#copies.push(before);
+    const { lineage, events, durableSeq: seq } = this.disk;
+    const runsFrom = 1 + events.filter(({ type }) => type === 'RunCreated').length;
+    this.record.histories.begin({ lineage, continues: backup.lineage, runsFrom });
+    this.judge.tell(() => `data of ${backup.lineage} put back at seq ${seq}, as ${lineage}`);
+    // Of two lineages the same seq may be two events.
+    const isKept = (event: Event): boolean => events[event.seq - 1] === event;
+    const lostEvents = before.events.filter((event) => !isKept(event));
+    this.judge.show((checker) => checker.restored?.({ events, lostEvents }));
   }
 
   /** The state folder is copied to a host that comes up beside the first. */
@@ -266,6 +319,7 @@ class Cluster implements Stage {
     this.disk.isFull = false;
     this.disk.isFailing = false;
     this.#copies = [];
+    this.#backups = [];
     const settle = (): void => {
       for (const host of this.hosts) {
         this.network.unblock(host);
@@ -275,6 +329,7 @@ class Cluster implements Stage {
         if (host.agent?.program.isOld === true) replaceAgent(this, host, newestProgram, 1_000);
       }
       if (this.#program !== newestCoordinator) this.replaceCoordinator(newestCoordinator);
+      if (this.#coordinator?.state.fence != null) this.#restoreAnew();
       this.operators.settle();
       this.later(10_000, settle);
     };

@@ -47,9 +47,9 @@ export class CoordinatorDisk {
     this.#snapshot = { seq: state.seq, shards: new Map(toShards(state)) };
   }
 
-  /** As it was put aside on that day: what came later is not in it. */
-  copy(): CoordinatorDisk {
-    const copy = new CoordinatorDisk(this.lineage);
+  /** As it was put aside on that day: what came later is not in it. It may go on as another lineage. */
+  copy(lineage = this.lineage): CoordinatorDisk {
+    const copy = new CoordinatorDisk(lineage);
     copy.events.push(...this.events);
     for (const [digest, text] of this.texts) copy.texts.set(digest, text);
     for (const [reference, value] of this.secrets) copy.secrets.set(reference, value);

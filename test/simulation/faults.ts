@@ -24,6 +24,7 @@ const awhile = (random: Random): number =>
 export type Stage = {
   readonly hosts: readonly Host[];
   readonly network: Network;
+  /** Of the coordinator that counts. */
   readonly disk: CoordinatorDisk;
   readonly judge: Judge;
   readonly operators: Operators;
@@ -34,6 +35,9 @@ export type Stage = {
   startOldCopy(forMs: number): void;
   replaceCoordinator(program: CoordinatorProgram): void;
   clone(host: Host): void;
+  takeBackup(withLogs: boolean): void;
+  /** The newest but so many, if there is one. */
+  restoreBackup(age: number, takesMs: number): void;
 };
 
 type Fault = (cluster: Stage, host: Host, random: Random) => void;

@@ -1,5 +1,6 @@
 /** One physical host: its power, its clocks, its disk, the scripts that run on it, and its agent while one runs. */
 import type { LedgerRecord } from '../../agent/core/ledger.ts';
+import { present } from '../../shared/assert.ts';
 import type { AgentMessage, CoordinatorMessage } from '../../shared/messages.ts';
 import type { Random } from '../coordinator/core/random-pipeline.ts';
 import type { AgentHost } from './agent-host.ts';
@@ -189,8 +190,10 @@ export class Host implements AgentHost {
       began: () => {
         const { incarnation } = disk.identity;
         const { number, phase } = execution;
+        const job = disk.ledger.jobs.find((held) => held.attempt === attempt);
         const began = this.#record.begin({
           attempt,
+          lineage: present(job, `${attempt} in the ledger of ${this.id}`).lineage,
           number,
           phase,
           executor: this.node,
@@ -226,22 +229,23 @@ export class Host implements AgentHost {
   keep(records: readonly LedgerRecord[]): void {
     for (const record of records) {
       if (record.kind !== 'ended') continue;
-      const { number, result } = record;
+      const { lineage, number, result } = record;
       this.#record.results.push({
         node: this.node,
         incarnation: this.disk.identity.incarnation,
+        lineage,
         number,
         result,
       });
     }
   }
 
-  tookGrant({ epoch }: Grant, records: readonly LedgerRecord[]): void {
+  tookGrant({ lineage, epoch }: Grant, records: readonly LedgerRecord[]): void {
     const { incarnation } = this.disk.identity;
     for (const record of records) {
       if (record.kind !== 'granted') continue;
       for (const { attempt } of record.jobs)
-        this.judge.show((checker) => checker.grantTaken?.(incarnation, attempt, epoch));
+        this.judge.show((checker) => checker.grantTaken?.(incarnation, attempt, lineage, epoch));
     }
   }
 

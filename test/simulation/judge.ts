@@ -24,6 +24,13 @@ export type FinalSight = {
   readonly record: WorldRecord;
 };
 
+export type RestoredSight = {
+  /** All that the journal holds now. */
+  readonly events: readonly Event[];
+  /** What it held and does not any more. */
+  readonly lostEvents: readonly Event[];
+};
+
 export type Checker = {
   /** Became durable, in order of the journal. */
   journaled?(event: Event): void;
@@ -35,10 +42,12 @@ export type Checker = {
   agentSaid?(node: string, message: AgentMessage, disk: DiskSight): void;
   /** An operator was told that his command took effect, with the last seq of it. */
   operatorTold?(seq: number): void;
-  /** An agent took in an order of this epoch. */
-  grantTaken?(incarnation: string, attempt: string, epoch: number): void;
+  /** An agent took in an order of this reign. */
+  grantTaken?(incarnation: string, attempt: string, lineage: string, epoch: number): void;
   /** The coordinator was started from its disk. */
   recovered?(state: State, events: readonly Event[]): void;
+  /** The coordinator's data was put back. What is judged from the journal is judged from this one now. */
+  restored?(sight: RestoredSight): void;
   /** Now and then, between two events. */
   looked?(state: State): void;
   finished?(sight: FinalSight): void;

@@ -92,6 +92,10 @@ export class Operators {
       const isOpen = job.state === 'held' || (job.state === 'unknown' && random.chance(0.1));
       if (isOpen) this.#decide(run, job, random.pick(['succeeded', 'failed', 'again'] as const));
     }
+    if (run.hold?.restored !== undefined && this.#changes.chance(0.5)) {
+      this.#say({ type: 'ResumeRun', run: run.id, how: { kind: 'as-reported' }, by, reason });
+      return;
+    }
     if (run.hold === null && !random.chance(0.1)) return;
     const kind = random.pick(['continue', 'retry-failed', 'accept-failed'] as const);
     this.#say({
@@ -115,6 +119,8 @@ export class Operators {
       this.#approve(run);
       for (const job of jobsOf(run)) if (job.state === 'held') this.#decide(run, job, 'succeeded');
       if (run.hold === null) continue;
+      if (run.hold.restored !== undefined)
+        this.#say({ type: 'ResumeRun', run: run.id, how: { kind: 'as-reported' }, by, reason });
       for (const { role, leader, candidates } of electionsDue(run)) {
         const [node] = candidates;
         if (node !== undefined)

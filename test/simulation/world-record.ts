@@ -3,14 +3,19 @@
  * which results agents made durable. Nothing ever loses it, and no part under test reads it.
  */
 import type { Phase } from '../../agent/core/next-step.ts';
-import { parseAttemptId } from '../../shared/ids.ts';
+import { jobIdOf, parseAttemptId } from '../../shared/ids.ts';
 import type { AttemptResult, StreamName } from '../../shared/messages.ts';
+import { Histories } from './histories.ts';
 
 export type WorldExecution = {
   readonly attempt: string;
+  /** With the name of the run, which tells it from one of another history. */
   readonly job: string;
   readonly attemptNumber: number;
+  /** Its name, not its id: see histories.ts. */
   readonly run: string;
+  /** Of which it was granted. */
+  readonly lineage: string;
   readonly step: string;
   /** For which it is done; who carries it out is `executor`. */
   readonly node: string;
@@ -29,11 +34,13 @@ type Printed = { text: string; damaged: boolean };
 export type EndedRecord = {
   readonly node: string;
   readonly incarnation: string;
+  readonly lineage: string;
   readonly number: number;
   readonly result: AttemptResult;
 };
 
 export class WorldRecord {
+  readonly histories: Histories;
   readonly executions: WorldExecution[] = [];
   /** Results that were durable on the disk of their node at some time. */
   readonly results: EndedRecord[] = [];
@@ -43,12 +50,18 @@ export class WorldRecord {
   readonly cloned = new Set<string>();
   readonly #printed = new Map<string, Printed>();
 
+  constructor(lineage: string) {
+    this.histories = new Histories(lineage);
+  }
+
   begin(
     execution: Omit<WorldExecution, 'job' | 'attemptNumber' | 'run' | 'step' | 'node' | 'endedAt'>,
   ): WorldExecution {
     const name = parseAttemptId(execution.attempt);
     if (name === undefined) throw new Error(`not an attempt id: ${execution.attempt}`);
-    const { job, attempt: attemptNumber, run, step, node } = name;
+    const { attempt: attemptNumber, step, node } = name;
+    const run = this.histories.nameOf(name.run, execution.lineage);
+    const job = jobIdOf(run, step, node);
     const began: WorldExecution = { ...execution, job, attemptNumber, run, step, node, endedAt: null };
     this.executions.push(began);
     return began;

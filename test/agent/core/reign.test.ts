@@ -57,8 +57,9 @@ t.test('of a history that was restored the newer lineage counts, whichever comes
     'fenced',
     /hang-up: .*epoch 5 of lineage B was seen here: it is an old copy/,
   ]);
-  t.match(core.effects[0], { message: { type: 'fenced', name: 'n1', lineage: 'B', epoch: 5 } });
+  t.match(core.effects[0], { message: { type: 'fenced', name: 'n1', lineage: 'B', epoch: 5, begunAt: 100 } });
   t.match(challenge(core, 'C', origin({ begunAt: 99 })), ['fenced', /hang-up/], 'restored before B');
+  t.match(challenge(core, 'C', origin({ begunAt: 100 })), ['fenced', /hang-up/], 'restored with B');
   t.match(challenge(core, 'D', origin({ begunAt: 101, ancestors: ['L', 'B'] })), [/^greet/], 'after B');
   t.match(challenge(core.restarted(), 'B', origin()), ['fenced', /hang-up/], 'also after a restart');
   t.match(challenge(core, 'another history'), [/^greet/]);

@@ -34,6 +34,8 @@ export class Oracle {
   readonly #approved = new Set<string>();
   readonly #settled = new Set<string>();
   readonly #failed = new Set<string>();
+  /** Jobs that only an operator's decision lets go on. */
+  readonly #held = new Set<string>();
   /** Nobody waits for these, but for what comes after them on their own node. */
   readonly #deferred = new Set<string>();
   readonly #attempts = new Map<string, Attempt[]>();
@@ -127,6 +129,12 @@ export class Oracle {
         return;
       case 'JobDecided':
         this.#decide(event);
+        return;
+      case 'JobHeld':
+        this.#hold(jobOf(event));
+        return;
+      case 'AttemptDisclosed':
+        this.#disclose(event);
         return;
       case 'RunFailing':
         this.#stopped.add(event.run);
@@ -293,6 +301,7 @@ export class Oracle {
     }
     const attempts = this.#attempts.get(id) ?? [];
     const last = attempts.at(-1);
+    this.#require(!this.#held.has(id), `P2: ${id} is granted while it is held`);
     this.#require(last === undefined || !last.live, `P2: ${id} has two live attempts`);
     this.#require(event.attempt > (last?.number ?? 0), `P2: ${id} attempt ${event.attempt} again`);
     if (last !== undefined) {
@@ -364,10 +373,31 @@ export class Oracle {
     this.#settled.add(id);
   }
 
+  #hold(id: string): void {
+    const last = this.#attempts.get(id)?.at(-1);
+    if (last !== undefined) last.live = false;
+    this.#held.add(id);
+  }
+
+  /** Of a job that is over, or of a run that there is not, it is no more than a note. */
+  #disclose(event: Extract<Event, { type: 'AttemptDisclosed' }>): void {
+    const { run, step, node, attempt } = event;
+    const isOfRun = this.#units(run).some((unit) => unit.steps.some(({ id }) => id === step));
+    if (!isOfRun || (this.#isSettled(run, step, node) && !this.#deferred.has(jobOf(event)))) return;
+    const id = jobOf(event);
+    this.#hold(id);
+    this.#failed.delete(id);
+    const attempts = this.#attempts.get(id) ?? [];
+    attempts.push({ number: attempt, live: false, outcome: null, executor: node, nodes: [node] });
+    this.#attempts.set(id, attempts);
+    this.#mayRepeat.set(id, false);
+  }
+
   #decide(event: Extract<Event, { type: 'JobDecided' }>): void {
     const id = jobOf(event);
     const last = this.#attempts.get(id)?.at(-1);
     if (last !== undefined) last.live = false;
+    this.#held.delete(id);
     this.#failed.delete(id);
     if (event.as !== 'again') this.#deferred.delete(id);
     if (event.as === 'succeeded') this.#settled.add(id);

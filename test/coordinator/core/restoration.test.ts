@@ -1,5 +1,6 @@
 /** What a node tells after a restore, case by case; the stories are in test/scenarios/restores.txt. */
 import t from 'tap';
+import { mayBeCarriedOutByOthers } from '../../../coordinator/core/executors.ts';
 import { runStateOf } from '../../../coordinator/core/shown-states.ts';
 import { limits } from '../../../shared/limits.ts';
 import { parsePipeline } from '../../../shared/pipeline/pipeline.ts';
@@ -149,4 +150,119 @@ t.test('numbers of attempts never reach those of the next lineage', async (t) =>
   world.command({ type: 'DecideJob', job: 'r1/a/n1', as: 'again', by: 'x', reason: '' });
   t.match(world.state.runs.get('r1')?.end, { state: 'failed' });
   t.equal(world.attemptOn('n1'), undefined);
+});
+
+t.test('what a node did at the end of a lost run is decided when it is the turn of that', async (t) => {
+  const world = new World();
+  world.connect('n1');
+  run(
+    world,
+    `roles: { all: { select: 'true' } }
+steps: [{ id: a, on: all, approve: sure, run: x }]
+finally: [{ id: z, on: all, run: x }]`,
+  );
+  const seq = world.events.length;
+  world.command({ type: 'ApproveUnit', run: 'r1', unit: null, by: 'x', reason: '' });
+  world.finish('n1', 'succeeded');
+  world.finish('n1', 'succeeded');
+  world.restore(seq, 'B');
+  world.connect('n1');
+  t.same(states(world), ['held', 'held']);
+  const asReported = {
+    type: 'ResumeRun',
+    run: 'r1',
+    how: { kind: 'as-reported' },
+    by: 'x',
+    reason: '',
+  } as const;
+  const early = world.command({ type: 'DecideJob', job: 'r1/z/n1', as: 'succeeded', by: 'x', reason: '' });
+  t.match(early, /one of the last steps/);
+  world.command(asReported);
+  t.same(states(world), ['succeeded', 'held']);
+  t.match(world.state.runs.get('r1'), { outcome: { state: 'succeeded' }, end: null });
+  world.command(asReported);
+  t.match(world.state.runs.get('r1'), { end: { state: 'succeeded' } });
+});
+
+t.test('whoever is told of a later restore than its own and restores again comes after that', async (t) => {
+  const world = new World();
+  world.connect('n1');
+  world.restore(world.events.length, 'B');
+  const later = world.at + 1_000_000;
+  const fenced = (epoch: number, begunAt?: number): string[] => {
+    const seq = world.events.length;
+    world.command({ type: 'ReportNewerReign', node: 'n1', lineage: 'C', epoch, begunAt });
+    return typesSince(world, seq);
+  };
+  t.same(fenced(1), ['ReignFenced']);
+  t.same(fenced(2), [], 'once');
+  t.same(fenced(3, later), ['ReignFenced'], 'its clock was ahead');
+  t.same(fenced(3, later), []);
+  world.restore(world.events.length, 'D');
+  t.match(world.state, { fence: null, restoration: { begunAt: later + 1 } });
+});
+
+t.test('a run that stands in line ends when it is decided that its lost part failed', async (t) => {
+  const world = new World();
+  world.connect('n1');
+  const roles = "roles: { all: { select: 'true' } }";
+  run(world, `${roles}\nsteps: [{ id: a, on: all, run: x }]`);
+  run(world, `${roles}\nsteps: [{ id: b, on: all, run: x }]`);
+  const seq = world.events.length;
+  world.finish('n1', 'succeeded');
+  world.finish('n1', 'failed');
+  world.restore(seq, 'B');
+  world.connect('n1');
+  world.command({ type: 'DecideJob', job: 'r2/b/n1', as: 'failed', by: 'x', reason: '' });
+  t.match(world.state.runs.get('r2'), { startedAt: null, end: { state: 'failed' } });
+});
+
+t.test('what another restore of the same backup has used as numbers is used by nobody else', async (t) => {
+  const world = new World();
+  world.connect('n1');
+  const text = `roles: { all: { select: 'true' } }\nsteps: [{ id: a, on: all, run: x }]`;
+  const seq = world.events.length;
+  world.restore(seq, 'B');
+  world.connect('n1');
+  run(world, text);
+  t.equal(world.attemptOn('n1'), 'r1/a/n1#1001');
+  world.restore(seq, 'C');
+  world.connect('n1');
+  world.finish('n1', 'succeeded');
+  world.held.clear();
+  run(world, text);
+  t.equal(world.attemptOn('n1'), 'r1/a/n1#2001', 'it is another run');
+});
+
+t.test('whoever carried something out for others in a lost run may still speak of it', async (t) => {
+  const world = new World();
+  world.connect('n1');
+  const seq = world.events.length;
+  world.restore(seq, 'B');
+  t.equal(mayBeCarriedOutByOthers(world.state, 'r1/a/n2#1'), true);
+  t.equal(
+    mayBeCarriedOutByOthers(world.state, 'r1/a/n2#1001'),
+    false,
+    'of this history there is no such run',
+  );
+  world.connect('n1', {}, { held: [{ attempt: 'r1/a/n2#1001', state: 'ended' }] });
+  t.equal(mayBeCarriedOutByOthers(world.state, 'r1/a/n2#1001'), true, 'of another one there is');
+});
+
+t.test('an end that comes after a later attempt made in the new lineage is noted', async (t) => {
+  const world = new World();
+  world.connect('n1');
+  const seq = world.events.length + 3;
+  run(
+    world,
+    `roles: { all: { select: 'true' } }\nsteps: [{ id: a, on: all, run: x }, { id: b, on: all, run: x }]`,
+  );
+  world.restore(seq, 'B');
+  world.command({ type: 'ResumeRun', run: 'r1', how: { kind: 'continue' }, by: 'x', reason: '' });
+  world.held.clear();
+  world.connect('n1');
+  world.finish('n1', 'succeeded');
+  const before = world.events.length;
+  world.report('n1', 'r1/a/n1#1', 'failed');
+  t.match(world.events.slice(before), [{ type: 'StaleResultReported', attempt: 'r1/a/n1#1' }]);
 });

@@ -19,7 +19,7 @@ export const newCheckers = (record: WorldRecord): readonly Checker[] => [
   new NothingLost(record),
   new OneSequence(),
   new UnknownIsNotFailure(record),
-  new Fencing(),
+  new Fencing(record),
   new BlastRadius(record),
   new Bounds(),
   new Explained(),

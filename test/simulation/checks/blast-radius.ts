@@ -4,7 +4,7 @@
  */
 import type { Event } from '../../../coordinator/core/events.ts';
 import type { Unit } from '../../../shared/pipeline/model.ts';
-import { type Checker, require } from '../judge.ts';
+import { type Checker, type RestoredSight, require } from '../judge.ts';
 import type { WorldExecution, WorldRecord } from '../world-record.ts';
 
 type Rolling = { readonly unit: Unit; nodes: number };
@@ -21,15 +21,20 @@ export class BlastRadius implements Checker {
   }
 
   journaled(event: Event): void {
-    if (event.type === 'RunCreated') this.#pipelines.set(event.run, event.pipeline.units);
-    else if (event.type === 'JobDecided') this.#decided.add(`${event.run}/${event.step}/${event.node}`);
+    if (!('run' in event)) return;
+    const run = this.#record.histories.nameOf(event.run);
+    if (event.type === 'RunCreated') this.#pipelines.set(run, event.pipeline.units);
+    else if (event.type === 'JobDecided') this.#decided.add(`${run}/${event.step}/${event.node}`);
     else if (event.type === 'RunPlanned') {
-      for (const unit of this.#pipelines.get(event.run) ?? []) {
+      for (const unit of this.#pipelines.get(run) ?? []) {
         const nodes = new Set(unit.on.flatMap(({ role }) => event.roles[role]?.nodes ?? []));
-        for (const step of unit.steps)
-          this.#rolling.set(`${event.run}/${step.id}`, { unit, nodes: nodes.size });
+        for (const step of unit.steps) this.#rolling.set(`${run}/${step.id}`, { unit, nodes: nodes.size });
       }
     }
+  }
+
+  restored({ events }: RestoredSight): void {
+    for (const event of events) this.journaled(event);
   }
 
   began(began: WorldExecution): void {

@@ -5,7 +5,7 @@
 import type { Event } from '../../../coordinator/core/events.ts';
 import { attemptIdOf, jobIdOf } from '../../../shared/ids.ts';
 import type { AgentMessage, CoordinatorMessage } from '../../../shared/messages.ts';
-import { type Checker, type DiskSight, require } from '../judge.ts';
+import { type Checker, type DiskSight, type RestoredSight, require } from '../judge.ts';
 import type { WorldExecution } from '../world-record.ts';
 
 const idOf = (event: { run: string; step: string; node: string; attempt: number }): string =>
@@ -31,6 +31,13 @@ export class Durable implements Checker {
     else if (event.type === 'StaleResultReported') this.#reported.add(event.attempt);
     else if (event.type === 'NodeConnected') this.#connected.add(event.node);
     else if (event.type === 'NodeDisconnected') this.#connected.delete(event.node);
+  }
+
+  restored({ events }: RestoredSight): void {
+    this.#granted.clear();
+    this.#reported.clear();
+    this.#connected.clear();
+    for (const event of events) this.journaled(event);
   }
 
   coordinatorSaid(node: string | null, message: CoordinatorMessage): void {

@@ -1,12 +1,12 @@
 /**
  * P4. Each result that was durable on a node is in the journal exactly once, as what it was, however long the
- * way took, unless the disk that held it died. Logs are there byte for byte, or with a gap where a power cut took
- * their end.
+ * way took, unless the disk that held it died, or the journal that it was acknowledged from. Logs are there byte
+ * for byte, or with a gap where a power cut took their end.
  */
 import type { Event } from '../../../coordinator/core/events.ts';
-import { attemptIdOf, jobIdOf } from '../../../shared/ids.ts';
-import type { Outcome } from '../../../shared/messages.ts';
-import { type Checker, type FinalSight, require } from '../judge.ts';
+import { attemptIdOf, jobIdOf, parseAttemptId } from '../../../shared/ids.ts';
+import type { CoordinatorMessage, Outcome } from '../../../shared/messages.ts';
+import { type Checker, type FinalSight, type RestoredSight, require } from '../judge.ts';
 import type { WorldRecord } from '../world-record.ts';
 
 const streams = ['stdout', 'stderr'] as const;
@@ -15,6 +15,11 @@ export class NothingLost implements Checker {
   readonly #record: WorldRecord;
   readonly #applied = new Map<string, Outcome>();
   readonly #stale = new Set<string>();
+  /** By attempt and stream, up to which byte. */
+  readonly #acknowledged = new Map<string, number>();
+  /** Attempts whose results, and streams of which all, were acknowledged before the data was put back. */
+  readonly #lost = new Set<string>();
+  readonly #lostLogs = new Set<string>();
 
   constructor(record: WorldRecord) {
     this.#record = record;
@@ -35,15 +40,40 @@ export class NothingLost implements Checker {
     ), () => `P4: ${attempt} is journaled as ${event.outcome}, and no node ever made that durable`);
   }
 
+  coordinatorSaid(_node: string | null, message: CoordinatorMessage): void {
+    if (message.type === 'ack-log')
+      this.#acknowledged.set(`${message.attempt} ${message.stream}`, message.upTo);
+  }
+
+  restored({ events, lostEvents }: RestoredSight): void {
+    this.#applied.clear();
+    this.#stale.clear();
+    for (const event of events) this.journaled(event);
+    for (const event of lostEvents) {
+      if (event.type === 'StaleResultReported') this.#lost.add(event.attempt);
+      else if (event.type === 'AttemptEnded')
+        this.#lost.add(attemptIdOf(jobIdOf(event.run, event.step, event.node), event.attempt));
+    }
+    for (const { result } of this.#record.results) {
+      for (const stream of streams) {
+        const key = `${result.attempt} ${stream}`;
+        if ((this.#acknowledged.get(key) ?? 0) >= result.logs[stream]) this.#lostLogs.add(key);
+      }
+    }
+  }
+
   finished({ hosts, logs }: FinalSight): void {
-    const { cloned, evidenceLost, executions, results } = this.#record;
+    const { cloned, evidenceLost, executions, histories, results } = this.#record;
     const isBeyond = (node: string, incarnation: string): boolean =>
       cloned.has(node) || evidenceLost.has(incarnation);
-    for (const { node, incarnation, result } of results) {
+    for (const { node, incarnation, lineage, result } of results) {
       if (isBeyond(node, incarnation)) continue;
       const { attempt } = result;
-      require(this.#applied.has(attempt) || this.#stale.has(attempt), () =>
+      require(this.#applied.has(attempt) || this.#stale.has(attempt) || this.#lost.has(attempt), () =>
         `P4: the result of ${attempt} (${result.outcome}) never reached the journal`);
+      // Where nobody knows the run, nobody keeps its logs.
+      const run = parseAttemptId(attempt)?.run ?? '';
+      if (histories.nameOf(run, lineage) !== histories.nameOf(run)) continue;
       for (const stream of streams) this.#checkLog(attempt, stream, result.logs[stream], logs);
     }
     for (const { attempt, executor, incarnation } of executions) {
@@ -64,6 +94,7 @@ export class NothingLost implements Checker {
     length: number,
     logs: FinalSight['logs'],
   ): void {
+    if (this.#lostLogs.has(`${attempt} ${stream}`)) return;
     const { text, damaged } = this.#record.printed(attempt, stream);
     const kept = logs.get(`${attempt} ${stream}`) ?? '';
     require(kept.length >= length, () =>

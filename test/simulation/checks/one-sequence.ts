@@ -3,7 +3,7 @@ import { emptyState, evolve } from '../../../coordinator/core/engine.ts';
 import type { Event } from '../../../coordinator/core/events.ts';
 import type { State } from '../../../coordinator/core/state.ts';
 import { dumpState, throughSnapshot } from '../../coordinator/core/dump.ts';
-import { type Checker, type FinalSight, require } from '../judge.ts';
+import { type Checker, type FinalSight, type RestoredSight, require } from '../judge.ts';
 
 const foldOf = (events: readonly Event[]): State => {
   const state = emptyState();
@@ -24,6 +24,13 @@ export class OneSequence implements Checker {
     if (event.type !== 'ReignBegan') return;
     require(event.epoch > this.#epoch, () => `P5: epoch ${event.epoch} follows ${this.#epoch}`);
     this.#epoch = event.epoch;
+  }
+
+  restored({ events }: RestoredSight): void {
+    this.#seq = 0;
+    this.#at = 0;
+    this.#epoch = 0;
+    for (const event of events) this.journaled(event);
   }
 
   recovered(state: State, events: readonly Event[]): void {

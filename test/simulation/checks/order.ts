@@ -7,18 +7,16 @@ import { attemptIdOf, jobIdOf } from '../../../shared/ids.ts';
 import type { Step } from '../../../shared/pipeline/model.ts';
 import { GroupOracle } from '../../coordinator/core/group-oracle.ts';
 import { Oracle } from '../../coordinator/core/oracle.ts';
-import { type Checker, type DiskSight, require } from '../judge.ts';
+import { type Checker, type DiskSight, type RestoredSight, require } from '../judge.ts';
 import type { WorldExecution, WorldRecord } from '../world-record.ts';
 
 type Grant = { readonly first: number; readonly count: number; readonly segment: string };
 
-const idOf = (event: { run: string; step: string; node: string }): string =>
-  jobIdOf(event.run, event.step, event.node);
-
 export class Order implements Checker {
   readonly #record: WorldRecord;
-  readonly #oracle = new Oracle();
-  readonly #groups = new GroupOracle();
+  #oracle = new Oracle();
+  #groups = new GroupOracle();
+  /** Also what a restore lost: nodes go on with it. */
   readonly #grants = new Map<string, Grant[]>();
   readonly #steps = new Map<string, Step>();
   readonly #succeeded = new Set<string>();
@@ -35,17 +33,29 @@ export class Order implements Checker {
       require(false, () => (error instanceof Error ? error.message : String(error)));
     }
     if (event.type === 'RunCreated') {
+      const run = this.#record.histories.nameOf(event.run);
       for (const unit of event.pipeline.units)
-        for (const step of unit.steps) this.#steps.set(`${event.run}/${step.id}`, step);
+        for (const step of unit.steps) this.#steps.set(`${run}/${step.id}`, step);
     } else if (event.type === 'AttemptEnded' && event.outcome === 'succeeded') {
-      this.#succeeded.add(idOf(event));
-    } else if (event.type === 'JobDecided' && event.as === 'succeeded') this.#succeeded.add(idOf(event));
-    else if (event.type === 'JobGranted') {
-      const job = idOf(event);
-      const segment = event.segment ?? attemptIdOf(job, event.attempt);
+      this.#succeeded.add(this.#idOf(event));
+    } else if (event.type === 'JobDecided' && event.as === 'succeeded') {
+      this.#succeeded.add(this.#idOf(event));
+    } else if (event.type === 'JobGranted') {
+      const job = this.#idOf(event);
+      const segment = event.segment ?? attemptIdOf(jobIdOf(event.run, event.step, event.node), event.attempt);
       const grant = { first: event.attempt, count: event.attemptsMax, segment };
       this.#grants.set(job, [...(this.#grants.get(job) ?? []), grant]);
     }
+  }
+
+  restored({ events }: RestoredSight): void {
+    this.#oracle = new Oracle();
+    this.#groups = new GroupOracle();
+    for (const event of events) this.journaled(event);
+  }
+
+  #idOf({ run, step, node }: { run: string; step: string; node: string }): string {
+    return jobIdOf(this.#record.histories.nameOf(run), step, node);
   }
 
   began(
@@ -61,10 +71,11 @@ export class Order implements Checker {
     // What was granted with it is a gate that the node itself has to see open, on its own disk.
     for (const need of this.#steps.get(`${run}/${step}`)?.needs ?? []) {
       const own = jobIdOf(run, need.step, node);
+      const ownId = attempt.replace(/\/.*/, `/${need.step}/${node}`);
       const isAhead = this.#grants.get(own)?.some(({ segment }) => segment === grant.segment) === true;
       if (!isAhead || own === job) continue;
       const isDone = [...ledger.ended, ...ledger.finished].some(
-        ({ result }) => result?.outcome === 'succeeded' && result.attempt.startsWith(`${own}#`),
+        ({ result }) => result?.outcome === 'succeeded' && result.attempt.startsWith(`${ownId}#`),
       );
       require(isDone || this.#succeeded.has(own), () =>
         `P1: ${attempt} began, and ${own}, which it was granted with, has not succeeded`);

@@ -4,7 +4,7 @@
  */
 import type { Event } from '../../../coordinator/core/events.ts';
 import type { Amount, Pipeline, Step } from '../../../shared/pipeline/model.ts';
-import { type Checker, require } from '../judge.ts';
+import { type Checker, type RestoredSight, require } from '../judge.ts';
 import type { WorldRecord } from '../world-record.ts';
 
 export class UnknownIsNotFailure implements Checker {
@@ -52,6 +52,10 @@ export class UnknownIsNotFailure implements Checker {
         this.#attemptEnded(event);
         if (event.final) this.#live.delete(`${event.run}/${event.step}/${event.node}`);
         return;
+      case 'AttemptDisclosed':
+      case 'JobHeld':
+        this.#live.delete(`${event.run}/${event.step}/${event.node}`);
+        return;
       case 'JobDecided':
         this.#live.delete(`${event.run}/${event.step}/${event.node}`);
         if (event.as === 'failed') this.#fail(event.run, event.step, event.node);
@@ -69,6 +73,11 @@ export class UnknownIsNotFailure implements Checker {
       default:
         return;
     }
+  }
+
+  restored({ events }: RestoredSight): void {
+    for (const kept of [this.#failed, this.#live, this.#out, this.#leaders, this.#stopping]) kept.clear();
+    for (const event of events) this.journaled(event);
   }
 
   #attemptEnded(event: Event & { readonly type: 'AttemptEnded' }): void {
