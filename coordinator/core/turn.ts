@@ -28,7 +28,10 @@ export class Turn {
   constructor(state: State, at: number, lookup: Lookup) {
     this.state = state;
     this.at = Math.max(at, state.at);
-    this.lookup = lookup;
+    // What this very decision stores is nowhere else yet.
+    const own = (digest: string): string | undefined =>
+      this.blobs.find((blob) => blob.digest === digest)?.text;
+    this.lookup = { ...lookup, text: (digest) => own(digest) ?? lookup.text(digest) };
   }
 
   emit(body: EventBody): void {
