@@ -17,6 +17,8 @@ export const limits = {
   /** Files that one pipeline is made of. */
   pipelineFilesMax: 50,
   pipelineStepsMax: 500,
+  /** Of steps of pipelines that are called by pipelines, each of which gives its name. */
+  stepIdLengthMax: 120,
   pipelineParamsMax: 1_000,
   pipelineRolesMax: 500,
   /** Values in one `with`, outputs of one step, params of one task. */

@@ -6,14 +6,16 @@ import { linesOf } from './layout.ts';
 import type { RoleState } from './run-parts.ts';
 import type { Selection } from './selection.ts';
 
-const wholeSecret = /^\$\{\{\s*(?:params|steps\.([a-z][a-z0-9-]*)\.outputs)\.([A-Za-z_]\w*)\s*\}\}$/;
+const wholeSecret =
+  /^\$\{\{\s*(?:params|steps(?:\.([a-z][a-z0-9-]*)|\["([a-z][a-z0-9.-]*)"\])\.outputs)\.([A-Za-z_]\w*)\s*\}\}$/;
 
 /**
  * Which param, or which output of a step, a template hands on as it is: then it keeps its reference, and thousands of
  * nodes need no copies of one token. Undefined for a value that is composed, which is another secret.
  */
 export function handedOn(template: unknown): { readonly step?: string; readonly name: string } | undefined {
-  const [, step, name] = typeof template === 'string' ? (wholeSecret.exec(template) ?? []) : [];
+  const [, field, index, name] = typeof template === 'string' ? (wholeSecret.exec(template) ?? []) : [];
+  const step = field ?? index;
   if (name === undefined) return undefined;
   return step === undefined ? { name } : { step, name };
 }

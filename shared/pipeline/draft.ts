@@ -42,6 +42,10 @@ export type DraftUnit = {
   readonly if?: string;
   readonly approve?: string;
   readonly needs?: MemberStepFile['needs'];
+  /** What it needs besides, because the call that it comes from does, and where that is said. */
+  readonly entry?: { readonly needs: NonNullable<MemberStepFile['needs']>; readonly path: Path };
+  /** Ids of the calls that it comes from, the outermost first. */
+  readonly calls?: readonly string[];
   /** Filled while the unit is read. */
   readonly steps: DraftStep[];
 };
@@ -54,6 +58,22 @@ export type DraftNeed = Need & { readonly path: Path };
 
 /** It runs on one node: what it puts out can be read without naming the node. */
 export const isOnLeader = (on: readonly Target[]): boolean => on.length === 1 && on[0]?.who === 'leader';
+
+/** Each node of `some` is among those of `whole`, as far as the roles tell. */
+export const covers = (whole: readonly Target[], some: readonly Target[]): boolean =>
+  some.every(({ role, who }) =>
+    whole.some((target) => target.role === role && (target.who === 'all' || target.who === who)),
+  );
+
+/** Who waits for the unit waits for the last of its steps, and for the last of those that are done after them. */
+export function endsOf({ steps }: DraftUnit): readonly string[] {
+  const last = steps.findLast(({ part }) => part === undefined);
+  const after = steps.findLast(({ part }) => part !== undefined);
+  return [last, after].flatMap((step) => (step === undefined ? [] : [step.id]));
+}
+
+/** A need as it is written. */
+export type NeedFile = string | { step: string; same?: 'node' | undefined };
 
 /** For a step whose id is missing: no file can contain it, as ids have neither "?" nor ".". */
 export const missingId = (path: Path): string => `?${path.join('.')}`;

@@ -157,13 +157,28 @@ export function checkRole(role: RoleDeclaration, path: Path, reader: ExpressionR
   }
 }
 
-/** Checks the expressions of all units; gives the values of `with` and `provides` by step. */
+/** What is declared, and what is certainly done before each step. */
+type Declared = {
+  readonly params: Readonly<Record<string, ParamDeclaration>>;
+  readonly roles: Readonly<Record<string, RoleDeclaration>>;
+  readonly removed: ReadonlyMap<string, string>;
+  readonly order: Order;
+};
+
+/** Judges what is written outside of steps as if it stood in the first step of a unit. */
+type JudgeAt = (unit: DraftUnit) => {
+  readonly value: (path: Path, value: unknown, declared: ParamDeclaration) => TemplateType;
+  readonly condition: (path: Path, text: string) => void;
+};
+
+/**
+ * Checks the expressions of all units; gives the values of `with` and `provides` by step. `checkCalls` judges what
+ * calls give, and tells of which no more is to be said.
+ */
 export function checkUnits(
   units: readonly DraftUnit[],
-  params: Readonly<Record<string, ParamDeclaration>>,
-  roles: Readonly<Record<string, RoleDeclaration>>,
-  order: Order,
-  removed: ReadonlyMap<string, string>,
+  { params, roles, removed, order }: Declared,
+  checkCalls: (judgeAt: JudgeAt) => ReadonlySet<string>,
   reader: ExpressionReader,
   report: Report,
 ): ReadonlyMap<string, Pick<Step, 'with' | 'provides'>> {
@@ -173,7 +188,18 @@ export function checkUnits(
   const end = jobValues(params, roles, drafts, removed, 'of-run');
   const secrets = secretPaths(params, drafts);
   const results = new Map<string, Pick<Step, 'with' | 'provides'>>();
+  const wrong = checkCalls(({ steps: [first] }) => {
+    const judge = first === undefined ? noJudge : judgeOrder(first, steps, order);
+    return {
+      value: (path, value, { type }) =>
+        reader.template(path, value, jobPlace('with', main), type, judge, secrets),
+      condition: (path, text) => {
+        reader.bare(path, text, jobPlace('if', main), 'bool', judge, secrets);
+      },
+    };
+  });
   for (const unit of units) {
+    if (unit.calls?.some((call) => wrong.has(call))) continue;
     const valuesOf = (part: AftermathPart): ObjectShape =>
       jobValues(params, roles, drafts, removed, { of: unit, part });
     const own = isFinally(unit) ? end : main;
@@ -234,8 +260,11 @@ function checkWith(
   report: Report,
 ): ReadonlyMap<string, TemplateType> {
   const given = new Map<string, TemplateType>();
+  // What a call gives its steps was judged where it is written.
   const tasks = step.tasks.flatMap(({ task, path }) =>
-    task.params === undefined ? [] : [{ params: task.params, uses: task.source?.uses ?? '', path }],
+    task.params === undefined || task.source === undefined
+      ? []
+      : [{ params: task.params, uses: task.source.uses, path }],
   );
   const path = [...step.path, 'with'];
   const variables = variablesOf(step, pipelineParams);
@@ -299,7 +328,7 @@ function variablesOf(
   step: DraftStep,
   params: Readonly<Record<string, ParamDeclaration>>,
 ): Map<string, string> {
-  const inline = step.tasks.some(({ task }) => task.source === undefined);
+  const inline = step.tasks.some(({ task }) => task.source === undefined && task.params === undefined);
   const seen = Object.entries(params).filter(([, { secret }]) => inline && !secret);
   return new Map(seen.map(([name]) => [name.toUpperCase(), name]));
 }
@@ -325,7 +354,8 @@ function checkUntil(
   const { file, path, tasks } = step;
   if (file?.until === undefined) return;
   // A task of a module sees its own params only, a script of the step all that are not secret.
-  const declared: Record<string, ParamDeclaration> = file.uses === undefined ? { ...pipelineParams } : {};
+  const own = file.uses === undefined && tasks.every(({ task }) => task.params === undefined);
+  const declared: Record<string, ParamDeclaration> = own ? { ...pipelineParams } : {};
   for (const { task } of tasks) Object.assign(declared, task.params ?? {});
   const secret = new Set(
     Object.keys(declared).filter((name) => file.uses !== undefined && declared[name]?.secret === true),

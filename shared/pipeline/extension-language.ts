@@ -1,6 +1,7 @@
 /** The words of a pipeline file that says only what it does differently from another one. */
 import * as z from 'zod';
 import {
+  callSchema,
   finallySchema,
   groupSchema,
   memberStepSchema,
@@ -12,18 +13,19 @@ import {
 } from './language.ts';
 import { about, identifier, stepName, words } from './language-primitives.ts';
 
-const anyStep = z.union([stepSchema, groupSchema, memberStepSchema, finallySchema]);
+const anyStep = z.union([stepSchema, groupSchema, callSchema, memberStepSchema, finallySchema]);
 const id = about(stepName.optional(), 'As it was: others know the step by it.');
 const anyReplacement = z.union([
   stepSchema.extend({ id }),
   groupSchema.extend({ id }),
+  callSchema.extend({ id }),
   memberStepSchema.extend({ id }),
   finallySchema.extend({ id }),
 ]);
 
 const insertion = z.strictObject({
-  before: about(words.optional(), 'Id of the step or group before which they come.'),
-  after: about(words.optional(), 'Id of the step or group after which they come.'),
+  before: about(words.optional(), 'Id of the step, group or call before which they come.'),
+  after: about(words.optional(), 'Id of the step, group or call after which they come.'),
   steps: about(
     z.array(anyStep).min(1),
     'Steps and groups; inside a group, or in `finally`, what may stand there.',

@@ -3,7 +3,14 @@ import type * as z from 'zod';
 import { extensionJsonSchema, keysAt, pipelineJsonSchema } from './editor-schema.ts';
 import { extensionSchema } from './extension-language.ts';
 import { reportIssues, type Standing } from './issues.ts';
-import { finallySchema, groupSchema, memberStepSchema, pipelineSchema, stepSchema } from './language.ts';
+import {
+  callSchema,
+  finallySchema,
+  groupSchema,
+  memberStepSchema,
+  pipelineSchema,
+  stepSchema,
+} from './language.ts';
 import type { Report } from './report.ts';
 import type { Path, Source } from './source.ts';
 
@@ -18,17 +25,16 @@ export function reportForm(source: Source, report: Report): void {
   const parsed = (extending ? extensionSchema : pipelineSchema).safeParse(value);
   if (parsed.success) return;
   const schema = extending ? extensionJsonSchema() : pipelineJsonSchema();
-  const groupOf = (path: Path): string | undefined => {
+  const formOf = (path: Path): string | undefined => {
     const [, index] = path;
     const steps = isRecord(value) ? value.steps : undefined;
     const unit: unknown = Array.isArray(steps) && typeof index === 'number' ? steps[index] : undefined;
-    return path[0] === 'steps' && path.length === 2 && isRecord(unit) && 'group' in unit
-      ? 'group'
-      : undefined;
+    if (path[0] !== 'steps' || path.length !== 2) return undefined;
+    return isGroup(unit) ? 'group' : isCall(unit) ? 'pipeline' : undefined;
   };
   // What is put into another pipeline is judged where it comes to stand.
   const issues = parsed.error.issues.filter(({ path }) => !isPlacedLater(path.map(String)));
-  reportIssues(issues, { value, report, known: (path) => keysAt(schema, path, groupOf(path)) });
+  reportIssues(issues, { value, report, known: (path) => keysAt(schema, path, formOf(path)) });
 }
 
 const isPlacedLater = ([list, , key, ...inside]: readonly string[]): boolean =>
@@ -54,7 +60,8 @@ export function reportPlaced(
     member: 'member',
     finally: 'finally',
   };
-  const like = standpoint === 'member' ? undefined : isGroup(item) ? 'group' : 'on';
+  const like =
+    standpoint === 'member' ? undefined : isGroup(item) ? 'group' : isCall(item) ? 'pipeline' : 'on';
   reportIssues(
     parsed.error.issues,
     {
@@ -68,8 +75,9 @@ export function reportPlaced(
 }
 
 const isGroup = (item: unknown): boolean => isRecord(item) && 'group' in item;
+const isCall = (item: unknown): boolean => isRecord(item) && 'pipeline' in item;
 
 function schemaFor(item: unknown, standpoint: Standpoint): z.ZodType {
-  if (standpoint === 'unit') return isGroup(item) ? groupSchema : stepSchema;
+  if (standpoint === 'unit') return isGroup(item) ? groupSchema : isCall(item) ? callSchema : stepSchema;
   return standpoint === 'member' ? memberStepSchema : finallySchema;
 }

@@ -138,29 +138,33 @@ function valueAt(value: unknown, path: Path): unknown {
   return at;
 }
 
+/** A step that has one of these is of that form, however wrong the rest is. */
+const formKeys = ['group', 'pipeline'] as const;
+
+function isOfForm(key: (typeof formKeys)[number], issues: readonly Issue[], found: unknown): boolean {
+  if (typeof found === 'object' && found !== null && key in found)
+    return !issues.some(
+      (issue) => issue.code === 'unrecognized_keys' && issue.path.length === 0 && issue.keys.includes(key),
+    );
+  const wanted = key === 'group' ? 'array' : 'string';
+  return !issues.some(
+    (issue) =>
+      issue.path.length === 1 &&
+      issue.path[0] === key &&
+      issue.code === 'invalid_type' &&
+      issue.expected === wanted,
+  );
+}
+
 /** The form that the value tries to have: of those it could be at all, the one with the fewest faults. */
 function meant(branches: readonly (readonly Issue[])[], found: unknown): readonly Issue[] | undefined {
   const unlike = (issue: Issue): boolean =>
     (issue.path.length === 0 &&
       (issue.code === 'invalid_type' || (issue.code === 'invalid_value' && typeof found !== 'string'))) ||
     (issue.code === 'invalid_union' && issue.path.length === 0 && meant(issue.errors, found) === undefined);
-  const groups = isGroup(found);
-  const possible = branches.filter((issues) => {
-    if (issues.some(unlike)) return false;
-    // A step with the key `group` is a group, however wrong the rest is.
-    const refusesGroup = issues.some(
-      (issue) =>
-        issue.code === 'unrecognized_keys' && issue.path.length === 0 && issue.keys.includes('group'),
-    );
-    const wantsGroup = issues.some(
-      (issue) =>
-        issue.path.length === 1 &&
-        issue.path[0] === 'group' &&
-        issue.code === 'invalid_type' &&
-        issue.expected === 'array',
-    );
-    return groups ? !refusesGroup : !wantsGroup;
-  });
+  const possible = branches.filter(
+    (issues) => !issues.some(unlike) && formKeys.every((key) => isOfForm(key, issues, found)),
+  );
   const [best] = possible.toSorted((a, b) => a.length - b.length);
   return best;
 }

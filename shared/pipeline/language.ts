@@ -283,6 +283,26 @@ export const groupSchema = z.strictObject({
   ...aftermathFields,
 });
 
+export const callSchema = z.strictObject({
+  id: about(
+    stepName,
+    'Its name, unique in the pipeline: the steps of the other one are called `ID.STEP` here.',
+  ),
+  title,
+  description,
+  pipeline: about(words, 'The pipeline whose steps stand here: a path that begins with `./` or `../`.'),
+  roles: about(
+    z.record(identifier, words).optional(),
+    'Which role of this pipeline each role of the other one is; those of the same name when absent.',
+  ),
+  with: about(
+    z.record(identifier, z.json()).optional(),
+    'Values for the params of the other pipeline; `${{ }}` holds expressions.',
+  ),
+  needs: memberStepFields.needs,
+  if: about(expression.optional(), 'CEL, per node: all its steps are skipped where it is false.'),
+});
+
 export const pipelineHead = {
   kind: about(z.literal('pipeline'), 'What this file is.'),
   name: about(stepName, 'Name of the pipeline.'),
@@ -302,7 +322,10 @@ export const pipelineSchema = z
       concurrency.optional(),
       'How its runs stand to others of the same group. Runs that share nodes queue in any case.',
     ),
-    steps: about(z.array(z.union([stepSchema, groupSchema])).min(1), 'Steps and groups, in order.'),
+    steps: about(
+      z.array(z.union([stepSchema, groupSchema, callSchema])).min(1),
+      'Steps, groups and calls of other pipelines, in order.',
+    ),
     finally: about(
       z.array(finallySchema).min(1).optional(),
       'Steps that are run at the end, whatever became of the others; they cannot change the outcome, which they know as `outcome`.',
@@ -317,5 +340,6 @@ export type ParamFile = z.infer<typeof paramSchema>;
 export type RoleFile = z.infer<typeof roleSchema>;
 export type MemberStepFile = z.infer<typeof memberStepSchema>;
 export type StepFile = z.infer<typeof stepHeadSchema>;
+export type CallFile = z.infer<typeof callSchema>;
 export type GroupHeadFile = z.infer<typeof groupHeadSchema>;
 export type ShellFile = z.infer<typeof shell>;

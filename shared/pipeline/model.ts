@@ -67,7 +67,10 @@ export type Task = {
   readonly if?: string;
   /** `module/task@version` and the digest of the module, for a task that came from one. */
   readonly source?: { readonly uses: string; readonly digest: string };
-  /** Typed inputs of a module's task. Absent for an inline step: it sees every param that is not secret. */
+  /**
+   * Typed inputs of a module's task, or of a pipeline that is called. Absent for a step of the pipeline itself: it
+   * sees every param that is not secret.
+   */
   readonly params?: Readonly<Record<string, ParamDeclaration>>;
   readonly check?: ScriptText;
   readonly run?: ScriptText;

@@ -4,14 +4,17 @@
  */
 import { oneOf } from '../expressions/shape.ts';
 import { nearestWord } from '../nearest.ts';
+import { type Extent, endsBefore, extentsOf, needsOfExtent } from './call-order.ts';
 import { reportDeadlocks } from './deadlocks.ts';
 import {
   type DraftNeed,
   type DraftStep,
   type DraftUnit,
+  endsOf,
   isFinally,
   isOnLeader,
   isWrittenId,
+  type NeedFile,
 } from './draft.ts';
 import type { MemberStepFile } from './language.ts';
 import type { Report } from './report.ts';
@@ -37,19 +40,23 @@ export function readOrder(
   const unknown = new Set<string>();
   const main = units.filter((unit) => !isFinally(unit));
   const atEnd = units.filter(isFinally);
-  let ends: readonly string[] = [];
+  let last: DraftUnit | undefined;
+  const extents = extentsOf(main);
   for (const unit of units) {
     // Neither waits for the other step by step: what is in finally comes after all the rest.
     const names: Names = isFinally(unit)
-      ? { steps: namesOf(atEnd), removed, where: ' in finally' }
-      : { steps: namesOf(main), removed, where: atEnd.length === 0 ? '' : ' before finally' };
-    if (unit === atEnd[0]) ends = [];
-    const previous = ends;
+      ? { steps: namesOf(atEnd), extents: new Map(), removed, where: ' in finally' }
+      : { steps: namesOf(main), extents, removed, where: atEnd.length === 0 ? '' : ' before finally' };
+    if (unit === atEnd[0]) last = undefined;
+    const previous = last === undefined ? [] : endsBefore(unit, last, extents);
     const [first] = unit.steps;
     const lose = (step: DraftStep | undefined) => (): void => {
       if (step !== undefined) unknown.add(step.id);
     };
-    const own = needsIn(unit.needs, [...unit.path, 'needs'], names, lose(first), report);
+    const own = together(
+      needsIn(unit.needs, [...unit.path, 'needs'], names, lose(first), report),
+      needsIn(unit.entry?.needs, unit.entry?.path ?? unit.path, names, lose(first), report),
+    );
     for (const [index, step] of unit.steps.entries()) {
       if (step.broken) unknown.add(step.id);
       if (step.part !== undefined) {
@@ -66,7 +73,7 @@ export function readOrder(
       const all = unit.kind === 'step' ? outer : [...outer, ...inner, ...(stated ?? [])];
       needs.set(step.id, withoutDoubles(all));
     }
-    if (unit.steps.length > 0) ends = endsOf(unit);
+    if (unit.steps.length > 0) last = unit;
   }
   const steps = new Map(units.flatMap(({ steps }) => steps.map((step) => [step.id, step] as const)));
   for (const step of steps.values()) reportNeeds(step, needs.get(step.id) ?? [], steps, report);
@@ -93,13 +100,6 @@ function needsOfAftermath({ steps }: DraftUnit, index: number): readonly DraftNe
   return step === undefined || before?.part === undefined ? [] : afterOnNode(before, step.path);
 }
 
-/** Who waits for the unit waits for the last of its steps, and for the last of those that are done after them. */
-function endsOf({ steps }: DraftUnit): readonly string[] {
-  const last = steps.findLast(({ part }) => part === undefined);
-  const after = steps.findLast(({ part }) => part !== undefined);
-  return [last, after].flatMap((step) => (step === undefined ? [] : [step.id]));
-}
-
 /** Before what is done after the steps of a unit, there were those steps, in as far as they were begun. */
 function completeAftermath({ steps }: DraftUnit, befores: ReadonlyMap<string, Before>): void {
   const main = steps.filter(({ part }) => part === undefined);
@@ -122,9 +122,16 @@ function namesOf(units: readonly DraftUnit[]): ReadonlyMap<string, readonly stri
   return names;
 }
 
-/** What `needs` may name: steps and units, each with the steps that have to be done. */
+const together = <T>(
+  some: readonly T[] | undefined,
+  more: readonly T[] | undefined,
+): readonly T[] | undefined =>
+  some === undefined || more === undefined ? (some ?? more) : [...some, ...more];
+
+/** What `needs` may name: steps and units, each with the steps that have to be done; and calls. */
 type Names = {
   readonly steps: ReadonlyMap<string, readonly string[]>;
+  readonly extents: ReadonlyMap<string, Extent>;
   readonly removed: { has(step: string): boolean };
   readonly where: string;
 };
@@ -137,14 +144,16 @@ function needsIn(
   report: Report,
 ): readonly DraftNeed[] | undefined {
   if (file === undefined) return undefined;
-  return asList<string | { step: string; same?: 'node' | undefined }>(file).flatMap((need, index) => {
+  return asList<NeedFile>(file).flatMap((need, index) => {
     const at = entryPath(path, file, index);
     const name = typeof need === 'string' ? need : need.step;
     const found = names.steps.get(name);
+    const extent = names.extents.get(name);
+    if (found === undefined && extent !== undefined) return needsOfExtent(extent, need, at);
     if (found === undefined) {
       lose();
       if (names.removed.has(name)) return [];
-      const written = [...names.steps.keys()].filter(isWrittenId);
+      const written = [...names.steps.keys(), ...names.extents.keys()].filter(isWrittenId);
       report.at(typeof need === 'string' ? at : [...at, 'step'], `there is no step "${name}"${names.where}`, {
         nearest: nearestWord(name, written),
         expected: oneOf(written),

@@ -73,8 +73,12 @@ export class Report {
     this.#add('error', this.#source.within(path, from + fault.start), fault.message, fault);
   }
 
+  get errorCount(): number {
+    return this.#diagnostics.filter(({ severity }) => severity === 'error').length;
+  }
+
   get failed(): boolean {
-    return this.#diagnostics.some(({ severity }) => severity === 'error');
+    return this.errorCount > 0;
   }
 
   /** Sorted by place, each once, errors before warnings where there are too many to show. */

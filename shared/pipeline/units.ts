@@ -31,7 +31,23 @@ export type Surroundings = {
   readonly modules: readonly LoadedModule[];
   /** Of the file in which something is written: what lies beside it, and what of that is needed. */
   readonly folderOf: (path: Path) => { readonly beside: FileSet | undefined; readonly bundles: Bundles };
+  /** The units that a step which calls a pipeline stands for; undefined: they are not known, and it was told why. */
+  readonly call: (
+    item: unknown,
+    id: string,
+    path: Path,
+    previous: string | undefined,
+  ) => readonly DraftUnit[] | undefined;
 };
+
+const isCall = (item: unknown): boolean => typeof item === 'object' && item !== null && 'pipeline' in item;
+
+/** Stands for a call whose steps are not known, so that what refers to it is not wrong for that. */
+function placeholder(item: unknown, path: Path, around: Surroundings): DraftUnit {
+  const unit = emptyUnit(idOf(item, path), 'step', path, around);
+  unit.steps.push(brokenStep(unit.id, path, unit));
+  return unit;
+}
 
 /** Those of `finally` come last. */
 export function readUnits(
@@ -39,10 +55,24 @@ export function readUnits(
   around: Surroundings,
 ): readonly DraftUnit[] {
   const taken = new Set<string>();
-  const units = [
-    ...items.steps.map((item, index) => readUnit(item, ['steps', index], around)),
-    ...items.finally.map((item, index) => readSingle(item, ['finally', index], around)),
-  ].map((unit) => withOwnIds(unit, taken, around.report));
+  const called: DraftUnit[] = [];
+  let previous: string | undefined;
+  const main = items.steps.flatMap((item, index) => {
+    const path = ['steps', index];
+    const before = previous;
+    previous = idOf(item, path);
+    if (!isCall(item)) return [withOwnIds(readUnit(item, path, around), taken, around.report)];
+    const instead = withOwnIds(placeholder(item, path, around), taken, around.report);
+    const units = around.call(item, instead.id, path, before);
+    if (units === undefined) return [instead];
+    called.push(...units.filter(isFinally));
+    return units.filter((unit) => !isFinally(unit));
+  });
+  // What a called pipeline does at the end is inside of what its caller does then.
+  const atEnd = items.finally.map((item, index) =>
+    withOwnIds(readSingle(item, ['finally', index], around), taken, around.report),
+  );
+  const units = [...main, ...called, ...atEnd];
   if (units.flatMap(({ steps }) => steps).length > limits.pipelineStepsMax) {
     around.report.atKey(['steps'], `the pipeline has more than ${limits.pipelineStepsMax} steps`);
   }
@@ -270,7 +300,7 @@ function readStep(
   if (!incomplete && file.every !== undefined && file.until === undefined) {
     report.atKey([...path, 'every'], 'every belongs to until, and there is none', { expected: 'until' });
   }
-  const skippable = skippableBecause(file, unit, around, part);
+  const skippable = skippableBecause(file, unit, around.roles, part);
   const runOn =
     file.runOn === undefined
       ? undefined
@@ -327,10 +357,10 @@ function readStep(
 }
 
 /** Why a node, or every node, may have done nothing in the step, so that its outputs are not there. */
-function skippableBecause(
+export function skippableBecause(
   file: MemberStepFile,
   unit: DraftUnit,
-  around: Surroundings,
+  roles: ReadonlyMap<string, RoleDeclaration>,
   part: AftermathPart | undefined,
 ): string | undefined {
   if (part === 'rescue') return `step ${file.id} is done after a failure only`;
@@ -339,7 +369,7 @@ function skippableBecause(
   if (unit.if !== undefined) return `group ${unit.id} has an "if"`;
   if (file.offline === 'skip' || file.offline === 'defer')
     return `step ${file.id} goes on without nodes that cannot be reached`;
-  const role = unit.on.find((target) => around.roles.get(target.role)?.optional === true)?.role;
+  const role = unit.on.find((target) => roles.get(target.role)?.optional === true)?.role;
   return role === undefined ? undefined : `role ${role} is optional`;
 }
 

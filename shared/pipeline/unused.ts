@@ -34,7 +34,7 @@ export function reportUnused(
 /** Scripts of a step see every param that is not secret, in the environment and in a file; other files may read it. */
 function mayRead({ tasks }: DraftStep, name: string): boolean {
   return tasks.some(({ task }) => {
-    if (task.source !== undefined) return false;
+    if (task.source !== undefined || task.params !== undefined) return false;
     if (task.bundle !== undefined) return true;
     const texts = [task.check?.text, task.run?.text, task.verify?.script.text];
     return texts.some(

@@ -2,7 +2,6 @@
 
 /** What the language will have but this version does not. */
 export const laterWords: ReadonlySet<string> = new Set([
-  'pipeline',
   'ansible',
   'container',
   'terraform',
@@ -24,6 +23,7 @@ export const misplacedWords: Readonly<
     strategy: 'the group as a whole has a strategy: say it on the group',
     approve: 'the group as a whole is approved: say it on the group',
     group: 'groups cannot stand inside groups',
+    pipeline: 'other pipelines are called beside groups, not inside of them',
     scope: 'nodes go through a group on their own: write a step of its own beside the group',
     rescue: 'the group as a whole is rescued: say it on the group',
     always: 'it is done when a node has ended the group as a whole: say it on the group',
@@ -50,6 +50,7 @@ export const misplacedWords: Readonly<
   },
   finally: {
     group: 'write its steps one by one',
+    pipeline: 'write its steps one by one',
     scope: 'at the end each node that can be reached does it on its own',
     strategy: 'at the end each node that can be reached does it at once, and no failure stops the others',
     approve: 'the end of a run waits for nobody',

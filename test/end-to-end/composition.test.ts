@@ -1,6 +1,6 @@
 /**
- * Pipelines made of several files on real nodes: the examples of the README's "One sequence, several sites", as they
- * stand there, in files of the names that their first lines give.
+ * Pipelines made of several files on real nodes: the examples of the README, as they stand there, in files of the
+ * names that their first lines give.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -67,6 +67,26 @@ t.test('pipelines made of several files', { timeout: 120_000 }, async (t) => {
     const alone = await cluster.cli(['plan', cluster.path('common/web.yaml'), '--explain']);
     t.equal(alone.status, 2);
     t.match(alone.stderr, 'extends no other pipeline');
+  });
+
+  await t.test('a pipeline that calls another', async (t) => {
+    writeAll('A pipeline in a pipeline');
+    const run = await cluster.run(cluster.path('stack.yaml'));
+    t.match(run, { state: 'succeeded' });
+    t.strictSame(
+      [...new Set(run.jobs.map(({ step }) => step))],
+      ['prepare', 'store.install', 'store.start', 'store.ask', 'use'],
+    );
+    t.equal(await said(run.id, 'store.install', 'n2'), 'one of 2\n');
+    t.equal(await said(run.id, 'store.start', 'n2'), 'a word of 16 letters\n');
+    t.equal(await said(run.id, 'use', 'n2'), 'the answer is yes\n');
+    const order = (await cluster.events()).filter(
+      ({ type, run: of }) => type === 'JobStarted' && of === run.id,
+    );
+    t.ok(order.findIndex(({ step }) => step === 'use') > order.findIndex(({ step }) => step === 'store.ask'));
+    const params = z.array(z.looseObject({ name: z.string(), layer: z.string(), value: z.unknown() }));
+    const known = await cluster.query(params, ['params', 'n1', '--run', run.id]);
+    t.match(known, [{ name: 'store_word', layer: 'generated', value: '(secret)' }]);
   });
 
   await t.test('files that lie beside each of them', async (t) => {

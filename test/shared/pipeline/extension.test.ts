@@ -253,7 +253,7 @@ t.test('files that are not there, or lead nowhere', (t) => {
     'sites/berlin.yaml:3:10: error: "/etc/passwd" names no file (expected a path such as ./common.yaml)',
   ]);
   t.same(findings(extending('./a.yaml'), { 'sites/a.yaml': extending('./berlin.yaml') }), [
-    'sites/a.yaml:3:10: error: pipelines extend each other in a circle: sites/berlin.yaml → sites/a.yaml → sites/berlin.yaml',
+    'sites/a.yaml:3:10: error: a pipeline cannot be made of itself: sites/berlin.yaml → sites/a.yaml → sites/berlin.yaml',
   ]);
   t.same(findings(extending('./a.yaml'), { 'sites/a.yaml': 'a: [\n' }).length, 1);
   t.match(findings(extending('./a.yaml'), { 'sites/a.yaml': 'a: [\n' })[0], /^sites\/a.yaml:2:1/);
