@@ -80,7 +80,7 @@ const cases: readonly (readonly [what: string, step: string, ...expected: string
     'a dash that is a minus',
     'with: { a: "${{ steps.many-nodes.nodes }}" }',
     'many-nodes: steps have no "many" (expected steps["many-nodes"])',
-    'nodes.node: there is no value "nodes" (expected one of params, node, target, cluster, roles, steps, services; did you mean "node"?)',
+    'nodes.node: there is no value "nodes" (expected one of params, node, target, targets, cluster, roles, steps, services; did you mean "node"?)',
   ],
   [
     'outputs that may be missing',
