@@ -8,6 +8,7 @@ import { makeFolder } from '../shared/disk/durable-file.ts';
 import { lockFolder } from '../shared/disk/folder-lock.ts';
 import { limits } from '../shared/limits.ts';
 import { alarmAt, beginAgent, step } from './core/agent.ts';
+import { nameFor } from './core/link.ts';
 import type { AgentState, Input, Now, Turned } from './core/state.ts';
 import { readBootInstance } from './discover/boot.ts';
 import { type AgentParts, Edges, type Leave } from './edges.ts';
@@ -46,7 +47,7 @@ class Agent {
     const { name, labels, stateFolder } = config;
     this.#beginning = beginAgent(
       {
-        node: { name, labels },
+        node: { name: nameFor(name, stores.identity.identity), labels },
         host: {
           boot: readBootInstance(),
           diskless: config.ephemeral || isInMemory(stateFolder),
@@ -73,7 +74,7 @@ class Agent {
     signal.addEventListener('abort', leave);
     try {
       await this.#edges.open();
-      log.info(`lockstep-agent ${version} as ${config.name}, state in ${config.stateFolder}`);
+      log.info(`lockstep-agent ${version} as ${this.#state.node.name}, state in ${config.stateFolder}`);
       await this.#release(this.#beginning);
       if (signal.aborted) return 'stopped';
       this.#edges.connect();

@@ -14,6 +14,7 @@ import type { AgentConfig } from './config.ts';
 import { pinnedDigests } from './core/ledger.ts';
 import type { AgentState, Effect, Input } from './core/state.ts';
 import { Discovery, digestOfFacts } from './discover/facts.ts';
+import { readHardware } from './discover/hardware.ts';
 import { type CoordinatorAddress, nameOf } from './link/addresses.ts';
 import { BlobTransfer } from './link/blob-transfer.ts';
 import { CoordinatorLink } from './link/coordinator-link.ts';
@@ -73,7 +74,7 @@ export class Edges {
     this.#stores = stores;
     this.#loop = loop;
     const { config, environment, log } = parts;
-    const { name, coordinators, token, stateFolder } = config;
+    const { coordinators, token, stateFolder } = config;
     const dial = dialer(config.proxies);
     const uplink = new Uplink(config.uplink);
     const tell = (input: Input): void => loop.tell([input]);
@@ -105,7 +106,7 @@ export class Edges {
     this.#runner = new Runner({
       attemptsFolder: path.join(stateFolder, 'attempts'),
       noteFile: path.join(stateFolder, 'executing'),
-      node: name,
+      node: () => loop.state().node.name,
       baseEnvironment: baseEnvironment(environment),
       content: this.#cache,
       keepOutput: (file) => stores.outputs.keep(file),
@@ -263,12 +264,13 @@ export class Edges {
       type: 'hello',
       protocol: protocolVersion,
       version,
-      name: config.name,
+      name: this.#loop.state().node.name,
       labels: config.labels,
       incarnation: this.#loop.state().identity.incarnation,
       boot: this.#loop.state().host.boot,
       ...greeting,
       diskless: this.#loop.state().host.diskless,
+      hardware: readHardware(),
       features: [...allFeatures],
       upgradesFailed: [...this.#loop.state().upgradesFailed],
       ...(facts === undefined ? {} : { factsDigest: digestOfFacts(facts) }),

@@ -42,19 +42,19 @@ const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{1
 const macPattern = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 
 /** As it is compared, or undefined when it names no machine. Case and spaces around do not count. */
-function readSerial(text: string): string | undefined {
+export function readSerial(text: string): string | undefined {
   const serial = text.trim().toUpperCase();
   return isFillerSerial(serial) ? undefined : serial;
 }
 
-function readUuid(text: string): string | undefined {
+export function readUuid(text: string): string | undefined {
   const uuid = text.trim().toLowerCase();
   if (!uuidPattern.test(uuid) || /^(.)\1*$/.test(uuid.replaceAll('-', ''))) return undefined;
   return fillerUuids.has(uuid) ? undefined : uuid;
 }
 
 /** Written with colons, dashes, dots or nothing between; neither zero nor an address of groups. */
-function readMac(text: string): string | undefined {
+export function readMac(text: string): string | undefined {
   const digits = text.trim().toLowerCase().replaceAll(/[:.-]/g, '');
   if (digits.length !== 12) return undefined;
   const mac = digits.replaceAll(/(..)(?=.)/g, '$1:');

@@ -16,7 +16,7 @@ import { tellIterationAnew } from './iteration.ts';
 import { covers, type EndedAttempt, type FinishedAttempt, isUntouched, type Job, lookUp } from './ledger.ts';
 import { isRebooting, rebootInHello, withdrawReboot } from './reboot.ts';
 import { epochSeen, newerReign, rememberedFor, withReign } from './reign.ts';
-import type { AgentState, Link } from './state.ts';
+import type { AgentState, Identity, Link } from './state.ts';
 import { type Turn, unexecuted } from './turn.ts';
 import { isGivingWay, onOffer } from './upgrade.ts';
 
@@ -120,11 +120,29 @@ function heldAttempts({ ledger }: AgentState): Hello['held'] {
 function onWelcome(turn: Turn, link: Link & { kind: 'greeting' }, welcome: MessageOf<'welcome'>): void {
   const { lineage, epoch, ancestors } = link;
   turn.relink({ kind: 'joined', lineage, epoch, ancestors, sentUpTo: 0, uploading: null, pulled: false });
+  takeName(turn, welcome.node);
   turn.note('info', `joined as node ${welcome.node} (lineage ${lineage}, epoch ${epoch})`);
   if (welcome.factsWanted) turn.emit({ kind: 'send-facts' });
   turn.emit({ kind: 'resume-logs', lineage });
   tellIterationAnew(turn);
 }
+
+/** The coordinator expects this machine by another name. It is kept, for the time when the link is down at the start. */
+function takeName(turn: Turn, name: string): void {
+  const { node, identity } = turn.state;
+  if (node.name === name) return;
+  const asked = identity.given?.name === node.name ? identity.given.asked : node.name;
+  turn.note('info', `this host is expected as node ${name}, and is ${asked} no more`);
+  turn.state = {
+    ...turn.state,
+    node: { ...node, name },
+    identity: { ...identity, given: { asked, name } },
+  };
+}
+
+/** The name with which a host that was started with the one `asked` goes on. */
+export const nameFor = (asked: string, { given }: Identity): string =>
+  given?.asked === asked ? given.name : asked;
 
 function onRejected(turn: Turn, { reason, retryAfterMs }: MessageOf<'rejected'>): void {
   if (retryAfterMs === null) {

@@ -20,6 +20,8 @@ export type Identity = {
   readonly counter: number;
   /** The highest epoch seen of each lineage, the lineage seen last at the end. */
   readonly epochs: readonly SeenReign[];
+  /** The name that a coordinator gave this host instead of the one that it was started with. */
+  readonly given?: { readonly asked: string; readonly name: string } | undefined;
 };
 
 export type SeenReign = {

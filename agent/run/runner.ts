@@ -47,7 +47,8 @@ export type RunnerParts = {
   readonly attemptsFolder: string;
   /** Says which execution was begun last. */
   readonly noteFile: string;
-  readonly node: string;
+  /** Its name at the moment. */
+  readonly node: () => string;
   readonly baseEnvironment: Readonly<Record<string, string>>;
   readonly content: ContentStore;
   /** Keeps a copy of a `file` output until its result is acknowledged; the digest of it. */
@@ -127,7 +128,7 @@ export class Runner {
       base: baseEnvironment,
       given: specification.environment,
       params: this.#params?.attempt === attempt ? this.#params.values : {},
-      node,
+      node: node(),
       attempt,
       paramsFile: folder.paramsFile,
       outputFile: outputFile(place.path),

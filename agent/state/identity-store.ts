@@ -20,6 +20,7 @@ const identitySchema = z.object({
       begunAt: z.int().optional(),
     }),
   ),
+  given: z.object({ asked: z.string(), name: z.string() }).optional(),
 });
 
 export class IdentityStore {

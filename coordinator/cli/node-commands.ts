@@ -4,6 +4,7 @@ import { Option } from 'commander';
 import { limits } from '../../shared/limits.ts';
 import { act, examples, readCount, readDuration, speaksToCoordinator } from './command-line.ts';
 import type { EventsOptions } from './commands/events.ts';
+import type { ImportOptions } from './commands/import.ts';
 import type { Administration, NodeOptions, NodesOptions } from './commands/nodes.ts';
 import type { ExplainOptions, ScopeOptions, SetOptions } from './commands/params.ts';
 import type { ServicesOptions } from './commands/services.ts';
@@ -11,11 +12,42 @@ import type { CreateOptions } from './commands/tokens.ts';
 import type { UpgradeOptions } from './commands/upgrade.ts';
 import type { CommonOptions } from './session.ts';
 
+function registerInventory(nodes: Command): void {
+  const inherit = <T extends CommonOptions>(command: Command): T => command.optsWithGlobals<T>();
+  const show = nodes
+    .command('show')
+    .description('Show what is known of nodes.')
+    .argument('<name...>', 'n1, n[1-3]');
+  speaksToCoordinator(show, ['json']).action(
+    act(async (names: string[], _: unknown, command: Command) =>
+      (await import('./commands/nodes.ts')).show(names, inherit<CommonOptions>(command)),
+    ),
+  );
+  const bring = nodes
+    .command('import')
+    .summary('tell of machines that are to come')
+    .description(
+      'Tell of nodes that do not exist yet, in CSV or YAML. A machine that joins and has the serial number, UUID or MAC address of a line becomes that node, with its name and labels. Importing again changes what has changed.\n\nColumns: name; at least one of serial, uuid, mac (several with spaces between); site, rack, cluster, address, bmc; labels.KEY for further labels. In YAML the same words under "nodes:", with labels as a map.',
+    )
+    .argument('<file>', '*.csv, *.yaml, *.json; - is standard input')
+    .option('--dry-run', 'only say what would change');
+  speaksToCoordinator(bring, ['json']).action(
+    act(async (file: string, _: unknown, command: Command) =>
+      (await import('./commands/import.ts')).importNodes(file, inherit<ImportOptions>(command)),
+    ),
+  );
+  examples(bring, [
+    ['nodes import racks.csv --dry-run', ''],
+    ['nodes import racks.csv', 'name,serial,mac,site,rack,labels.use'],
+    ['nodes import racks.yaml -o json', '[{"name": …, "line": …, "change": "expected", "joined": false}]'],
+  ]);
+}
+
 function registerNodes(program: Command): void {
   const nodes = program
     .command('nodes')
     .summary('list nodes')
-    .description('List the nodes that have joined.')
+    .description('List the nodes that have joined, and those that are expected.')
     .option('--where <selector>', 'CEL over name, labels, facts; or names like n1,n[4-6]');
   speaksToCoordinator(nodes, ['json', 'jsonl', 'wide']).action(
     act(async (options: NodesOptions) => (await import('./commands/nodes.ts')).listed(options)),
@@ -26,6 +58,8 @@ function registerNodes(program: Command): void {
     ['nodes -o json | jq -r .[].name', ''],
   ]);
 
+  registerInventory(nodes);
+
   const node = program
     .command('node')
     .summary('show, label or take out a node')
@@ -35,6 +69,7 @@ function registerNodes(program: Command): void {
     ['node label n[1-3] rack=a use=etcd old-', 'set two labels, take one off'],
     ['node cordon n4 --reason "disk is dying"', ''],
     ['node maintenance --where \'labels.rack == "b"\'', ''],
+    ['node replace n4 --reason "mainboard is dead"', 'then start the agent on the new machine'],
   ]);
   const show = node
     .command('show')
@@ -56,12 +91,21 @@ function registerNodes(program: Command): void {
     ),
   );
   const verbs: readonly (readonly [Administration, string])[] = [
-    ['cordon', 'Give nodes nothing new; what they do goes on.'],
+    [
+      'cordon',
+      'Give nodes nothing new. What was granted to them goes on; they count as unavailable, so rolling steps give out fewer slots; new runs take them in and wait.',
+    ],
     ['uncordon', 'Give nodes work again.'],
-    ['maintenance', 'Take nodes out for maintenance: they count as unavailable.'],
+    [
+      'maintenance',
+      'Take nodes out for maintenance. For runs this is what cordon is: what was granted goes on, nothing new begins, they count as unavailable.',
+    ],
     ['in-service', 'Put nodes back into service, whatever they were.'],
     ['accept', 'Take in nodes that are quarantined.'],
-    ['retire', 'Take nodes out for good; what is known of them stays.'],
+    [
+      'retire',
+      'Take nodes out for good; what is known of them stays. What was granted goes on to its end, the rest of their jobs is held for a decision, and no new run takes them in.',
+    ],
   ];
   for (const [verb, description] of verbs) {
     const command = node
@@ -76,9 +120,23 @@ function registerNodes(program: Command): void {
       ),
     );
   }
+  const replace = node
+    .command('replace')
+    .description(
+      'Give the name of a dead node to the next machine that is expected as it, or that joins by its name. Labels, params and history stay; the old machine is refused when it comes back. What it was doing is interrupted, and the rerun of the step decides; where a run had done something on it before, the run is held.',
+    )
+    .argument('<name...>', 'n1, n[1-3]')
+    .option('--reason <text>', 'kept in the journal, and told to the old machine');
+  speaksToCoordinator(replace, ['json']).action(
+    act(async (names: string[], options: NodeOptions) =>
+      (await import('./commands/nodes.ts')).replace(names, options),
+    ),
+  );
   const remove = node
     .command('rm')
-    .description('Forget nodes. Their unfinished jobs are held; to come back they join anew.')
+    .description(
+      'Forget nodes and what was expected of them: those that are away and in no unfinished run (retire the others). To come back they join anew.',
+    )
     .argument('<name...>', 'n1, n[1-3]')
     .option('--reason <text>', 'kept in the journal');
   speaksToCoordinator(remove, ['json']).action(

@@ -50,6 +50,15 @@ export function changeToken(turn: Turn, command: CommandOf<'CreateToken' | 'Revo
 const labelKeyPattern = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,251}[A-Za-z0-9])?$/;
 const labelValueLengthMax = 253;
 
+/** Why a node cannot have this label. */
+export function faultOfLabel(key: string, value: string): string | undefined {
+  if (!labelKeyPattern.test(key))
+    return `label key ${JSON.stringify(key)} is not letters, digits, dots, dashes, underscores or slashes`;
+  return value.length > labelValueLengthMax
+    ? `label ${key} is longer than ${labelValueLengthMax}`
+    : undefined;
+}
+
 type Labels = Readonly<Record<string, string>>;
 
 const withoutKeys = (labels: Labels, keys: readonly string[]): Labels =>
@@ -66,16 +75,8 @@ export function faultOfLabelCount(known: Node | undefined, labels: Labels): stri
 export function labelNode(turn: Turn, command: CommandOf<'LabelNode'>): void {
   const node = requireNode(turn, command.node);
   for (const [key, value] of Object.entries(command.set)) {
-    requireThat(
-      labelKeyPattern.test(key),
-      'invalid',
-      `label key ${JSON.stringify(key)} is not letters, digits, dots, dashes, underscores or slashes`,
-    );
-    requireThat(
-      value.length <= labelValueLengthMax,
-      'invalid',
-      `label ${key} is longer than ${labelValueLengthMax}`,
-    );
+    const fault = faultOfLabel(key, value);
+    requireThat(fault === undefined, 'invalid', fault ?? '');
   }
   const kept = withoutKeys(node.operatorLabels, command.unset);
   const expected = turn.state.expected.get(node.name)?.labels;

@@ -1,13 +1,17 @@
 /** /api/nodes: who is there, what operators say of them, and what they wait for. */
 
+import type { Diagnostic } from '../../shared/diagnostic.ts';
 import { LockstepError } from '../../shared/errors.ts';
 import { checkExpression } from '../../shared/expressions/check.ts';
 import { evaluateSelector } from '../../shared/expressions/evaluate.ts';
+import { limits } from '../../shared/limits.ts';
 import { selectPlace } from '../../shared/pipeline/places.ts';
 import type { Lookup } from '../core/commands.ts';
-import { explainNode } from '../core/explain.ts';
-import type { Node } from '../core/state.ts';
+import { type ExpectationChange, judgeExpectations, unmetExpectations } from '../core/expected-nodes.ts';
+import { explainExpected, explainNode } from '../core/explain.ts';
+import type { Node, State } from '../core/state.ts';
 import { explainPlace } from '../core/upgrades.ts';
+import { type InventoryLine, readInventory } from '../inventory/inventory.ts';
 import type { ApiPorts } from './ports.ts';
 import * as resources from './resources.ts';
 import {
@@ -22,7 +26,7 @@ import {
   readState,
 } from './routing.ts';
 import { viewExplanation } from './views/explanation.ts';
-import { nodesByName, viewNode, viewOffer } from './views/node.ts';
+import { type NodeView, viewNamed, viewOffer } from './views/node.ts';
 import { viewEffectiveParams } from './views/param.ts';
 
 const listNodes = createRoute({
@@ -37,6 +41,20 @@ const getNode = createRoute({
   path: '/api/nodes/{name}',
   request: { params: nameParam },
   responses: answers(200, resources.node, 'The node with its facts'),
+});
+
+const importNodes = createRoute({
+  method: 'post',
+  path: '/api/nodes/import',
+  request: jsonBody(resources.inventory),
+  responses: answers(200, resources.imported, 'What each line changed, or would change'),
+});
+
+const replaceNode = createRoute({
+  method: 'post',
+  path: '/api/nodes/{name}/replacement',
+  request: { params: nameParam, ...jsonBody(resources.reasonGiven) },
+  responses: answers(200, resources.node, 'The node, which waits for another machine'),
 });
 
 const labelNode = createRoute({
@@ -88,23 +106,58 @@ export function addNodes(api: Router, ports: ApiPorts): void {
     const query = context.req.valid('query');
     const selects = query.where === undefined ? () => true : selectorOf(query.where, lookup);
     const page = await readState(context, ports, (state) => {
+      const expected = unmetExpectations(state).map(({ node: name, labels }) => ({
+        name,
+        labels,
+        factsDigest: null,
+      }));
+      const all: Selectable[] = [...state.nodes.values(), ...expected];
       const { items, next } = pageOf(
-        nodesByName(state).filter(selects),
+        all.filter(selects).sort((a, b) => (a.name < b.name ? -1 : 1)),
         query,
         (node, name) => node.name > name,
         (node) => node.name,
       );
-      return { items: items.map((node) => viewNode(state, node, lookup, query.facts)), next };
+      return { items: items.map(({ name }) => viewNode(state, name, lookup, query.facts)), next };
     });
     return context.json(page, 200);
   });
 
   api.openapi(getNode, async (context) => {
     const { name } = context.req.valid('param');
-    return context.json(
-      await readState(context, ports, (state) => viewNode(state, findNode(state, name), lookup, true)),
-      200,
+    return context.json(await readState(context, ports, (state) => viewNode(state, name, lookup, true)), 200);
+  });
+
+  api.openapi(importNodes, async (context) => {
+    const { file, text, dryRun } = context.req.valid('json');
+    const { lines, changes, faults } = await readState(context, ports, (state) =>
+      judgeInventory(state, file, text),
     );
+    if (faults.length > 0) {
+      const what = faults.length === 1 ? 'one fault' : `${faults.length} faults`;
+      throw new LockstepError('invalid', `${file} has ${what}, and nothing of it was imported`, {
+        diagnostics: faults,
+      });
+    }
+    const nodes = lines.map(({ expectation }) => expectation);
+    if (!dryRun) await sequencer.submit({ type: 'ExpectNodes', nodes, by: context.get('by') });
+    const joined = await readState(context, ports, (state) =>
+      nodes.map(({ node }) => state.nodes.get(node)?.vacancy === null),
+    );
+    const told = lines.map(({ expectation: { node: name }, at }, index) => ({
+      name,
+      line: at('name').line,
+      change: changes[index] ?? ('unchanged' as const),
+      joined: joined[index] ?? false,
+    }));
+    return context.json({ dryRun, nodes: told }, 200);
+  });
+
+  api.openapi(replaceNode, async (context) => {
+    const { name } = context.req.valid('param');
+    const { reason } = context.req.valid('json');
+    await sequencer.submit({ type: 'ReplaceNode', node: name, by: context.get('by'), reason });
+    return context.json(await readState(context, ports, (state) => viewNode(state, name, lookup, true)), 200);
   });
 
   api.openapi(labelNode, async (context) => {
@@ -117,10 +170,7 @@ export function addNodes(api: Router, ports: ApiPorts): void {
       else set[key] = value;
     }
     await sequencer.submit({ type: 'LabelNode', node: name, set, unset, by: context.get('by') });
-    return context.json(
-      await readState(context, ports, (state) => viewNode(state, findNode(state, name), lookup, true)),
-      200,
-    );
+    return context.json(await readState(context, ports, (state) => viewNode(state, name, lookup, true)), 200);
   });
 
   api.openapi(administerNode, async (context) => {
@@ -128,10 +178,7 @@ export function addNodes(api: Router, ports: ApiPorts): void {
     const { administration, reason } = context.req.valid('json');
     const by = context.get('by');
     await sequencer.submit({ type: 'AdministerNode', node: name, administration, by, reason });
-    return context.json(
-      await readState(context, ports, (state) => viewNode(state, findNode(state, name), lookup, true)),
-      200,
-    );
+    return context.json(await readState(context, ports, (state) => viewNode(state, name, lookup, true)), 200);
   });
 
   api.openapi(removeNode, async (context) => {
@@ -168,6 +215,9 @@ export function addNodes(api: Router, ports: ApiPorts): void {
   api.openapi(explain, async (context) => {
     const { name } = context.req.valid('param');
     const items = await readState(context, ports, (state) => {
+      const expected = state.nodes.has(name) ? undefined : state.expected.get(name);
+      if (expected !== undefined)
+        return explainExpected(state, expected).map((one) => viewExplanation(one, ports.stallOf));
       const node = findNode(state, name);
       const upgrade = explainPlace(state, node, lookup);
       const explanations = explainNode(state, node, ports.iterationOf);
@@ -178,8 +228,40 @@ export function addNodes(api: Router, ports: ApiPorts): void {
   });
 }
 
+/** A node of the state, or one that is expected. */
+function viewNode(state: State, name: string, lookup: Lookup, withFacts: boolean): NodeView {
+  const view = viewNamed(state, name, lookup, withFacts);
+  if (view === undefined)
+    throw new LockstepError('not-found', `no node is named ${name}: see lockstep nodes`);
+  return view;
+}
+
+type Judged = {
+  readonly lines: readonly InventoryLine[];
+  readonly changes: readonly ExpectationChange[];
+  readonly faults: readonly Diagnostic[];
+};
+
+/** What a file would change, or all that is wrong with it, with the places. */
+function judgeInventory(state: State, file: string, text: string): Judged {
+  const read = readInventory(file, text);
+  if (!read.ok) return { lines: [], changes: [], faults: read.diagnostics };
+  const { lines } = read;
+  const { faults, changes } = judgeExpectations(
+    state,
+    lines.map(({ expectation }) => expectation),
+  );
+  const placed = faults.slice(0, limits.diagnosticsMax).map(({ index, field, message }): Diagnostic => {
+    const place = lines[index]?.at(field) ?? { line: 1, column: 1 };
+    return { severity: 'error', file, ...place, message };
+  });
+  return { lines, changes, faults: placed };
+}
+
+type Selectable = Pick<Node, 'name' | 'labels' | 'factsDigest'>;
+
 /** Whether a node fits a CEL selector; what a node does not have makes it not fit. */
-function selectorOf(where: string, lookup: Lookup): (node: Node) => boolean {
+function selectorOf(where: string, lookup: Lookup): (node: Selectable) => boolean {
   const { faults } = checkExpression(where, selectPlace('where'), 'bool');
   if (faults.length > 0) {
     const reasons = faults.map(({ message, start }) => `character ${start + 1}: ${message}`);

@@ -15,9 +15,11 @@
  *   GET    /openapi.json                   this table with its schemas (no token)
  *   GET    /schema/pipeline.json           JSON Schema of the pipeline language (no token)
  *   GET    /api/nodes                      nodesQuery → nodePage
+ *   POST   /api/nodes/import               inventory → imported; 422 with every diagnostic
  *   GET    /api/nodes/:name                node
  *   PATCH  /api/nodes/:name/labels         labelChange → node
  *   POST   /api/nodes/:name/administration administrationChange → node
+ *   POST   /api/nodes/:name/replacement    reasonGiven → node
  *   DELETE /api/nodes/:name                reasonGiven (query) → 204
  *   GET    /api/nodes/:name/params         nodeParamsQuery → effectiveParams
  *   GET    /api/nodes/:name/why            explanations

@@ -34,6 +34,13 @@ type Fenced = AgentMessage & { readonly type: 'fenced' };
 /** The oldest protocol that is still spoken here. */
 const protocolVersionMin = 1;
 
+/** As which node an agent was let in; it may have said another name. */
+function nodeWelcomed(settled: Settled): string | undefined {
+  if (!settled.ok) return undefined;
+  for (const effect of settled.effects) if (effect.kind === 'welcome') return effect.node;
+  return undefined;
+}
+
 export class Gateway {
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   readonly #ports: GatewayPorts;
@@ -295,14 +302,21 @@ export class Gateway {
     const { token } = connection;
     this.#ports.post({ type: 'ConnectAgent', hello, token }, (settled) => {
       if (this.#joining.get(node) === connection) this.#joining.delete(node);
-      this.#settleJoin(connection, identity, hello, settled);
-      this.#giveCreditPutOff(node);
+      const welcomed = nodeWelcomed(settled);
+      const known = { ...identity, node: welcomed ?? node };
+      this.#settleJoin(connection, known, hello, settled, welcomed !== undefined);
+      this.#giveCreditPutOff(known.node);
     });
   }
 
-  #settleJoin(connection: AgentConnection, identity: Identity, hello: Hello, settled: Settled): void {
+  #settleJoin(
+    connection: AgentConnection,
+    identity: Identity,
+    hello: Hello,
+    settled: Settled,
+    welcomed: boolean,
+  ): void {
     const { node } = identity;
-    const welcomed = settled.ok && settled.effects.some(({ kind }) => kind === 'welcome');
     if (!connection.isOpen) {
       if (welcomed) this.#sayDisconnected(identity, connection.endReason ?? 'it went away while it joined');
       return;

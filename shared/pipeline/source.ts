@@ -72,7 +72,7 @@ export function readSource(file: string, text: string): SourceRead {
 }
 
 /** Line and column, both from 1, of a character of the text. */
-function positionOf(text: string, offset: number): Omit<Position, 'file'> {
+export function positionOf(text: string, offset: number): Omit<Position, 'file'> {
   const lineStart = text.lastIndexOf('\n', offset - 1) + 1;
   let line = 1;
   for (let at = text.indexOf('\n'); at !== -1 && at < lineStart; at = text.indexOf('\n', at + 1)) line++;

@@ -4,6 +4,7 @@ import path from 'node:path';
 import t from 'tap';
 import { readBootInstance } from '../../agent/discover/boot.ts';
 import { digestOfFacts, readFacts } from '../../agent/discover/facts.ts';
+import { readHardware } from '../../agent/discover/hardware.ts';
 import { HostFiles } from '../../agent/discover/host-files.ts';
 import { hasGaps, supplement } from '../../agent/discover/supplement.ts';
 import { factsSchema } from '../../shared/facts.ts';
@@ -69,6 +70,11 @@ t.test('a server with firmware tables, two sockets and several kinds of disks', 
   symlinkSync('/drivers/mlx5_core', path.join(root, 'sys/class/net/eno9/device/driver'));
   const facts = readFacts(new HostFiles(root));
   t.same(factsSchema.parse(facts), facts);
+  t.same(readHardware(new HostFiles(root)), {
+    serial: 'S123',
+    uuid: 'abcdef00-0000-0000-0000-000000000001',
+    macs: ['02:00:00:00:00:09'],
+  });
   t.match(facts, {
     machineId: '0123456789abcdef0123456789abcdef',
     bootId: 'b-1',

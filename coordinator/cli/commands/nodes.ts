@@ -65,23 +65,82 @@ function describeFacts(facts: unknown): [string, Cell][] {
   return rows;
 }
 
+/** Why an operator took it out, who and when. */
+function becauseText({
+  administration,
+  administrationReason: reason,
+  administrationBy: by,
+  administrationSince: since,
+}: Node): string {
+  const who = by === '' ? '' : `, by ${by.replace(/^operator:/, '')}`;
+  const when = since === null ? '' : ` since ${formatDate(Date.parse(since))}`;
+  return `${reason || administration}${who}${when}`;
+}
+
+const hardwareText = ({ serial, uuid, macs }: NonNullable<Node['hardware']>): string =>
+  [
+    ...(serial === undefined ? [] : [`serial ${serial}`]),
+    ...(uuid === undefined ? [] : [`uuid ${uuid}`]),
+    ...(macs ?? []).map((mac) => `mac ${mac}`),
+  ].join(', ');
+
+function describeExpectation({ expectation, hardware, vacancy, unmet }: Node): [string, Cell][] {
+  const rows: [string, Cell][] = [];
+  if (hardware !== null) rows.push(['machine', hardwareText(hardware)]);
+  if (vacancy !== null) {
+    const why = vacancy.reason === '' ? '' : `: ${vacancy.reason}`;
+    rows.push([
+      'replaced',
+      `by ${vacancy.by} at ${formatDate(Date.parse(vacancy.since))}${why}; the next machine takes the name`,
+    ]);
+  }
+  if (unmet !== null) rows.push(['not expected', unmet]);
+  if (expectation === null) return rows;
+  const { serial, uuid, macs, address, bmc, by } = expectation;
+  const marks = { serial: serial ?? undefined, uuid: uuid ?? undefined, macs };
+  rows.push(['expected', `as ${hardwareText(marks)}, by ${by}`]);
+  if (address !== null) rows.push(['expected at', address]);
+  if (bmc !== null) rows.push(['bmc', bmc]);
+  return rows;
+}
+
+function formerText({
+  incarnation,
+  hardware,
+  version,
+  from,
+  until,
+  replaced,
+}: Node['formers'][number]): string {
+  const span = `${formatDate(Date.parse(from))} to ${formatDate(Date.parse(until))}`;
+  const machine = hardware === null || hardwareText(hardware) === '' ? '' : `, ${hardwareText(hardware)}`;
+  const why =
+    replaced === null
+      ? 'came back without its state'
+      : `replaced by ${replaced.by}${replaced.reason === '' ? '' : `: ${replaced.reason}`}`;
+  return `incarnation ${incarnation}, agent ${version}${machine}, ${span}; ${why}`;
+}
+
 function describeNode(node: Node, now: number): Line[] {
-  const { contact, contactSince, administration, administrationReason } = node;
+  const { contact, contactSince, administration } = node;
   const since = `${formatAge(now - Date.parse(contactSince))} (since ${formatDate(Date.parse(contactSince))})`;
   return describe([
     ['name', node.name],
     ['state', [nodeStateSpan(node.state)]],
-    ...(administration === 'in-service'
-      ? []
-      : [['because', administrationReason || administration] as [string, Cell]]),
-    ['contact', `${contact} for ${since}`],
+    ...(administration === 'in-service' ? [] : [['because', becauseText(node)] as [string, Cell]]),
+    ['contact', node.incarnation === '' ? `none yet, expected for ${since}` : `${contact} for ${since}`],
     ['cluster', node.cluster],
     ['platform', node.platform ?? ''],
     ['labels', formatLabels(node.labels)],
     ['address', node.address ?? ''],
     ['job', node.job ?? ''],
     ['runs', node.runs.join(', ')],
-    ['agent', `${node.version}, incarnation ${node.incarnation}${node.diskless ? ', diskless' : ''}`],
+    [
+      'agent',
+      node.incarnation === ''
+        ? ''
+        : `${node.version}, incarnation ${node.incarnation}${node.diskless ? ', diskless' : ''}`,
+    ],
     ...(node.upgrade === null
       ? []
       : [
@@ -91,7 +150,9 @@ function describeNode(node: Node, now: number): Line[] {
           ] as [string, Cell],
         ]),
     ['machine id', node.machineId ?? ''],
-    ['joined', formatDate(Date.parse(node.joinedAt))],
+    ['joined', node.joinedAt === null ? 'not yet' : formatDate(Date.parse(node.joinedAt))],
+    ...describeExpectation(node),
+    ...node.formers.map((former): [string, Cell] => ['formerly', formerText(former)]),
     ...describeFacts(node.facts),
   ]);
 }
@@ -211,6 +272,20 @@ export function readLabelWords(words: readonly string[]): {
     throw new LockstepError('usage', 'say which label: KEY=VALUE sets it, KEY- takes it off');
   return { nodes, labels };
 }
+
+export const replace = (words: readonly string[], options: NodeOptions): Promise<number> =>
+  changeEach(
+    words,
+    options,
+    'waits for another machine: the next one that is expected as it or joins by its name; keep the old one off',
+    (client, name) =>
+      client.send(
+        'POST',
+        `/api/nodes/${segment(name)}/replacement`,
+        { reason: options.reason ?? '' },
+        nodeSchema,
+      ),
+  );
 
 export function label(words: readonly string[], options: NodeOptions): Promise<number> {
   const { nodes, labels } = readLabelWords(words);

@@ -67,8 +67,10 @@ export function listRuns(runs: readonly RunListed[], now: number): Line[] {
   );
 }
 
-const contactText = ({ contact, contactSince }: Node, now: number): string =>
-  `${contact === 'connected' ? 'connected' : 'away'} ${formatAge(now - Date.parse(contactSince))}`;
+const contactText = ({ contact, contactSince, incarnation }: Node, now: number): string => {
+  const how = contact === 'connected' ? 'connected' : incarnation === '' ? 'not yet,' : 'away';
+  return `${how} ${formatAge(now - Date.parse(contactSince))}`;
+};
 
 /** A fact by its path, when the node has reported it and it is a word or number. */
 function factOf(facts: unknown, path: readonly string[]): string | number | undefined {

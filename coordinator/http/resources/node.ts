@@ -1,5 +1,6 @@
 /** Nodes as operators see and change them. */
 import * as z from 'zod';
+import { hardwareSchema } from '../../../shared/hardware.ts';
 import { digestPattern } from '../../../shared/ids.ts';
 import { limits } from '../../../shared/limits.ts';
 import { flag, json, labelKey, labelValue, pageOf, paging, text, time } from './primitives.ts';
@@ -28,6 +29,8 @@ export const node = z
     contactSince: time,
     administration: z.enum(['in-service', 'cordoned', 'maintenance', 'quarantined', 'retired']),
     administrationReason: z.string(),
+    administrationBy: z.string().default(''),
+    administrationSince: time.nullable().default(null),
     address: z.string().nullable(),
     machineId: z.string().nullable(),
     version: z.string(),
@@ -41,10 +44,49 @@ export const node = z
         reason: z.string().nullable(),
       })
       .nullable(),
+    /** Empty while it is only expected. */
     incarnation: z.string(),
+    /** When this incarnation joined; null while it is only expected. */
+    incarnationSince: time.nullable().default(null),
+    /** Who had the name before, oldest first. */
+    formers: z
+      .array(
+        z.object({
+          incarnation: z.string(),
+          machineId: z.string().nullable(),
+          hardware: hardwareSchema.nullable(),
+          version: z.string(),
+          address: z.string().nullable(),
+          from: time,
+          until: time,
+          /** Null when the same host came back with a new state folder. */
+          replaced: z.object({ by: z.string(), reason: z.string() }).nullable(),
+        }),
+      )
+      .default([]),
+    /** Who gave its name free for another machine; null while a machine has it. */
+    vacancy: z.object({ by: z.string(), reason: z.string(), since: time }).nullable().default(null),
+    /** What its machine is known by, as its agent tells. */
+    hardware: hardwareSchema.nullable().default(null),
+    /** What was told of it before it came; null when nothing was. */
+    expectation: z
+      .object({
+        serial: z.string().nullable(),
+        uuid: z.string().nullable(),
+        macs: z.array(z.string()),
+        labels: z.record(z.string(), z.string()),
+        address: z.string().nullable(),
+        bmc: z.string().nullable(),
+        by: z.string(),
+        since: time,
+      })
+      .nullable()
+      .default(null),
+    /** Why it is none of the nodes that were expected, although it could have been. */
+    unmet: z.string().nullable().default(null),
     boot: z.string(),
     diskless: z.boolean(),
-    joinedAt: time,
+    joinedAt: time.nullable(),
     /** The job it has been granted and has not ended, and the runs that want it, in order. */
     job: z.string().nullable(),
     runs: z.array(z.string()),
@@ -69,6 +111,31 @@ export const administrationChange = z.object({
   administration: z.enum(['in-service', 'cordoned', 'maintenance', 'quarantined', 'retired']),
   reason: text.default(''),
 });
+
+/** A CSV or YAML file that tells of nodes which are to come. */
+export const inventory = z.object({
+  /** As people should see it in a diagnostic; its ending says what it is. */
+  file: text,
+  text: z.string().max(limits.inventoryFileBytesMax),
+  /** Only says what would change. */
+  dryRun: z.boolean().default(false),
+});
+
+export const imported = z
+  .object({
+    dryRun: z.boolean(),
+    /** In the order of the file. */
+    nodes: z.array(
+      z.object({
+        name: z.string(),
+        line: z.int().positive(),
+        change: z.enum(['expected', 'changed', 'unchanged']),
+        /** Whether its machine is there. */
+        joined: z.boolean(),
+      }),
+    ),
+  })
+  .meta({ id: 'Imported' });
 
 /** A program that is stored by its digest, for the agents that it is meant for. */
 export const agentOffer = z.object({

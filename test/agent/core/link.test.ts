@@ -1,5 +1,6 @@
 /** What passes between core and coordinator: grants never twice, fences, results until acknowledged, credit. */
 import t from 'tap';
+import { nameFor } from '../../../agent/core/link.ts';
 import { limits } from '../../../shared/limits.ts';
 import { jobOf } from '../coordinator-double.ts';
 import { CoreDriver } from './driver.ts';
@@ -253,4 +254,18 @@ t.test('the memory of finished attempts is bounded, but keeps the current run wh
   t.equal(core.state.ledger.finished[0]?.attempt, 'r2/s/n1#1');
   finish('r3', 1, 1);
   t.equal(core.state.ledger.finished.length, limits.agentFinishedKept);
+});
+
+t.test('a host that is expected by another name takes it, and keeps it', async (t) => {
+  const core = new CoreDriver();
+  core.message({ type: 'challenge', protocol: 1, protocolMin: 1, lineage: 'L', epoch: 1, nonce: '' });
+  core.message({ type: 'welcome', node: 'db-1', heartbeatMs: 15_000, factsWanted: false });
+  t.equal(core.state.node.name, 'db-1');
+  t.same(core.state.identity.given, { asked: 'n1', name: 'db-1' });
+  t.equal(nameFor('n1', core.state.identity), 'db-1', 'also at the next start');
+  t.equal(nameFor('n2', core.state.identity), 'n2', 'until it is started with another name');
+  core.input({ kind: 'disconnected' });
+  core.message({ type: 'challenge', protocol: 1, protocolMin: 1, lineage: 'L', epoch: 1, nonce: '' });
+  core.message({ type: 'welcome', node: 'db-2', heartbeatMs: 15_000, factsWanted: false });
+  t.same(core.state.identity.given, { asked: 'n1', name: 'db-2' }, 'what it was started with is remembered');
 });

@@ -212,3 +212,25 @@ t.test('a client that never ends its request holds nothing up', async (t) => {
   });
   t.match(answer.toString(), /^HTTP\/1.1 408/, 'and is sent away in the end');
 });
+
+t.test('a machine that is expected is welcomed by that name, and speaks for that node', async (t) => {
+  const coordinator = await TestCoordinator.start(t);
+  const token = await coordinator.joinToken();
+  const file = 'name,serial,rack\ndb-1,S-1,a\n';
+  const asked = await coordinator.ask('POST', '/api/nodes/import', { file: 'racks.csv', text: file });
+  t.match(JSON.parse(asked.text), {
+    nodes: [{ name: 'db-1', line: 2, change: 'expected', joined: false }],
+  });
+  const agent = await SmallAgent.connect(coordinator.url, token);
+  agent.say(helloOf('localhost', { hardware: { serial: 's-1' } }));
+  t.match(await agent.hear('welcome'), { node: 'db-1' });
+  agent.say({ type: 'pull', credit: 1 });
+  const text =
+    'kind: pipeline\nname: p\nroles: { r: { select: \'labels.rack == "a"\' } }\nsteps: [{ id: s, on: r, run: x }]\n';
+  await coordinator.ask('POST', '/api/runs', { file: 'p.yaml', text });
+  const { attempt } = await agent.grant();
+  t.equal(attempt, 'r1/s/db-1#1');
+  agent.say({ type: 'result', number: 1, result: resultOf(attempt) });
+  await agent.hear('ack-results');
+  agent.end();
+});
