@@ -54,7 +54,11 @@ export class World {
 
   readonly lookup: Lookup = {
     facts: (digest) => this.facts.get(digest),
-    text: (digest) => this.texts.get(digest) ?? 'null',
+    text: (digest) => {
+      const text = this.texts.get(digest);
+      if (text === undefined) throw new LockstepError('damaged', `the content ${digest} is not stored`);
+      return text;
+    },
     secret: (reference) => {
       const value = this.secrets.get(reference);
       if (value === undefined) throw new LockstepError('damaged', `the secret ${reference} is not stored`);
