@@ -285,6 +285,8 @@ export const limits = {
   agentLabelsMax: 64,
   /** Those that its agent brings and those that operators give together, each key once. */
   labelsPerNodeMax: 256,
+  /** Clusters with a disruption budget. */
+  budgetsMax: 1_000,
   retryBackoffMaxMs: 5 * 60_000,
   outputTextBytesMax: 512 * KiB,
   /** Of the file in which a script tells of its parts; what is longer is not read. */

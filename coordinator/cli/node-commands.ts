@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { limits } from '../../shared/limits.ts';
+import { registerClusterCommands } from './cluster-commands.ts';
 import { act, examples, readCount, readDuration, speaksToCoordinator } from './command-line.ts';
 import type { EventsOptions } from './commands/events.ts';
 import type { ImportOptions } from './commands/import.ts';
@@ -292,6 +293,7 @@ function registerJournal(program: Command): void {
 export function registerNodeCommands(program: Command): void {
   program.commandsGroup('Nodes and values:');
   registerNodes(program);
+  registerClusterCommands(program);
   registerParams(program);
   registerServices(program);
   program.commandsGroup('Coordinator:');

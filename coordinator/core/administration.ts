@@ -162,3 +162,17 @@ export function pinModule(turn: Turn, command: CommandOf<'PinModule'>): void {
   );
   turn.emit({ type: 'ModulePinned', module: command.module, digest: command.digest, by: command.by });
 }
+
+/** Nobody who is unavailable is made available by it: as long as there are more, no slot is given. */
+export function setDisruptionBudget(turn: Turn, command: CommandOf<'SetDisruptionBudget'>): void {
+  const { budgets } = turn.state;
+  const { cluster, maxUnavailable, by } = command;
+  const known = budgets.get(cluster)?.maxUnavailable ?? null;
+  if (JSON.stringify(known) === JSON.stringify(maxUnavailable)) return;
+  requireThat(
+    maxUnavailable === null || budgets.has(cluster) || budgets.size < limits.budgetsMax,
+    'too-many',
+    `${budgets.size} clusters have a disruption budget; at most ${limits.budgetsMax} may`,
+  );
+  turn.emit({ type: 'DisruptionBudgetSet', cluster, maxUnavailable, by });
+}

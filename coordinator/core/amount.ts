@@ -3,7 +3,7 @@ import type { Amount, Strategy } from '../../shared/pipeline/model.ts';
 import type { UnitLimits } from './run-parts.ts';
 
 /** Rounded down: a bound must never allow more than was said. */
-const amountFloor = (amount: Amount, total: number): number =>
+export const amountFloor = (amount: Amount, total: number): number =>
   'count' in amount ? amount.count : Math.floor((amount.percent * total) / 100);
 
 /** Rounded up: a wave must reach at least what was said. */

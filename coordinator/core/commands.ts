@@ -5,7 +5,7 @@
  */
 import type { LockstepError } from '../../shared/errors.ts';
 import type { AttemptResult, Hello, JobSpecification } from '../../shared/messages.ts';
-import type { Pipeline } from '../../shared/pipeline/model.ts';
+import type { Amount, Pipeline } from '../../shared/pipeline/model.ts';
 import type { Actor, NodeAdministration, ParamScope } from './event-values.ts';
 import type { Event } from './events.ts';
 import type { Expectation } from './expectation.ts';
@@ -132,6 +132,13 @@ export type Command =
       readonly by: Actor;
     }
   | { readonly type: 'UnsetParam'; readonly scope: ParamScope; readonly name: string; readonly by: Actor }
+  | {
+      readonly type: 'SetDisruptionBudget';
+      readonly cluster: string;
+      /** Null takes the budget away. */
+      readonly maxUnavailable: Amount | null;
+      readonly by: Actor;
+    }
   | (ReceiverRequest & { readonly type: 'DeclareReceiver'; readonly by: Actor })
   | { readonly type: 'RemoveReceiver'; readonly receiver: string; readonly by: Actor }
   | TriggerCommand

@@ -6,7 +6,7 @@ import { returnNode } from './deferral.ts';
 import { deriveRun, isOver } from './derive.ts';
 import type { RunEnd } from './run-parts.ts';
 import type { Run, State } from './state.ts';
-import { enableAll, setJobState, wakeRun } from './transitions.ts';
+import { clearSlots, enableAll, setJobState, wakeRun } from './transitions.ts';
 
 export const hasFinally = (run: Run): boolean => run.units.some(({ unit }) => unit.finally === true);
 
@@ -28,7 +28,7 @@ export function concludeRun(state: State, run: Run, outcome: RunEnd): void {
   run.hold = null;
   run.failing = null;
   for (const unit of run.units) {
-    unit.slots.clear();
+    clearSlots(state, run, unit);
     unit.waiting.nodes.clear();
   }
   // A run of which only deferred jobs were left had let its nodes go.

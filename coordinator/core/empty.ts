@@ -23,6 +23,8 @@ export const emptyState = (): State => ({
   services: new Map(),
   runs: new Map(),
   archive: new Map(),
+  budgets: new Map(),
+  standings: new Map(),
   offer: null,
   runsCreated: 0,
   activeRuns: new Map(),

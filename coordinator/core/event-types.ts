@@ -23,6 +23,7 @@ const isAudit = {
   ParamSet: true,
   ParamUnset: true,
   ModulePinned: true,
+  DisruptionBudgetSet: true,
   ReceiverDeclared: true,
   ReceiverRemoved: true,
   TriggerDeclared: true,

@@ -3,6 +3,7 @@
  * these and nothing else, so an event carries all that folding needs; secrets are references, long values
  * digests. Old journals are read for ever: fields are added, never renamed or given a new meaning.
  */
+import type { Amount } from '../../shared/pipeline/model.ts';
 import type { Actor, ParamScope, StoredValue } from './event-values.ts';
 import type { JobEvent } from './job-events.ts';
 import type { NodeEvent } from './node-events.ts';
@@ -40,6 +41,14 @@ type ParamEvent =
   | { readonly type: 'ParamUnset'; readonly scope: ParamScope; readonly name: string; readonly by: Actor }
   | { readonly type: 'ModulePinned'; readonly module: string; readonly digest: string; readonly by: Actor };
 
+type ClusterEvent = {
+  readonly type: 'DisruptionBudgetSet';
+  readonly cluster: string;
+  /** Null: as many as may be. */
+  readonly maxUnavailable: Amount | null;
+  readonly by: Actor;
+};
+
 type ReceiverEvent =
   | (Receiver & { readonly type: 'ReceiverDeclared'; readonly by: Actor })
   | { readonly type: 'ReceiverRemoved'; readonly receiver: string; readonly by: Actor };
@@ -48,6 +57,7 @@ export type EventBody =
   | ReignEvent
   | NodeEvent
   | ParamEvent
+  | ClusterEvent
   | ReceiverEvent
   | TriggerEvent
   | RunEvent

@@ -1,6 +1,7 @@
 /** The part of the fold that concerns nodes and their links. See evolve.ts. */
 import { assertNever, present } from '../../shared/assert.ts';
 import { limits } from '../../shared/limits.ts';
+import { refreshStanding } from './disruption.ts';
 import type { Event } from './events.ts';
 import { expectNode, forgetExpectation } from './evolve-expectations.ts';
 import { followOffer } from './evolve-offers.ts';
@@ -115,6 +116,7 @@ function evolve(state: State, event: NodeEvent): void {
       const kept = Object.entries(node.operatorLabels).filter(([key]) => !unset.has(key));
       node.operatorLabels = { ...Object.fromEntries(kept), ...event.set };
       relabel(state, node);
+      refreshStanding(state, node);
       state.agenda.gathering.add(event.node);
       return;
     }
@@ -131,7 +133,10 @@ function evolve(state: State, event: NodeEvent): void {
       for (const one of event.nodes) {
         expectNode(state, one, event.by);
         const node = state.nodes.get(one.node);
-        if (node !== undefined) relabel(state, node);
+        if (node !== undefined) {
+          relabel(state, node);
+          refreshStanding(state, node);
+        }
         state.agenda.gathering.add(one.node);
       }
       return;
@@ -139,12 +144,16 @@ function evolve(state: State, event: NodeEvent): void {
       vacate(state, nodeOf(state, event.node), event);
       forgetJoined(state, event.node);
       return;
-    case 'NodeRemoved':
+    case 'NodeRemoved': {
+      // One that was only expected is none yet.
+      const node = state.nodes.get(event.node);
       state.nodes.delete(event.node);
+      if (node !== undefined) refreshStanding(state, node);
       forgetExpectation(state, event.node);
       state.agenda.gathering.add(event.node);
       forgetJoined(state, event.node);
       return;
+    }
     default:
       assertNever(event);
   }
@@ -162,6 +171,7 @@ function joinNode(state: State, event: Extract<Event, { type: 'NodeJoined' }>): 
     const node = newNode(event);
     state.nodes.set(node.name, node);
     relabel(state, node);
+    refreshStanding(state, node);
     return;
   }
   if (known.vacancy === null) known.formers = withFormer(known, event.at, null);
@@ -230,4 +240,5 @@ const newNode = (event: Extract<Event, { type: 'NodeJoined' }>): Node => ({
   segment: [],
   attended: [],
   awaitedBy: new Set(),
+  countsIn: null,
 });

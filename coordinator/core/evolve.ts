@@ -2,6 +2,7 @@
  * The fold: how each event changes the state. It never refuses and decides nothing; what an event means was
  * decided when it was written, and a journal of years ago must still fold to the same state.
  */
+
 import { assertNever, present } from '../../shared/assert.ts';
 import { followUpNode, followUpRun } from './aftermath.ts';
 import { concludeRun } from './conclusion.ts';
@@ -9,6 +10,7 @@ import { wakeGroup } from './concurrency-group.ts';
 import { releaseNode, returnNode } from './deferral.ts';
 import { countDeferrals } from './deferral-count.ts';
 import { deriveRun, isDoneIn } from './derive.ts';
+import { refreshStanding, wakeCluster } from './disruption.ts';
 import type { ParamScope, StoredValue } from './event-values.ts';
 import type { Event, EventBody } from './events.ts';
 import { endAttempt, evolveJob, resumeJobs } from './evolve-jobs.ts';
@@ -86,6 +88,13 @@ export function evolve(state: State, event: Event): void {
     case 'ModulePinned':
       state.modules.set(event.module, event.digest);
       return;
+    case 'DisruptionBudgetSet': {
+      const { cluster, maxUnavailable, by, at } = event;
+      if (maxUnavailable === null) state.budgets.delete(cluster);
+      else state.budgets.set(cluster, { maxUnavailable, by, at });
+      wakeCluster(state, cluster);
+      return;
+    }
     case 'ReceiverDeclared':
     case 'ReceiverRemoved':
       evolveReceiver(state, event);
@@ -213,6 +222,7 @@ function evolveRun(
       const run = runOf(state, event.run);
       const unit = unitOf(run, event.unit);
       unit.slots.set(event.node, event.at);
+      refreshStanding(state, memberOf(run, event.node).node);
       refreshAvailability(state, run, unit, memberOf(run, event.node));
       return;
     }
@@ -220,6 +230,7 @@ function evolveRun(
       const run = runOf(state, event.run);
       const unit = unitOf(run, event.unit);
       unit.slots.delete(event.node);
+      refreshStanding(state, memberOf(run, event.node).node);
       if (unit.unit.strategy.kind === 'rolling' && unit.unit.strategy.pauseMs > 0) {
         unit.pauseUntil = event.at + unit.unit.strategy.pauseMs;
         state.deadlines.add({ at: unit.pauseUntil, kind: 'pause', run: run.id, unit: unit.index });

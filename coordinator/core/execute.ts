@@ -7,6 +7,7 @@ import {
   labelNode,
   pinModule,
   removeNode,
+  setDisruptionBudget,
 } from './administration.ts';
 import { connectAgent, disconnectAgent, pullJobs, reportFacts } from './agents.ts';
 import type { Command, Decision, Lookup } from './commands.ts';
@@ -80,6 +81,9 @@ function decide(turn: Turn, command: Command): void {
     case 'SetParam':
     case 'UnsetParam':
       changeParam(turn, command);
+      return;
+    case 'SetDisruptionBudget':
+      setDisruptionBudget(turn, command);
       return;
     case 'DeclareReceiver':
       declareReceiver(turn, command);

@@ -1,6 +1,7 @@
 /** Gates of a job that could run but for its node, another node that carries it out, or a place in its unit. */
 import { lackSentence, lacks } from './agent-versions.ts';
 import { isAftermath } from './derive.ts';
+import { disruptionGate } from './disruption.ts';
 import { executorFor, targetsOf } from './executors.ts';
 import { runGate } from './explain-run.ts';
 import { type Gate, list } from './gate.ts';
@@ -165,7 +166,7 @@ function slotGate(state: State, unit: UnitState, job: Job): Gate | undefined {
     };
   }
   const domain = unit.domains?.get(node.name);
-  if (domain === undefined || hasDomainRoom(unit, domain)) return undefined;
+  if (domain === undefined || hasDomainRoom(unit, domain)) return disruptionGate(state, job);
   return {
     gate: 'slot',
     sentence: `waits for a slot in ${unit.unit.id}: its failure domain ${domain} has to wait while ${holders} ${unit.unavailable.size === 1 ? 'is' : 'are'} unavailable in ${list(unit.unavailableByDomain.keys())}`,

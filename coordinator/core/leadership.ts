@@ -9,7 +9,7 @@ import { addJob } from './evolve-jobs.ts';
 import { isLive } from './job-state.ts';
 import { layoutUnit, linesOf } from './layout.ts';
 import type { Job, Run, State, StepState } from './state.ts';
-import { enableAll, setJobState, wakeRun } from './transitions.ts';
+import { clearSlots, enableAll, setJobState, wakeRun } from './transitions.ts';
 
 /** Steps whose nodes change with the leader and that nobody has begun: they can still be given away. */
 const isUntouched = (run: Run, stepIndex: number): boolean => {
@@ -34,7 +34,7 @@ export function electLeader(state: State, run: Run, roleName: string, node: stri
     const laidOut = layoutUnit(unit.unit, unit.index, unit.firstStep, lineOf, labelsOf);
     const { nodes, rank, domains, waveOf, wave, limits } = laidOut;
     Object.assign(unit, { nodes, rank, domains, waveOf, wave, limits });
-    unit.slots.clear();
+    clearSlots(state, run, unit);
     // Places in line are by rank, and ranks have changed; whoever may start stands in line again.
     unit.waiting.nodes.clear();
     unit.waiting.all.length = 0;

@@ -2,11 +2,13 @@
  * What a run would do, without creating it: who is in which role, what waits for what, in which waves, and
  * the worst number of nodes down at once, in total and per failure domain.
  */
+
 import type { Step } from '../../shared/pipeline/model.ts';
 import { waveTargetsOf } from './amount.ts';
 import type { CreateRun, Lookup } from './commands.ts';
 import { outlookInGroup, refusalInGroup } from './concurrency.ts';
 import { faultsOfParams } from './create-run.ts';
+import { describeBudget } from './disruption.ts';
 import { type LineOf, layoutUnit, linesOf } from './layout.ts';
 import { faultsOfSelection, isGathered } from './planning.ts';
 import type { RoleState } from './run-parts.ts';
@@ -79,6 +81,9 @@ export function previewPlan(state: State, request: PlanRequest, lookup: Lookup):
   });
   const outlook = outlookInGroup(state, request);
   if (outlook !== undefined) warnings.push(outlook);
+  const budget = describeBudget(state, cluster);
+  if (budget !== undefined && pipeline.units.some(({ strategy }) => strategy.kind === 'rolling'))
+    warnings.push(budget);
   const refusal = refusalInGroup(state, pipeline, cluster);
   const waits = roles.some((role) => role.waits);
   const labelsOf = (node: string): Readonly<Record<string, string>> => state.nodes.get(node)?.labels ?? {};

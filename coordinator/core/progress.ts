@@ -9,6 +9,7 @@ import type { Target } from '../../shared/pipeline/model.ts';
 import { lacks } from './agent-versions.ts';
 import type { Decision, Effect, Lookup } from './commands.ts';
 import { hasLeft, isActive, isAftermath } from './derive.ts';
+import { mayBecomeUnavailable, waitsElsewhere } from './disruption.ts';
 import { awaitNode, executorFor, targetsOf } from './executors.ts';
 import { afterFailure } from './failure.ts';
 import { evaluateIf, grantedJobOf, prepareGrant } from './inputs.ts';
@@ -21,7 +22,7 @@ import { considerRun } from './run-progress.ts';
 import { nextInSegment } from './segments.ts';
 import { awaitPlace, isFree, isIdle, leaveLine, nextForPlace, nextForSlot } from './slots.ts';
 import type { Job, Node, State } from './state.ts';
-import { isOpen, type Member, mayFollowUp, type Run, type UnitState } from './state.ts';
+import { clusterOf, isOpen, type Member, mayFollowUp, type Run, type UnitState } from './state.ts';
 
 import { considerTrigger, meetJoined } from './triggering.ts';
 import { Turn } from './turn.ts';
@@ -252,6 +253,17 @@ function considerUnit(turn: Turn, run: Run, unit: UnitState): boolean {
     return false;
   }
   const member = present(run.members.get(node), `member ${node}`);
+  const need = rolling && turn.state.budgets.has(clusterOf(member.node)) && waitsElsewhere(run, unit, node);
+  if (need !== false && need !== undefined) {
+    // Looked at again when what it needs is done: everywhere, or on this node, which then stands in line again.
+    if (need.sameNode) leaveLine(unit.waiting, node);
+    return need.sameNode;
+  }
+  // Looked at again when somebody of the cluster is available again.
+  if (rolling && !mayBecomeUnavailable(turn.state, member.node)) {
+    turn.state.agenda.runs.add(run);
+    return false;
+  }
   leaveLine(unit.waiting, node);
   if (!isIdle(run, member.node)) return true;
   const job = member.ready

@@ -1,13 +1,12 @@
 /** When a run starts, ends, is held or goes on: everything that concerns it as a whole. */
-import { present } from '../../shared/assert.ts';
 import { hasFinally } from './conclusion.ts';
 import { supersedeDeferred } from './concurrency.ts';
 import { aheadInGroup } from './concurrency-group.ts';
 import { list } from './gate.ts';
 import type { RunEnd } from './run-parts.ts';
 import { recallSegments } from './segments.ts';
-import { hasDomainRoom } from './slots.ts';
-import { isOpen, type Run, type UnitState } from './state.ts';
+import { isOpen, type Run } from './state.ts';
+import { mayGoOn, needsOf, reasonOf, stuckUnit } from './stuck.ts';
 import type { Turn } from './turn.ts';
 
 export function considerRun(turn: Turn, run: Run): void {
@@ -52,7 +51,7 @@ export function considerRun(turn: Turn, run: Run): void {
     turn.emit({ type: 'RunDeferred', run: run.id, reason });
     return;
   }
-  if (run.hold?.needs === 'contact' && stuckUnit(run) === undefined) {
+  if (run.hold?.needs === 'contact' && stuckUnit(turn.state, run) === undefined) {
     turn.emit({
       type: 'RunResumed',
       run: run.id,
@@ -63,9 +62,14 @@ export function considerRun(turn: Turn, run: Run): void {
     return;
   }
   if (run.hold === null && run.jobsLive === 0 && run.unitsOverBudget === 0) {
-    const stuck = stuckUnit(run);
-    if (stuck !== undefined && !mayGoOn(run)) {
-      turn.emit({ type: 'RunHeld', run: run.id, needs: needsOf(run, stuck), reason: reasonOf(run, stuck) });
+    const stuck = stuckUnit(turn.state, run);
+    if (stuck !== undefined && !mayGoOn(turn.state, run)) {
+      turn.emit({
+        type: 'RunHeld',
+        run: run.id,
+        needs: needsOf(run, stuck),
+        reason: reasonOf(turn.state, run, stuck),
+      });
     }
   }
 }
@@ -105,86 +109,4 @@ function endRun(turn: Turn, run: Run, state: 'succeeded' | 'failed' | 'cancelled
     return;
   }
   turn.emit({ type: 'RunEnded', run: run.id, state, reason });
-}
-
-/**
- * A rolling unit whose turn it is and in which no slot can ever be given as things are. A node that holds
- * its slot and has still to go on there will give it back, and so may one whose job an operator decides.
- */
-function stuckUnit(run: Run): UnitState | undefined {
-  return run.units.find(
-    (unit) =>
-      unit.unit.strategy.kind === 'rolling' &&
-      unit.waiting.nodes.size > 0 &&
-      causesOf(run, unit).every(({ cause }) => cause !== onItsWay) &&
-      isFull(unit),
-  );
-}
-
-/** No node that stands in line can have a slot. */
-const isFull = (unit: UnitState): boolean =>
-  unit.unavailable.size >= unit.limits.atOnce ||
-  (unit.domains !== null && ![...domainsWaiting(unit)].some((domain) => hasDomainRoom(unit, domain)));
-
-/** Whether elsewhere in the run there is work that only was not handed out yet, or waits for its node's link. */
-function mayGoOn(run: Run): boolean {
-  for (const member of run.members.values()) {
-    if (member.node.administration !== 'in-service') continue;
-    for (const index of member.ready) {
-      // It comes after what was deferred here, which is looked at first.
-      if (index > (member.deferred[0] ?? index)) break;
-      const { unit, step } = present(run.steps[index], 'step');
-      if (step.part !== undefined) return true;
-      const node = member.node.name;
-      if (unit.approval.kind === 'requested') continue;
-      if (unit.unit.strategy.kind === 'parallel' || unit.slots.has(node)) return true;
-      if (unit.waveOf.has(node) ? !isFull(unit) : unit.waveUnfinished === 0) return true;
-    }
-  }
-  return false;
-}
-
-function domainsWaiting(unit: UnitState): ReadonlySet<string> {
-  return new Set([...unit.waiting.nodes].map((node) => unit.domains?.get(node) ?? ''));
-}
-
-const onItsWay = 'holds its slot';
-
-function causesOf(run: Run, unit: UnitState): readonly { node: string; cause: string; comesBack: boolean }[] {
-  return [...unit.unavailable].map((node) => {
-    const member = present(run.members.get(node), `member ${node}`);
-    const failed = member.out !== null || unit.failed.has(node);
-    if (failed && unit.slots.has(node)) return { node, cause: 'failed here', comesBack: false };
-    if (member.node.administration !== 'in-service') {
-      return { node, cause: `is ${member.node.administration}`, comesBack: false };
-    }
-    if (member.node.contact === 'unreachable') return { node, cause: 'is unreachable', comesBack: true };
-    return { node, cause: onItsWay, comesBack: false };
-  });
-}
-
-const needsOf = (run: Run, unit: UnitState): 'decision' | 'contact' =>
-  causesOf(run, unit).some((cause) => cause.comesBack) ? 'contact' : 'decision';
-
-function reasonOf(run: Run, unit: UnitState): string {
-  const byCause = new Map<string, string[]>();
-  for (const { node, cause } of causesOf(run, unit))
-    byCause.set(cause, [...(byCause.get(cause) ?? []), node]);
-  const causes = [...byCause].map(
-    ([cause, nodes]) => `${list(nodes)} ${nodes.length > 1 ? pluralOf(cause) : cause}`,
-  );
-  return `no slot is possible in ${unit.unit.id}: ${boundOf(unit)}, and ${causes.join(', ')}`;
-}
-
-const pluralOf = (cause: string): string =>
-  cause === onItsWay ? 'hold their slots' : cause.replace(/^is /, 'are ');
-
-/** The bound that leaves no slot: how many may be unavailable, or in how many failure domains. */
-function boundOf({ unit: { strategy }, limits, unavailable, unavailableByDomain }: UnitState): string {
-  const by = strategy.kind === 'rolling' ? strategy.by : undefined;
-  if (by === undefined || unavailable.size >= limits.atOnce)
-    return `${limits.atOnce === 1 ? 'one node' : `${limits.atOnce} nodes`} may be unavailable`;
-  const each = by.perDomain === undefined ? '' : `, ${by.perDomain} in each`;
-  const open = list(unavailableByDomain.keys());
-  return `nodes may be unavailable in ${by.domains === 1 ? 'one' : by.domains} ${by.label} at once${each} (${open} now)`;
 }

@@ -7,7 +7,17 @@ import type { ExpectedNode } from './expectation.ts';
 import type { OfferState } from './offer.ts';
 import type { ReceiverState } from './receivers.ts';
 import type { ArchivedRun } from './run-parts.ts';
-import type { Endpoint, Job, Node, Run, State, StepState, Token, UnitState } from './state.ts';
+import type {
+  DisruptionBudget,
+  Endpoint,
+  Job,
+  Node,
+  Run,
+  State,
+  StepState,
+  Token,
+  UnitState,
+} from './state.ts';
 import type { TriggerState } from './triggers.ts';
 
 export const snapshotFormat = 1;
@@ -21,6 +31,7 @@ export type NodeDocument = Omit<
   | 'segment'
   | 'attended'
   | 'awaitedBy'
+  | 'countsIn'
   | 'credit'
   | 'lineage'
   | 'hardware'
@@ -138,6 +149,8 @@ export type Head = {
   readonly triggers?: readonly TriggerDocument[];
   readonly leaders: readonly (readonly [string, string])[];
   readonly services: readonly (readonly [string, readonly Endpoint[]])[];
+  /** Absent in snapshots of versions that had none. */
+  readonly budgets?: readonly (readonly [string, DisruptionBudget])[];
   readonly archive: readonly ArchivedRun[];
   readonly nodeShards: number;
   readonly runs: readonly string[];

@@ -1,6 +1,7 @@
 /** The state from its documents. What is derived, queues and deadlines, is made anew. */
 import { assert, present } from '../../shared/assert.ts';
 import { deriveRun } from './derive.ts';
+import { deriveStandings } from './disruption.ts';
 import { emptyState } from './empty.ts';
 import { isKnownType } from './event-types.ts';
 import { keepExpectation } from './evolve-expectations.ts';
@@ -56,6 +57,7 @@ export function fromShards(read: (name: string) => unknown): State {
   for (const [key, endpoints] of head.services) {
     state.services.set(key, new Map(endpoints.map((endpoint) => [endpoint.node, endpoint])));
   }
+  for (const [cluster, budget] of head.budgets ?? []) state.budgets.set(cluster, budget);
   for (const run of head.archive) state.archive.set(run.id, run);
   const queues = new Map<Node, NodeDocument>();
   for (let shard = 0; shard < head.nodeShards; shard += 1) {
@@ -72,6 +74,7 @@ export function fromShards(read: (name: string) => unknown): State {
         segment: [],
         attended: [],
         awaitedBy: new Set(),
+        countsIn: null,
         credit: 0,
       };
       state.nodes.set(node.name, node);
@@ -85,6 +88,7 @@ export function fromShards(read: (name: string) => unknown): State {
     node.deferredRuns.push(...deferredRuns.map(runOf));
   }
   for (const run of state.runs.values()) deriveRun(run);
+  deriveStandings(state);
   restoreDeadlines(state);
   return state;
 }
@@ -208,6 +212,7 @@ const removedNode = (name: string): Node => ({
   segment: [],
   attended: [],
   awaitedBy: new Set(),
+  countsIn: null,
 });
 
 function restoreUnit(unit: UnitState, document: UnitDocument): void {

@@ -47,6 +47,7 @@ export function* toShards(state: State): Iterable<readonly [string, unknown]> {
       : { triggers: [...state.triggers.values()].map((one) => ({ ...one, joined: [...one.joined] })) }),
     leaders: [...state.leaders],
     services: [...state.services].map(([key, endpoints]) => [key, [...endpoints.values()]]),
+    ...(state.budgets.size === 0 ? {} : { budgets: [...state.budgets] }),
     archive: [...state.archive.values()],
     nodeShards: Math.ceil(nodes.length / nodesPerShard),
     runs: [...state.runs.keys()],
@@ -64,6 +65,7 @@ const nodeDocument = ({
   segment: _segment,
   attended: _attended,
   awaitedBy: _awaitedBy,
+  countsIn: _countsIn,
   credit: _credit,
   ...node
 }: Node): NodeDocument => ({

@@ -9,7 +9,7 @@
 
 import type { Hardware, Mark } from '../../shared/hardware.ts';
 import type { Outcome } from '../../shared/messages.ts';
-import type { Pipeline, Step, Unit } from '../../shared/pipeline/model.ts';
+import type { Amount, Pipeline, Step, Unit } from '../../shared/pipeline/model.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { JobMode, LayeredValue, NodeAdministration, StoredValue } from './event-values.ts';
 import type { EventType } from './events.ts';
@@ -57,6 +57,10 @@ export type State = {
   readonly runs: Map<string, Run>;
   /** What is left of archived runs. */
   readonly archive: Map<string, ArchivedRun>;
+  /** By cluster; none where an operator has set none. */
+  readonly budgets: Map<string, DisruptionBudget>;
+  /** By cluster, of those that have nodes. Derived. */
+  readonly standings: Map<string, Standing>;
   /** The last one that an operator made. */
   offer: OfferState | null;
   runsCreated: number;
@@ -66,6 +70,11 @@ export type State = {
   /** What `progress` has to look at. Not part of the fold: after recovery everything is looked at once. */
   readonly agenda: Agenda;
 };
+
+export type DisruptionBudget = { readonly maxUnavailable: Amount; readonly by: string; readonly at: number };
+
+/** The nodes of a cluster, and those of them that are unavailable from whatever cause. */
+export type Standing = { readonly nodes: Set<Node>; readonly unavailable: Set<Node> };
 
 export type Token = {
   readonly id: string;
@@ -128,6 +137,8 @@ export type Node = {
   readonly attended: Job[];
   /** Nodes with jobs that wait for this one: to carry them out, or as one that they are for too. Not part of the fold. */
   readonly awaitedBy: Set<Node>;
+  /** The cluster whose disruption budget counts it; null when none does. Derived. */
+  countsIn: string | null;
 };
 
 export type Endpoint = {

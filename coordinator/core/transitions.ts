@@ -2,6 +2,7 @@
  * How one job, node or slot changes state, with every counter that depends on it. Evolve is written in these
  * words only, so that each figure is kept in one place. `derive.ts` computes the same figures from nothing.
  */
+
 import { assert, present } from '../../shared/assert.ts';
 import {
   clearDerived,
@@ -14,6 +15,7 @@ import {
   isSettled,
   isUnavailable,
 } from './derive.ts';
+import { refreshStanding } from './disruption.ts';
 import { attendedBy, executorOf } from './executors.ts';
 import type { JobState } from './job-state.ts';
 import { isLive, isPending } from './job-state.ts';
@@ -61,6 +63,13 @@ export function refreshAvailability(state: State, run: Run, unit: UnitState, mem
   state.agenda.units.set(unit, run);
 }
 
+/** Takes all slots of the unit back. Figures of the unit are for who calls to derive anew. */
+export function clearSlots(state: State, run: Run, unit: UnitState): void {
+  const nodes = [...unit.slots.keys()];
+  unit.slots.clear();
+  for (const name of nodes) refreshStanding(state, present(run.members.get(name), `member ${name}`).node);
+}
+
 /** Everything in a run that may now go on is looked at again. */
 export function wakeRun(state: State, run: Run): void {
   state.agenda.runs.add(run);
@@ -72,6 +81,7 @@ export function wakeRun(state: State, run: Run): void {
 export function refreshNode(state: State, node: Node): void {
   state.agenda.nodes.add(node);
   state.agenda.gathering.add(node.name);
+  refreshStanding(state, node);
   for (const run of [...node.queue, ...node.deferredRuns]) {
     const member = run.members.get(node.name);
     if (member === undefined) continue;
@@ -206,6 +216,8 @@ export function settle(state: State, job: Job): void {
   if (run.jobsUnfinished === 0) state.agenda.runs.add(run);
   for (const dependent of step.dependents) {
     const other = present(run.steps[dependent.step], 'dependent step');
+    // Where slots are scarce none is given before all is done that its holder would wait for.
+    if (other.unit.waiting.nodes.size > 0) state.agenda.units.set(other.unit, run);
     if (dependent.sameNode) {
       const blocked = other.jobs.get(node);
       if (blocked === undefined) continue;
@@ -326,7 +338,7 @@ export function releaseRun(state: State, run: Run, reason: string): void {
     }
   }
   for (const unit of run.units) {
-    unit.slots.clear();
+    clearSlots(state, run, unit);
     unit.waiting.nodes.clear();
     state.agenda.units.delete(unit);
   }

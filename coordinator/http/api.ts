@@ -3,6 +3,7 @@ import { bodyLimit } from 'hono/body-limit';
 import { LockstepError } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
 import { addBlobs } from './blobs.ts';
+import { addClusters } from './clusters.ts';
 import { addEvents } from './events.ts';
 import { addLogs } from './logs.ts';
 import { addNodes } from './nodes.ts';
@@ -61,6 +62,7 @@ export function createApi(ports: ApiPorts, onBug: (error: unknown) => void): Rou
 
   addStatus(api, ports);
   addNodes(api, ports);
+  addClusters(api, ports);
   addRuns(api, ports);
   addReports(api, ports);
   addLogs(api, ports);

@@ -23,6 +23,8 @@
  *   DELETE /api/nodes/:name                reasonGiven (query) → 204
  *   GET    /api/nodes/:name/params         nodeParamsQuery → effectiveParams
  *   GET    /api/nodes/:name/why            explanations
+ *   GET    /api/clusters                   clusterList
+ *   PATCH  /api/clusters/:name             clusterChange → cluster
  *   POST   /api/agents/offers              agentOffer → 201 agentOffered; the file by its digest was put before
  *   POST   /api/runs                       submission → 201 run with `warnings`; 422 with every diagnostic
  *   POST   /api/plans                      submission → plan; runs nothing
@@ -69,6 +71,7 @@
  * A submission names files by digest: ask /blobs/missing, PUT what is missing, then POST the submission.
  */
 export * from './resources/access.ts';
+export * from './resources/cluster.ts';
 export * from './resources/node.ts';
 export * from './resources/param.ts';
 export * from './resources/plan.ts';

@@ -47,3 +47,42 @@ steps:
   });
   t.match(present(replaced.reason, 'reason'), `run ${replacing.id} takes its place`);
 });
+
+t.test('a disruption budget over all runs', { timeout: 60_000 }, async (t) => {
+  const cluster = await LocalCluster.start(t, { n1: {}, n2: {}, n3: {} });
+  const pipeline = (name: string, node: string): string =>
+    cluster.write(
+      `${name}.yaml`,
+      `kind: pipeline
+name: ${name}
+roles: { all: { select: 'name == "${node}"' } }
+steps:
+  - { id: work, on: all, run: 'true', strategy: rolling }
+`,
+    );
+  const set = await cluster.cli(['cluster', 'set', 'default', '--max-unavailable', '50%']);
+  t.equal(set.status, 0, set.stderr);
+  t.match(set.stderr, 'of 3 nodes of cluster default, 1 may be unavailable; none is now');
+  const wrong = await cluster.cli(['cluster', 'set', 'default', '--max-unavailable', '0%']);
+  t.equal(wrong.status, 2);
+  t.match(wrong.stderr, '--max-unavailable cannot be "0%"');
+
+  await cluster.cli(['node', 'cordon', 'n3', '--reason', 'disk']);
+  const started = await cluster.cli(['run', pipeline('waits', 'n1'), '-o', 'json']);
+  const { id } = runDocument.partial({ jobs: true }).parse(JSON.parse(started.stdout));
+  const why = await cluster.cli(['why', id]);
+  t.match(
+    why.stdout,
+    'the disruption budget of cluster default allows 1 of 3 nodes (50%) to be unavailable, and 1 is: 1 cordoned (n3)',
+  );
+  const listed = await cluster.cli(['clusters', '-o', 'json']);
+  t.match(JSON.parse(listed.stdout), [
+    { name: 'default', nodes: 3, unavailable: 1, allowed: 1, causes: [{ cause: 'cordoned', nodes: ['n3'] }] },
+  ]);
+  t.match((await cluster.cli(['clusters'])).stdout, /default +3 +1 +1 \(50%\) +1 cordoned \(n3\)/);
+  await cluster.cli(['node', 'uncordon', 'n3']);
+  await eventually('the run to go on', async () => {
+    const shown = await cluster.query(runDocument, ['runs', 'show', id]);
+    return shown.state === 'succeeded' ? shown : undefined;
+  });
+});

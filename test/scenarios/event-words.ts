@@ -24,6 +24,8 @@ export function formatEvent(event: Event): string | undefined {
       return `${event.node} is unreachable`;
     case 'NodeAdministered':
       return `${event.node} is ${event.administration}`;
+    case 'DisruptionBudgetSet':
+      return `disruption budget of ${event.cluster}: ${JSON.stringify(event.maxUnavailable)}`;
     case 'NodeLabelled':
       return `${event.node} labelled ${JSON.stringify(event.set)}`;
     case 'RunCreated':

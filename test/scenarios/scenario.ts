@@ -9,6 +9,7 @@
  * Blocks are separated by blank lines, `#` begins a comment. LOCKSTEP_REWRITE=1 writes what really came of it
  * into the files: read the difference before you believe it.
  */
+
 import { countDeferrals } from '../../coordinator/core/deferral-count.ts';
 import type { Expectation } from '../../coordinator/core/expectation.ts';
 import { explainExpected, explainNode, explainRun } from '../../coordinator/core/explain.ts';
@@ -16,6 +17,7 @@ import { previewPlan } from '../../coordinator/core/plan-preview.ts';
 import { runStateOf } from '../../coordinator/core/shown-states.ts';
 import { outcomes } from '../../shared/attempt-result.ts';
 import { formatDiagnostic } from '../../shared/diagnostic.ts';
+import { parseAmount } from '../../shared/pipeline/amount.ts';
 import type { Pipeline } from '../../shared/pipeline/model.ts';
 import { parsePipeline } from '../../shared/pipeline/pipeline.ts';
 import { World } from '../coordinator/core/world.ts';
@@ -393,6 +395,11 @@ export class Scenario {
           const told = Object.entries(counts).filter(([, count]) => count > 0);
           return [`${run.id}: ${told.map(([what, count]) => `${count} ${what}`).join(', ')}`];
         });
+      case 'budget': {
+        const maxUnavailable =
+          first === 'none' ? null : parseAmount(first.endsWith('%') ? first : Number(first));
+        return answer(world.command({ type: 'SetDisruptionBudget', cluster: 'default', maxUnavailable, by }));
+      }
       case 'jobs': {
         const run = world.state.runs.get(first);
         return (run?.steps ?? []).map(

@@ -6,7 +6,8 @@ import type { Command } from '../../coordinator/core/commands.ts';
 import { electionsDue } from '../../coordinator/core/elections.ts';
 import { explainRun } from '../../coordinator/core/explain.ts';
 import type { Run, State } from '../../coordinator/core/state.ts';
-import { inCompany } from '../coordinator/core/random-company.ts';
+import type { Amount } from '../../shared/pipeline/model.ts';
+import { inCompany, randomBudget } from '../coordinator/core/random-company.ts';
 import { type Random, randomPipeline } from '../coordinator/core/random-pipeline.ts';
 import type { AgentProgram } from './agent-programs.ts';
 import type { CoordinatorProcess } from './coordinator-process.ts';
@@ -61,6 +62,7 @@ export class Operators {
   meddle(): void {
     const state = this.#coordinator()?.state;
     if (state === undefined) return;
+    if (this.#changes.chance(0.1)) this.#setBudget(randomBudget(this.#changes));
     const random = this.#random;
     const node = random.pick([...state.nodes.keys(), 'nobody']);
     const runs = [...state.activeRuns.values()];
@@ -111,6 +113,8 @@ export class Operators {
   settle(): void {
     const state = this.#coordinator()?.state;
     if (state === undefined) return;
+    // One node at a time is enough for everything to end.
+    if (state.budgets.size > 0) this.#setBudget({ count: 1 });
     for (const node of state.nodes.values()) {
       if (node.administration !== 'in-service')
         this.#say({ type: 'AdministerNode', node: node.name, administration: 'in-service', by, reason });
@@ -140,6 +144,10 @@ export class Operators {
       for (const kind of ['accept-failed', 'continue'] as const)
         this.#say({ type: 'ResumeRun', run: run.id, how: { kind }, by, reason });
     }
+  }
+
+  #setBudget(maxUnavailable: Amount | null): void {
+    this.#say({ type: 'SetDisruptionBudget', cluster: 'default', maxUnavailable, by });
   }
 
   #approve(run: Run): void {

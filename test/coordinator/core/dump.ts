@@ -42,7 +42,12 @@ export function dumpState(state: State): string {
     node.name,
     node.segment.map((job) => job.step.step.id),
   ]);
-  return JSON.stringify({ shards, derived, live }, null, 1);
+  const standings = [...state.standings].map(([cluster, { nodes, unavailable }]) => [
+    cluster,
+    [...nodes].map(({ name }) => name).sort(),
+    [...unavailable].map(({ name }) => name).sort(),
+  ]);
+  return JSON.stringify({ shards, derived, live, standings }, null, 1);
 }
 
 /** Through the snapshot documents and back, as after a restart. */

@@ -10,10 +10,12 @@ import { evolve } from '../../../coordinator/core/evolve.ts';
 import { explainRun } from '../../../coordinator/core/explain.ts';
 import { runStateOf } from '../../../coordinator/core/shown-states.ts';
 import type { Run } from '../../../coordinator/core/state.ts';
+import type { Amount } from '../../../shared/pipeline/model.ts';
+import { DisruptionOracle } from './disruption-oracle.ts';
 import { dumpState, throughSnapshot } from './dump.ts';
 import { GroupOracle } from './group-oracle.ts';
 import { Oracle } from './oracle.ts';
-import { inCompany } from './random-company.ts';
+import { inCompany, randomBudget } from './random-company.ts';
 import { Random, randomPipeline } from './random-pipeline.ts';
 import { World } from './world.ts';
 
@@ -29,12 +31,15 @@ function play(seed: number): World {
   const company = new Random(seed + 1_000_000);
   const oracle = new Oracle();
   const groups = new GroupOracle();
+  const disruption = new DisruptionOracle();
   world.onEvent = (event) => {
     if (only !== undefined) console.error(JSON.stringify(event).slice(0, 300));
     oracle.check(event);
     groups.check(event);
+    disruption.check(event);
   };
   for (const event of world.events) oracle.check(event);
+  if (company.chance(0.4)) setBudget(world, randomBudget(company));
   const names = Array.from({ length: 2 + random.below(7) }, (_, index) => `n${index + 1}`);
   for (const [index, name] of names.entries()) {
     world.connect(name, { rack: `r${index % 3}`, kind: index % 2 === 0 ? 'even' : 'odd' });
@@ -46,6 +51,7 @@ function play(seed: number): World {
   for (let step = 0; step < 150 && world.state.activeRuns.size > 0; step += 1) {
     act(world, random, names);
     if (company.chance(0.01)) submit(world, company, company);
+    if (company.chance(0.01)) setBudget(world, randomBudget(company));
   }
   compare(world);
   calm(world, names);
@@ -57,6 +63,10 @@ function submit(world: World, random: Random, company: Random): void {
   const fault = world.run(pipeline);
   if (fault !== undefined && pipeline.concurrency?.policy !== 'reject') throw new Error(fault);
 }
+
+const setBudget = (world: World, maxUnavailable: Amount | null): void => {
+  world.command({ type: 'SetDisruptionBudget', cluster: 'default', maxUnavailable, by: 'operator:test' });
+};
 
 function act(world: World, random: Random, names: readonly string[]): void {
   const node = random.pick(names);
@@ -152,7 +162,11 @@ function decideSomething(world: World, random: Random): void {
 /** Faults stop: nodes come back, agents do what they are told, operators answer. Everything must end. */
 function calm(world: World, names: readonly string[]): void {
   const by = 'operator:test';
+  // One node at a time is enough for everything to end.
+  if (world.state.budgets.size > 0) setBudget(world, { count: 1 });
   for (let round = 0; round < 400; round += 1) {
+    // But not for those that had more slots when it was lowered.
+    if (round === 200) setBudget(world, null);
     if (world.state.activeRuns.size === 0) return;
     for (const node of names) {
       world.command({ type: 'AdministerNode', node, administration: 'in-service', by, reason: '' });

@@ -1,9 +1,10 @@
 /**
  * P8 in the world: of a rolling unit never more nodes run at once than may be unavailable. (That each slot was
- * within the bounds when it was given is judged in the journal, by the oracle.)
+ * within the bounds when it was given, and within the disruption budget, is judged in the journal, by the oracles.)
  */
 import type { Event } from '../../../coordinator/core/events.ts';
 import type { Unit } from '../../../shared/pipeline/model.ts';
+import { DisruptionOracle } from '../../coordinator/core/disruption-oracle.ts';
 import { type Checker, type RestoredSight, require } from '../judge.ts';
 import type { WorldExecution, WorldRecord } from '../world-record.ts';
 
@@ -11,6 +12,7 @@ type Rolling = { readonly unit: Unit; nodes: number };
 
 export class BlastRadius implements Checker {
   readonly #record: WorldRecord;
+  #disruption = new DisruptionOracle();
   readonly #pipelines = new Map<string, readonly Unit[]>();
   readonly #rolling = new Map<string, Rolling>();
   /** Jobs about which somebody decided while they may have been running: what they do is his doing. */
@@ -21,6 +23,11 @@ export class BlastRadius implements Checker {
   }
 
   journaled(event: Event): void {
+    try {
+      this.#disruption.check(event);
+    } catch (error) {
+      require(false, () => (error instanceof Error ? error.message : String(error)));
+    }
     if (!('run' in event)) return;
     const run = this.#record.histories.nameOf(event.run);
     if (event.type === 'RunCreated') this.#pipelines.set(run, event.pipeline.units);
@@ -34,6 +41,7 @@ export class BlastRadius implements Checker {
   }
 
   restored({ events }: RestoredSight): void {
+    this.#disruption = new DisruptionOracle();
     for (const event of events) this.journaled(event);
   }
 
