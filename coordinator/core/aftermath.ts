@@ -34,6 +34,14 @@ export function followUpJob(state: State, { run, step, member }: Job): void {
   if (!isAftermath(step)) followUp(state, run, step.unit, member);
 }
 
+/** After somebody has decided how one of its jobs ended: what was done for another end, or left out, is due anew. */
+export function followUpDecision(state: State, job: Job): void {
+  const { run, step, member } = job;
+  if (isAftermath(step) || run.outcome !== null) return;
+  for (const after of aftermathOf(run, step.unit, member.node.name).toReversed()) beginAnew(state, after);
+  followUpJob(state, job);
+}
+
 /** After something has changed for the node as a whole. */
 export function followUpNode(state: State, run: Run, member: Member): void {
   for (const unit of run.units) if (unit.rank.has(member.node.name)) followUp(state, run, unit, member);

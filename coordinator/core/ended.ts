@@ -3,6 +3,7 @@
  * together when the job is granted, and frozen with its other values.
  */
 
+import { LockstepError } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
 import type { Lookup } from './commands.ts';
 import { isAftermath } from './derive.ts';
@@ -88,5 +89,15 @@ const failureVariables = (failure: Failure, lookup: Lookup): Readonly<Record<str
   LOCKSTEP_FAILURE_STEP: failure.step,
   ...(failure.exit === null ? {} : { LOCKSTEP_FAILURE_EXIT: String(failure.exit) }),
   LOCKSTEP_FAILURE_REASON: failure.reason,
-  LOCKSTEP_FAILURE_LOG_TAIL: String(plainValueOf(failure.logTail, lookup)),
+  LOCKSTEP_FAILURE_LOG_TAIL: tailOf(failure, lookup),
 });
+
+/** A job is done without it rather than not at all. */
+function tailOf({ logTail }: Failure, lookup: Lookup): string {
+  try {
+    return String(plainValueOf(logTail, lookup));
+  } catch (error) {
+    if (error instanceof LockstepError && error.code === 'damaged') return '';
+    throw error;
+  }
+}

@@ -1,7 +1,7 @@
 /** The part of the fold that concerns single jobs. See evolve.ts. */
 import { assertNever, present } from '../../shared/assert.ts';
 import { limits } from '../../shared/limits.ts';
-import { followUpJob } from './aftermath.ts';
+import { followUpDecision, followUpJob } from './aftermath.ts';
 import { deferJob } from './deferral.ts';
 import { hasNodeLeft, isAftermath, isOpenFailure } from './derive.ts';
 import type { Event } from './events.ts';
@@ -56,7 +56,8 @@ export function evolveJob(state: State, event: JobEvent): void {
     `job ${event.run}/${event.step}/${event.node}`,
   );
   changeJob(state, job, event);
-  followUpJob(state, job);
+  if (event.type === 'JobDecided') followUpDecision(state, job);
+  else followUpJob(state, job);
 }
 
 function changeJob(state: State, job: Job, event: Exclude<JobEvent, { type: 'StepOpened' }>): void {

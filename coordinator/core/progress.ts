@@ -143,8 +143,7 @@ function considerNode(turn: Turn, node: Node): void {
 
 /** What needs no contact with the node: conditions that do not hold, absent nodes that may be skipped, retired ones. */
 function settleWithoutNode(turn: Turn, run: Run, member: Member): void {
-  if (run.hold?.restored !== undefined) return;
-  const stopped = run.cancel !== null || run.failing !== null;
+  const stopped = run.cancel !== null || run.failing !== null || run.hold?.restored !== undefined;
   for (const index of [...member.ready]) {
     const job = run.steps[index]?.jobs.get(member.node.name);
     if (job === undefined || job.state !== 'ready' || (stopped && !mayBegin(job))) continue;

@@ -373,14 +373,14 @@ export const isOpen = (run: Run): boolean =>
   (run.outcome !== null || (run.failing === null && run.unitsOverBudget === 0));
 
 /**
- * Whether what is done after steps may begin: also while the run fails or is cancelled, but not while it is held, for
- * then somebody has still to decide how those steps end.
+ * Whether what is done after steps may begin: also while the run fails or is cancelled. While it is held for another
+ * reason, somebody has still to decide how those steps end.
  */
 export const mayFollowUp = (run: Run): boolean =>
   run.startedAt !== null &&
   run.end === null &&
   run.outcome === null &&
-  (run.cancel === null ? run.hold === null : run.cancel.wholly !== true);
+  (run.cancel === null ? run.hold === null || run.failing !== null : run.cancel.wholly !== true);
 
 export const leaderKeyOf = (cluster: string, role: string): string => `${cluster}/${role}`;
 

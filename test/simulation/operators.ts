@@ -7,6 +7,7 @@ import { electionsDue } from '../../coordinator/core/elections.ts';
 import { explainRun } from '../../coordinator/core/explain.ts';
 import type { Run, State } from '../../coordinator/core/state.ts';
 import type { Amount } from '../../shared/pipeline/model.ts';
+import { withAftermath } from '../coordinator/core/random-aftermath.ts';
 import { inCompany, randomBudget } from '../coordinator/core/random-company.ts';
 import { type Random, randomPipeline } from '../coordinator/core/random-pipeline.ts';
 import type { AgentProgram } from './agent-programs.ts';
@@ -33,7 +34,7 @@ export class Operators {
       type: 'CreateRun',
       by,
       cluster: 'default',
-      pipeline: inCompany(this.#changes, randomPipeline(this.#random, true)),
+      pipeline: withAftermath(this.#changes, inCompany(this.#changes, randomPipeline(this.#random, true))),
       params: {},
       generated: {},
       limit: null,

@@ -5,6 +5,7 @@
 import type { Event } from '../../../coordinator/core/events.ts';
 import { evaluateCondition } from '../../../shared/expressions/evaluate.ts';
 import type { Pipeline, Step, Target, Unit } from '../../../shared/pipeline/model.ts';
+import { AftermathOracle } from './aftermath-oracle.ts';
 
 type RoleMembers = { nodes: readonly string[]; leader: string | null };
 type Attempt = {
@@ -46,7 +47,22 @@ export class Oracle {
   /** The jobs that were granted to a node together, last. */
   readonly #segments = new Map<string, Set<string>>();
 
+  readonly #aftermath = new AftermathOracle({
+    units: (run) => this.#units(run),
+    nodesIn: (run, unit) => this.#nodesIn(run, unit),
+    isSettled: (run, step, node) => this.#isSettled(run, step, node),
+    hasFailed: (run, step, node) => this.#failed.has(`${run}/${step}/${node}`),
+    isLive: (run, step, node) => this.#attempts.get(`${run}/${step}/${node}`)?.at(-1)?.live === true,
+    wasGranted: (run, step, node) => this.#attempts.has(`${run}/${step}/${node}`),
+    allowAgain: (job) => this.#mayRepeat.set(job, true),
+  });
+
   check(event: Event): void {
+    this.#note(event);
+    this.#aftermath.check(event);
+  }
+
+  #note(event: Event): void {
     this.#seq += 1;
     this.#require(event.seq === this.#seq, `P5: seq ${event.seq} follows ${this.#seq - 1}`);
     switch (event.type) {
@@ -235,7 +251,10 @@ export class Oracle {
 
   #isSettled(run: string, step: string, node: string): boolean {
     const id = `${run}/${step}/${node}`;
-    if (this.#unitOf(run, step).finally === true) return this.#settled.has(id) || this.#failed.has(id);
+    const unit = this.#unitOf(run, step);
+    if (unit.finally === true) return this.#settled.has(id) || this.#failed.has(id);
+    const own = this.#stepOf(run, step);
+    if (own.part !== undefined) return this.#aftermath.isSettled(run, unit, own, node);
     return this.#settled.has(id) || this.#out.has(`${run}/${node}`);
   }
 
@@ -256,14 +275,22 @@ export class Oracle {
     const step = this.#stepOf(run, event.step);
     const unit = this.#unitOf(run, event.step);
     this.#require(!this.#ended.has(run), `P1: ${id} granted after the run ended`);
-    this.#require(!this.#stopped.has(run), `P1: ${id} granted while the run is failing or held`);
-    this.#require(!this.#stopped.has(`${run} for good`), `P1: ${id} granted while the run is cancelled`);
+    const after = step.part !== undefined;
+    if (after) this.#aftermath.checkGrant(event, unit, step);
+    this.#require(after || !this.#stopped.has(run), `P1: ${id} granted while the run is failing or held`);
+    this.#require(
+      after || !this.#stopped.has(`${run} for good`),
+      `P1: ${id} granted while the run is cancelled`,
+    );
     const atEnd = unit.finally === true;
     this.#require(
       this.#concluded.has(run) === atEnd,
       `P1: ${id} granted ${atEnd ? 'before' : 'after'} the outcome was known`,
     );
-    this.#require(atEnd || !this.#out.has(`${run}/${node}`), `P1: ${id} granted to a node that left`);
+    this.#require(
+      atEnd || after || !this.#out.has(`${run}/${node}`),
+      `P1: ${id} granted to a node that left`,
+    );
     this.#require(this.#nodesIn(run, unit).has(node), `P1: ${id} granted to a node that is not in the step`);
     for (const need of step.needs) {
       const nodes = this.#nodesIn(run, this.#unitOf(run, need.step));
@@ -290,10 +317,10 @@ export class Oracle {
         `P1: ${id} granted although its condition does not hold`,
       );
     }
-    if (unit.approve !== undefined && !this.#onlyChecks.has(run)) {
+    if (unit.approve !== undefined && !after && !this.#onlyChecks.has(run)) {
       this.#require(this.#approved.has(`${run}/${unit.id}`), `P1: ${id} granted without approval`);
     }
-    if (unit.strategy.kind === 'rolling') {
+    if (unit.strategy.kind === 'rolling' && (!after || this.#aftermath.hasBegun(run, unit, node))) {
       this.#require(
         this.#slots.get(`${run}/${unit.id}`)?.has(node) === true,
         `P8: ${id} granted without a slot`,
@@ -409,7 +436,8 @@ export class Oracle {
     this.#stopped.delete(event.run);
     for (const id of [...this.#failed]) {
       if (!id.startsWith(`${event.run}/`)) continue;
-      const node = id.slice(id.lastIndexOf('/') + 1);
+      const [, step = '', node = ''] = id.split('/');
+      if (this.#stepOf(event.run, step).part !== undefined) continue;
       if (this.#out.has(`${event.run}/${node}`)) continue;
       if (event.how === 'retry-failed') {
         this.#failed.delete(id);

@@ -15,6 +15,7 @@ import { DisruptionOracle } from './disruption-oracle.ts';
 import { dumpState, throughSnapshot } from './dump.ts';
 import { GroupOracle } from './group-oracle.ts';
 import { Oracle } from './oracle.ts';
+import { withAftermath } from './random-aftermath.ts';
 import { inCompany, randomBudget } from './random-company.ts';
 import { Random, randomPipeline } from './random-pipeline.ts';
 import { World } from './world.ts';
@@ -59,7 +60,7 @@ function play(seed: number): World {
 }
 
 function submit(world: World, random: Random, company: Random): void {
-  const pipeline = inCompany(company, randomPipeline(random));
+  const pipeline = withAftermath(company, inCompany(company, randomPipeline(random)));
   const fault = world.run(pipeline);
   if (fault !== undefined && pipeline.concurrency?.policy !== 'reject') throw new Error(fault);
 }
