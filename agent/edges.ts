@@ -63,7 +63,8 @@ export class Edges {
   readonly #logUpload: LogUpload;
   readonly #upgrades: Upgrades;
   /** Results whose files are on their way. */
-  readonly #uploads = new Set<number>();
+  /** Of which results, and to a coordinator of which lineage. */
+  readonly #uploads = new Map<number, string>();
   /** Attempts whose specification holds secrets: the ledger is compacted when they are done with. */
   readonly #withSecrets = new Set<string>();
   readonly #leaving = new AbortController();
@@ -203,7 +204,7 @@ export class Edges {
         this.#await(this.#runner.collect(effect.attempt, effect.files));
         return;
       case 'upload-files':
-        this.#await(this.#upload(effect.number, effect.digests));
+        this.#await(this.#upload(effect));
         return;
       case 'forget':
         this.#forget(effect.attempt, effect.files);
@@ -288,9 +289,9 @@ export class Edges {
     });
   }
 
-  async #upload(number: number, digests: readonly string[]): Promise<void> {
-    if (this.#uploads.has(number)) return;
-    this.#uploads.add(number);
+  async #upload({ number, lineage, digests }: Extract<Effect, { kind: 'upload-files' }>): Promise<void> {
+    if (this.#uploads.get(number) === lineage) return;
+    this.#uploads.set(number, lineage);
     const { signal } = this.#leaving;
     try {
       for (const digest of digests) {
@@ -301,9 +302,9 @@ export class Edges {
       // The result names what it lacks; holding it back for ever would only hide that.
       this.#parts.log.error(`a file of result ${number} is lost: ${messageOf(error)}`);
     } finally {
-      this.#uploads.delete(number);
+      if (this.#uploads.get(number) === lineage) this.#uploads.delete(number);
     }
-    this.#loop.tell([{ kind: 'files-uploaded', number }]);
+    this.#loop.tell([{ kind: 'files-uploaded', number, lineage }]);
   }
 
   #forget(attempt: string, files: readonly string[]): void {

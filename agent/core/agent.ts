@@ -77,7 +77,7 @@ function take(turn: Turn, input: Input): void {
       onLogsAcknowledged(turn, input.attempt);
       return;
     case 'files-uploaded':
-      onFilesUploaded(turn, input.number);
+      onFilesUploaded(turn, input);
       return;
     case 'upgrade-taken':
       onUpgradeTaken(turn);

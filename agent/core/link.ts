@@ -16,10 +16,11 @@ import { tellIterationAnew } from './iteration.ts';
 import { covers, type EndedAttempt, type FinishedAttempt, isUntouched, type Job, lookUp } from './ledger.ts';
 import { isRebooting, rebootInHello, withdrawReboot } from './reboot.ts';
 import { epochSeen, newerReign, rememberedFor, withReign } from './reign.ts';
-import type { AgentState, Identity, Link } from './state.ts';
+import type { AgentState, Identity, Input, Link } from './state.ts';
 import { type Turn, unexecuted } from './turn.ts';
 import { isGivingWay, onOffer } from './upgrade.ts';
 
+type FilesUploaded = Extract<Input, { kind: 'files-uploaded' }>;
 type MessageOf<Type extends CoordinatorMessage['type']> = CoordinatorMessage & { readonly type: Type };
 type Joined = Link & { readonly kind: 'joined' };
 
@@ -100,7 +101,8 @@ function onChallenge(turn: Turn, challenge: MessageOf<'challenge'>): void {
   }
   const counter = identity.counter + 1;
   const remembered = rememberedFor(identity, ledger, challenge);
-  turn.state = { ...turn.state, identity: { ...withReign(identity, challenge), counter } };
+  const uploaded = identity.epochs.at(-1)?.lineage === lineage ? turn.state.uploaded : [];
+  turn.state = { ...turn.state, uploaded, identity: { ...withReign(identity, challenge), counter } };
   turn.relink({ kind: 'greeting', lineage, epoch, ancestors: challenge.origin?.ancestors ?? [] });
   const told = { held: heldAttempts(turn.state), ...(remembered === undefined ? {} : { remembered }) };
   turn.emit({ kind: 'greet', counter, ...told, ...rebootInHello(turn.state) });
@@ -285,8 +287,10 @@ function onAckResults(turn: Turn, upTo: number): void {
     );
 }
 
-export function onFilesUploaded(turn: Turn, number: number): void {
-  const { link, ledger } = turn.state;
+/** What a coordinator of another lineage got may be in the part that was lost: this one does not have it. */
+export function onFilesUploaded(turn: Turn, { number, lineage }: FilesUploaded): void {
+  const { link, ledger, identity } = turn.state;
+  if (lineage !== identity.epochs.at(-1)?.lineage) return;
   const waiting = new Set(ledger.ended.map((ended) => ended.number));
   const uploaded = [...turn.state.uploaded.filter((one) => waiting.has(one)), number];
   turn.state = { ...turn.state, uploaded };
@@ -310,7 +314,7 @@ function sendResults(turn: Turn, link: Joined): void {
     if (uploading !== null || inFlight >= limits.agentResultsInFlightMax) break;
     if (files.length > 0 && !turn.state.uploaded.includes(number)) {
       uploading = number;
-      turn.emit({ kind: 'upload-files', number, digests: files });
+      turn.emit({ kind: 'upload-files', number, lineage: link.lineage, digests: files });
       break;
     }
     say(turn, { type: 'result', number, result });

@@ -122,7 +122,7 @@ export type AgentState = {
   readonly ledger: Ledger;
   readonly link: Link;
   readonly activity: Activity;
-  /** Numbers of results whose files are known to be at a coordinator. */
+  /** Numbers of results whose files are known to be at a coordinator of the lineage seen last. */
   readonly uploaded: readonly number[];
   /** When to look again whether work can be asked for; null while nothing withholds it. */
   readonly pullAgainAtMs: number | null;
@@ -194,7 +194,7 @@ export type Input =
         | { readonly ok: false; readonly reason: string };
     }
   | { readonly kind: 'logs-acknowledged'; readonly attempt: string }
-  | { readonly kind: 'files-uploaded'; readonly number: number }
+  | { readonly kind: 'files-uploaded'; readonly number: number; readonly lineage: string }
   | { readonly kind: 'upgrade-taken' }
   | { readonly kind: 'upgrade-failed'; readonly failed: FailedUpgrade }
   | { readonly kind: 'alarm' };
@@ -219,7 +219,13 @@ export type Effect =
     }
   | { readonly kind: 'stop'; readonly attempt: string }
   | { readonly kind: 'collect'; readonly attempt: string; readonly files: Readonly<Record<string, string>> }
-  | { readonly kind: 'upload-files'; readonly number: number; readonly digests: readonly string[] }
+  | {
+      readonly kind: 'upload-files';
+      readonly number: number;
+      /** Of the coordinator that is to get them. */
+      readonly lineage: string;
+      readonly digests: readonly string[];
+    }
   /** Nobody needs the folder of this attempt and its files any more. */
   | { readonly kind: 'forget'; readonly attempt: string; readonly files: readonly string[] }
   | { readonly kind: 'reboot' }

@@ -276,7 +276,7 @@ export class AgentProcess {
         this.#runner.collect(effect.attempt);
         return;
       case 'upload-files':
-        this.#tell([{ kind: 'files-uploaded', number: effect.number }]);
+        this.#tell([{ kind: 'files-uploaded', number: effect.number, lineage: effect.lineage }]);
         return;
       case 'forget':
         this.#runner.forget(effect.attempt);

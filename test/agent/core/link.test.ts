@@ -172,9 +172,38 @@ t.test('a result waits for its files, those after it wait too, and so does the n
   t.same(core.executed(a1, { output: new TextEncoder().encode('f=out') }), [`collect ${a1}`]);
   t.same(core.collected(a1, undefined, { f: 'sha256:aa' }), ['upload 1 sha256:aa']);
   t.same(core.rejoin().slice(2), ['upload 1 sha256:aa'], 'asked for again on a new connection');
-  t.same(core.input({ kind: 'files-uploaded', number: 1 }), [`result 1 ${a1} succeeded`, 'pull']);
+  t.same(core.input({ kind: 'files-uploaded', number: 1, lineage: 'L' }), [
+    `result 1 ${a1} succeeded`,
+    'pull',
+  ]);
   t.match(core.state.ledger.ended[0]?.result.outputs, { f: 'sha256:aa' });
   t.same(core.rejoin().slice(2), [`result 1 ${a1} succeeded`, 'pull'], 'uploaded once');
+});
+
+t.test('after a restore files are uploaded anew: the coordinator may have lost what it got', async (t) => {
+  const core = joined();
+  core.grant(jobOf(a1, 'x', { outputs: { f: { type: 'file', secret: false, optional: false } } }));
+  core.prepared(a1);
+  core.executed(a1, { output: new TextEncoder().encode('f=out') });
+  core.collected(a1, undefined, { f: 'sha256:aa' });
+  core.input({ kind: 'files-uploaded', number: 1, lineage: 'L' });
+  const continued = (lineage: string) => {
+    core.input({ kind: 'disconnected' });
+    const origin = { ancestors: ['L'], begunAt: 5, runs: ['r1'], runsFrom: 2 };
+    core.message({ type: 'challenge', protocol: 1, protocolMin: 1, lineage, epoch: 2, nonce: '', origin });
+    return core.message({ type: 'welcome', node: 'n1', heartbeatMs: 9, factsWanted: false }).slice(2);
+  };
+  t.same(continued('M'), ['upload 1 sha256:aa']);
+  t.same(
+    core.input({ kind: 'files-uploaded', number: 1, lineage: 'L' }),
+    [],
+    'one that was under way before',
+  );
+  t.same(core.input({ kind: 'files-uploaded', number: 1, lineage: 'M' }), [
+    `result 1 ${a1} succeeded`,
+    'pull',
+  ]);
+  t.same(continued('M'), [`result 1 ${a1} succeeded`, 'pull']);
 });
 
 t.test('only so many results are in flight', async (t) => {
