@@ -93,7 +93,7 @@ function registerDoctor(program: Command): void {
       .command('doctor')
       .summary('look for what is wrong with the data')
       .description(
-        'Check journal, snapshots, blobs, secrets, disk, clock, file modes, certificates and links; say what is wrong, where, and what to do. Nothing is changed, and the coordinator may run. Ends with 1 when there is something to mend.',
+        'Check journal, snapshots, blobs, secrets, logs, backups that were not finished, disk, clock, file modes, certificates and links; say what is wrong, where, and what to do. Nothing is changed, and the coordinator may run. Ends with 1 when there is something to mend.',
       )
       .option(
         '--address <url>',

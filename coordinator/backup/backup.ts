@@ -3,7 +3,6 @@
  * everything else is copied after it: blobs and secrets are durable before the event that names them, so that
  * what the copied events name is there. That nothing of it is deleted meanwhile is the data source's promise.
  */
-import { randomBytes } from 'node:crypto';
 import { readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { isMissing, makeFolder, syncFolder } from '../../shared/disk/durable-file.ts';
@@ -17,6 +16,7 @@ import { dataPlaces } from '../sequence/data-places.ts';
 import { parseStoredEvent, recoverState } from '../sequence/recovery.ts';
 import { afterLines, type Copied, type Copy, copyAll } from './copying.ts';
 import { type HeldData, holdData, openJournal } from './data-source.ts';
+import { sweepLeftovers, unfinishedPlace } from './leftovers.ts';
 import { dataOf, keyOf, type Manifest, writeManifest } from './manifest.ts';
 
 export type BackupOptions = {
@@ -37,19 +37,23 @@ export type BackupReport = Pick<Manifest, 'lineage' | 'epoch' | 'seq' | 'withLog
   readonly backup: string;
   readonly files: number;
   readonly bytes: number;
+  /** What interrupted backups had left beside it, which was removed. */
+  readonly swept: readonly string[];
 };
 
 /** Throws `conflict` when there is something in the way, and leaves nothing behind when it fails. */
 export async function takeBackup(options: BackupOptions): Promise<BackupReport> {
   const { dataFolder, to } = options;
   await refuseExisting(to);
-  const unfinished = `${to}.unfinished-${randomBytes(4).toString('hex')}`;
+  // What one that was interrupted has left may be the space that this one needs.
+  const swept = await sweepLeftovers(path.dirname(path.resolve(to)));
+  const unfinished = await unfinishedPlace(to);
   const held = await holdData(dataFolder);
   try {
     let report: BackupReport;
     try {
       await makeFolder(unfinished);
-      report = await copyInto(unfinished, held, options);
+      report = { ...(await copyInto(unfinished, held, options)), swept };
     } finally {
       await held.release();
     }
@@ -71,7 +75,11 @@ async function refuseExisting(to: string): Promise<void> {
     );
 }
 
-async function copyInto(backup: string, held: HeldData, options: BackupOptions): Promise<BackupReport> {
+async function copyInto(
+  backup: string,
+  held: HeldData,
+  options: BackupOptions,
+): Promise<Omit<BackupReport, 'swept'>> {
   const { dataFolder, version, withLogs, keyFile, to } = options;
   const { last, lineage } = await openJournal(dataFolder, held);
   const takenAt = new Date().toISOString();

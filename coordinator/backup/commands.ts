@@ -37,6 +37,7 @@ export async function backUp(options: BackupOptions, terminal: Terminal): Promis
     return exitCodes.done;
   }
   terminal.write(`${report.backup}\n`);
+  for (const place of report.swept) terminal.note(`removed ${place}, which an interrupted backup had left`);
   terminal.note(`the state at seq ${report.seq}: ${report.files} files, ${formatBytes(report.bytes)}`);
   terminal.note(
     report.withKey

@@ -4,11 +4,13 @@ import { type HeldData, holdData, openJournal } from '../backup/data-source.ts';
 import type { State } from '../core/state.ts';
 import { dataPlaces } from '../sequence/data-places.ts';
 import { recoverState } from '../sequence/recovery.ts';
+import { checkBackups } from './backup-check.ts';
 import { checkCertificates } from './certificate-check.ts';
 import { checkBlobs, checkSecrets } from './content-checks.ts';
 import { type Check, type Finding, finding, type Subject } from './finding.ts';
 import { checkJournal } from './journal-check.ts';
 import { checkLinks } from './link-check.ts';
+import { checkLogs } from './log-check.ts';
 import { checkClock, checkDisk, checkLock, checkModes } from './machine-checks.ts';
 import { checkSnapshots } from './snapshot-check.ts';
 
@@ -19,6 +21,8 @@ const checks = {
   snapshots: checkSnapshots,
   blobs: checkBlobs,
   secrets: checkSecrets,
+  logs: checkLogs,
+  backups: checkBackups,
   disk: checkDisk,
   clock: checkClock,
   modes: checkModes,

@@ -54,8 +54,7 @@ export const indexFile = (file: string): string => `${file.slice(0, -'.log'.leng
 export async function openSegments(folder: string): Promise<OpenedSegments> {
   await makeFolder(folder);
   await sweepTemporaries(folder);
-  const numbers = (await readdir(folder)).flatMap((name) => namePattern.exec(name)?.[1] ?? []).map(Number);
-  numbers.sort((a, b) => a - b);
+  const numbers = await listNumbers(folder);
   const newest = numbers.pop();
   const repairs: string[] = [];
   const sealed: SealedSegment[] = [];
@@ -65,6 +64,24 @@ export async function openSegments(folder: string): Promise<OpenedSegments> {
   }
   const active = newest === undefined ? undefined : await resumeNewest(folder, newest, repairs);
   return { sealed, active: active ?? (await beginSegment(folder, (newest ?? 0) + 1)), repairs };
+}
+
+/** In order of age. */
+async function listNumbers(folder: string): Promise<number[]> {
+  const names = await readdir(folder);
+  return names
+    .flatMap((name) => namePattern.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+/** Oldest first; none when there is no folder. */
+export async function listSegmentFiles(folder: string): Promise<readonly string[]> {
+  const numbers = await listNumbers(folder).catch((error: unknown) => {
+    if (isMissing(error)) return [];
+    throw error;
+  });
+  return numbers.map((number) => logFile(folder, number));
 }
 
 export async function beginSegment(folder: string, number: number): Promise<ActiveSegment> {

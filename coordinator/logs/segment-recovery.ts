@@ -18,6 +18,8 @@ export type RecoveredSegment = {
   readonly bytesKept: number;
   /** Damaged stretches among what is kept. */
   readonly bytesLost: number;
+  /** Where the first of them begins; null when there is none. */
+  readonly firstLost: number | null;
 };
 
 /** The first stretch that is no record. */
@@ -55,7 +57,15 @@ export function recoverSegment(bytes: Buffer, mayBeTorn: boolean): RecoveredSegm
     cycle = record.cycle;
   }
   // The stretches that were cut are not lost: whoever sent them has them still.
-  return { head, index, cycle, bytesKept, bytesLost: bytesKept === bytes.length ? bytesLost : 0 };
+  const lost = bytesKept < bytes.length ? undefined : damage;
+  return {
+    head,
+    index,
+    cycle,
+    bytesKept,
+    bytesLost: lost === undefined ? 0 : bytesLost,
+    firstLost: lost?.start ?? null,
+  };
 }
 
 /** Up to where a newest segment is kept: to its end, unless its damage can be a torn last cycle. */

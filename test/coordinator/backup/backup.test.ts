@@ -1,9 +1,19 @@
 /** Backups of a real coordinator at work, and what a restore refuses and leaves untouched. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import t from 'tap';
 import * as z from 'zod';
+import { unfinishedPlace } from '../../../coordinator/backup/leftovers.ts';
 import type { Event } from '../../../coordinator/core/events.ts';
 import * as resources from '../../../coordinator/http/resources.ts';
 import { JournalReader } from '../../../coordinator/journal/journal-reader.ts';
@@ -227,6 +237,24 @@ t.test(
     );
     await coordinator.start();
     t.equal((await coordinator.get(resources.health, '/health')).lineage, second.lineage);
+  },
+);
+
+t.test(
+  'what an interrupted backup has left is removed by the next one, but nothing that is being written',
+  async (t) => {
+    const coordinator = await TestCoordinator.start(t);
+    await coordinator.stop();
+    const folder = temporary(t);
+    const left = join(folder, `monday.unfinished-4711.1.00000000.${hostname()}`);
+    const written = await unfinishedPlace(join(folder, 'tuesday'));
+    const elsewhere = join(folder, 'tuesday.unfinished-4711.1.00000000.elsewhere');
+    for (const place of [left, written, elsewhere]) mkdirSync(join(place, 'data'), { recursive: true });
+    const to = join(folder, 'wednesday');
+    const { stderr, exitCode } = await lockstep('backup', '--data', coordinator.data, '--to', to);
+    t.equal(exitCode, 0, stderr);
+    t.match(stderr, `removed ${left}, which an interrupted backup had left`);
+    t.same(readdirSync(folder).sort(), [written, elsewhere, to].map((place) => basename(place)).sort());
   },
 );
 

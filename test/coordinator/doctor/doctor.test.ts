@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -11,13 +12,14 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import t from 'tap';
 import * as z from 'zod';
 import type { Event } from '../../../coordinator/core/events.ts';
 import { FileJournal } from '../../../coordinator/journal/file-journal.ts';
+import { encodeHead, encodeRecord } from '../../../coordinator/logs/log-records.ts';
 import { openDisk } from '../../../coordinator/sequence/disk.ts';
 import { parseStoredEvent } from '../../../coordinator/sequence/recovery.ts';
 import { lockFolder } from '../../../shared/disk/folder-lock.ts';
@@ -102,6 +104,19 @@ function flip(file: string, byte: number): void {
   writeFileSync(file, bytes);
 }
 
+/** A sealed segment of the logs with three records, before the one that is there; and where its second begins. */
+function writeLogs(data: string): { file: string; second: number } {
+  const file = join(data, 'logs', '0000000000.log');
+  const records = [0, 5, 10].map((offset) => {
+    const content = Buffer.from('hello');
+    const record = { attempt: 'r1/a/n1#1', stream: 'stdout', offset, at: 1, cycle: 1, bytes: 5 } as const;
+    return Buffer.concat(encodeRecord(record, [content], 7));
+  });
+  const head = Buffer.from(encodeHead(1, 7));
+  writeFileSync(file, Buffer.concat([head, ...records]), { mode: 0o600 });
+  return { file, second: head.length + (records[0]?.length ?? 0) };
+}
+
 const only = (folder: string, pattern: RegExp): string => {
   const [name, ...more] = readdirSync(folder).filter((one) => pattern.test(one));
   if (name === undefined || more.length > 0) throw new Error(`not one ${pattern} in ${folder}`);
@@ -145,8 +160,15 @@ t.test('a crash that tore the last batch is told, and is nothing to mend', async
       .at(-1) ?? '',
   );
   appendFileSync(newest, '{"seq":99,"at"');
+  writeLogs(data);
+  appendFileSync(join(data, 'logs', '0000000001.log'), '{"attempt":"r1/a');
   const told = await examine(data);
   t.same(findingsOf(told), []);
+  t.match(told.checks.find(({ check }) => check === 'logs')?.notes, [
+    /the index of .*0000000000.log is missing or does not fit/,
+    /torn the last flush in .*0000000001.log at byte \d+/,
+    /^2 segments/,
+  ]);
   t.match(told.checks.find(({ check }) => check === 'journal')?.notes, [
     /torn the last batch in .* at byte \d+/,
     /events/,
@@ -228,6 +250,34 @@ t.test('each kind of damage is found where it is', async (t) => {
         const file = join(data, 'secrets.jsonl');
         writeFileSync(file, readFileSync(file, 'utf8').split('\n').slice(0, 1).concat('').join('\n'));
         return { check: 'secrets', file, what: /is named and is not there/ };
+      },
+    },
+    'a flipped bit in a log': {
+      harm: (data) => {
+        const { file, second } = writeLogs(data);
+        flip(file, second + 100);
+        return { check: 'logs', file, byte: second, what: /bytes are not as they were/, remedy: /is lost/ };
+      },
+    },
+    'a log without its head': {
+      harm: (data) => {
+        const { file } = writeLogs(data);
+        flip(file, 3);
+        return { check: 'logs', file, byte: 0, what: /its head cannot be read/ };
+      },
+    },
+    'what an interrupted backup left': {
+      harm: (data) => {
+        const place = `${data}.backups/monday.unfinished-4711.1.00000000.${hostname()}`;
+        mkdirSync(place, { recursive: true });
+        return { check: 'backups', file: place, remedy: /the next `lockstep backup` into .* removes it/ };
+      },
+    },
+    'what an interrupted backup on another machine left': {
+      harm: (data) => {
+        const place = `${data}.unfinished-4711.1.00000000.elsewhere`;
+        mkdirSync(place);
+        return { check: 'backups', file: place, remedy: /no backup is being written there .* rm -r/ };
       },
     },
     'files that others may read': {
