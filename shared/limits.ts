@@ -14,6 +14,8 @@ export const limits = {
   // Pipeline files and what is inside
   pipelineFileBytesMax: 1 * MiB,
   pipelineModelBytesMax: 4 * MiB,
+  profilesMax: 200,
+  profileParamsMax: 100,
   /** Files that one pipeline is made of. */
   pipelineFilesMax: 50,
   pipelineStepsMax: 500,

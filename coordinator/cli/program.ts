@@ -8,6 +8,7 @@ import { type Shell, shells } from './completion.ts';
 import { registerNodeCommands } from './node-commands.ts';
 import { registerNotifyCommands } from './notify-commands.ts';
 import { exitCodes } from './outcome.ts';
+import { registerProfileCommands } from './profile-commands.ts';
 import { registerRunCommands } from './run-commands.ts';
 import { registerTriggerCommands } from './trigger-commands.ts';
 
@@ -24,6 +25,7 @@ export function registerCommands(program: Command): void {
   findsCoordinator(program.enablePositionalOptions());
   registerRunCommands(program);
   registerNodeCommands(program);
+  registerProfileCommands(program);
   registerTriggerCommands(program);
   registerNotifyCommands(program);
   const completion = program

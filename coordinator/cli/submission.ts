@@ -32,7 +32,7 @@ export type PipelineFile = {
   readonly variation?: Variation;
 };
 
-function readText(path: string): string {
+export function readText(path: string): string {
   let text: string;
   try {
     if (statSync(path).size > limits.pipelineFileBytesMax)
@@ -100,7 +100,7 @@ function gatherModules(folder: string): Gathered {
 }
 
 /** As people would type it: relative where it is below this folder. */
-function shownPath(path: string): string {
+export function shownPath(path: string): string {
   const fromHere = relative(process.cwd(), path);
   return fromHere.startsWith('..') ? path : fromHere;
 }

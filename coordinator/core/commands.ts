@@ -10,6 +10,7 @@ import type { Actor, NodeAdministration, ParamScope } from './event-values.ts';
 import type { Event } from './events.ts';
 import type { Expectation } from './expectation.ts';
 import type { AgentOffer } from './offer.ts';
+import type { Profile } from './profiles.ts';
 import type { ReceiverRequest } from './receivers.ts';
 import type { TriggerCause } from './triggers.ts';
 
@@ -36,6 +37,16 @@ export type ResumeHow =
   | { readonly kind: 'as-reported' }
   /** `role` may be left out when only one role has a leader. */
   | { readonly kind: 'elect'; readonly node: string; readonly role: string | null };
+
+export type ProfileCommand =
+  | (Omit<Profile, 'params'> & {
+      readonly type: 'ApplyProfile';
+      readonly params: Readonly<Record<string, unknown>>;
+      /** Params too, whose values nobody is to see. */
+      readonly secrets: Readonly<Record<string, unknown>>;
+      readonly by: Actor;
+    })
+  | { readonly type: 'RemoveProfile'; readonly profile: string; readonly by: Actor };
 
 export type TriggerCommand =
   | {
@@ -141,6 +152,7 @@ export type Command =
     }
   | (ReceiverRequest & { readonly type: 'DeclareReceiver'; readonly by: Actor })
   | { readonly type: 'RemoveReceiver'; readonly receiver: string; readonly by: Actor }
+  | ProfileCommand
   | TriggerCommand
   | { readonly type: 'PinModule'; readonly module: string; readonly digest: string; readonly by: Actor }
   | CreateRun

@@ -10,8 +10,9 @@ import type { LayeredValue, StoredValue } from './event-values.ts';
 import { longScriptsOf } from './inputs.ts';
 import { faultOfParam, generatedName } from './params.ts';
 import { canWait, faultsOfSelection, faultsOfSize, isGathered, planRun } from './planning.ts';
+import { faultOfProfiles, isGivenByProfile } from './profile-reach.ts';
 import { describeFence } from './restoration.ts';
-import { selectRoles } from './selection.ts';
+import { type Selection, selectRoles } from './selection.ts';
 import type { State } from './state.ts';
 import { Rejection, Turn } from './turn.ts';
 
@@ -40,7 +41,7 @@ export function createRun(turn: Turn, command: CreateRun): void {
   );
   if (misfits.length > 0) throw new Rejection('invalid', misfits.join('\n'));
   const run = runIdOf(state.runsCreated + 1);
-  const { params, generated, faults } = resolveParams(turn, command, run);
+  const { params, generated, faults } = resolveParams(turn, command, run, selection);
   if (faults.length > 0) throw new Rejection('invalid', faults.join('\n'));
   requireRoomForSecrets(turn, `params of pipeline ${pipeline.name}`);
   for (const task of pipeline.units.flatMap((unit) => unit.steps.flatMap((step) => step.tasks))) {
@@ -87,14 +88,15 @@ export function faultsOfParams(
   state: State,
   request: Pick<CreateRun, 'pipeline' | 'cluster' | 'limit' | 'params'>,
   lookup: Lookup,
+  selection?: Selection,
 ): readonly string[] {
   const generated = Object.fromEntries(Object.keys(request.pipeline.params).map((name) => [name, '']));
   const command: CreateRun = { ...request, type: 'CreateRun', by: '', checkOnly: false, generated };
-  return resolveParams(new Turn(state, state.at, lookup), command, '').faults;
+  return resolveParams(new Turn(state, state.at, lookup), command, '', selection).faults;
 }
 
 /** Checks every param before anything is emitted, and names all faults at once. */
-function resolveParams(turn: Turn, command: CreateRun, run: string): Resolved {
+function resolveParams(turn: Turn, command: CreateRun, run: string, selection?: Selection): Resolved {
   const { pipeline } = command;
   const faults: string[] = [];
   for (const name of Object.keys(command.params)) {
@@ -138,6 +140,9 @@ function resolveParams(turn: Turn, command: CreateRun, run: string): Resolved {
     } else if (declaration.default !== undefined) {
       const value = keep(name, declaration, `${run}/param/${name}`, declaration.default);
       params[name] = { from: 'default', value };
+    } else if (isGivenByProfile(turn.state, name)) {
+      const fault = faultOfProfiles(turn.state, name, selection);
+      if (fault !== undefined) faults.push(fault);
     } else {
       faults.push(`param ${name} (${declaration.type}) has no value: ${howToGive(name, declaration)}`);
     }

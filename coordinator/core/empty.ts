@@ -18,6 +18,7 @@ export const emptyState = (): State => ({
   clusterParams: new Map(),
   modules: new Map(),
   receivers: new Map(),
+  profiles: new Map(),
   triggers: new Map(),
   leaders: new Map(),
   services: new Map(),

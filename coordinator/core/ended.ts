@@ -11,7 +11,7 @@ import type { Ended, Failure } from './event-values.ts';
 import { attemptOf } from './job-names.ts';
 import { withoutSecrets } from './redaction.ts';
 import type { RunEnd } from './run-parts.ts';
-import type { Job, Run } from './state.ts';
+import type { Job, Run, State } from './state.ts';
 import { plainValueOf } from './stored-values.ts';
 import type { Turn } from './turn.ts';
 import { endOf, failedIn } from './unit-end.ts';
@@ -48,7 +48,7 @@ const timeOf = ({ finishedAt }: Job): number => finishedAt ?? 0;
 export type ToldFailure = Omit<Failure, 'logTail'> & { readonly logTail: string };
 
 /** What failed before the job, as its expressions see it. */
-export function failureBefore(job: Job, lookup: Lookup): ToldFailure | undefined {
+export function failureBefore(state: State, job: Job, lookup: Lookup): ToldFailure | undefined {
   const failed = failedBefore(job);
   if (failed === undefined) return undefined;
   const { step, member, exitCode, reason, attempt } = failed;
@@ -57,9 +57,9 @@ export function failureBefore(job: Job, lookup: Lookup): ToldFailure | undefined
     node: member.node.name,
     step: step.step.id,
     exit: exitCode,
-    reason: withoutSecrets(reason ?? '', failed, lookup),
+    reason: withoutSecrets(reason ?? '', state, failed, lookup),
     // What an environment cannot hold would keep the job from beginning.
-    logTail: withoutSecrets(printed, failed, lookup).replaceAll('\0', ''),
+    logTail: withoutSecrets(printed, state, failed, lookup).replaceAll('\0', ''),
   };
 }
 
@@ -68,7 +68,7 @@ const inlineBytesMax = 512;
 export function endedBefore(turn: Turn, job: Job): Ended | undefined {
   const outcome = outcomeBefore(job);
   if (outcome === undefined) return undefined;
-  const failure = failureBefore(job, turn.lookup);
+  const failure = failureBefore(turn.state, job, turn.lookup);
   if (failure === undefined) return { outcome };
   return { outcome, failure: { ...failure, logTail: turn.store(failure.logTail, inlineBytesMax) } };
 }

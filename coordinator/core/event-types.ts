@@ -26,6 +26,8 @@ const isAudit = {
   DisruptionBudgetSet: true,
   ReceiverDeclared: true,
   ReceiverRemoved: true,
+  ProfileApplied: true,
+  ProfileRemoved: true,
   TriggerDeclared: true,
   TriggerRemoved: true,
   TriggerMatched: false,

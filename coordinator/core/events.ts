@@ -7,6 +7,7 @@ import type { Amount } from '../../shared/pipeline/model.ts';
 import type { Actor, ParamScope, StoredValue } from './event-values.ts';
 import type { JobEvent } from './job-events.ts';
 import type { NodeEvent } from './node-events.ts';
+import type { ProfileEvent } from './profiles.ts';
 import type { Receiver } from './receivers.ts';
 import type { RunEvent } from './run-events.ts';
 import type { TriggerEvent } from './triggers.ts';
@@ -59,6 +60,7 @@ export type EventBody =
   | ParamEvent
   | ClusterEvent
   | ReceiverEvent
+  | ProfileEvent
   | TriggerEvent
   | RunEvent
   | JobEvent;

@@ -16,6 +16,7 @@ import type { Event, EventBody } from './events.ts';
 import { endAttempt, evolveJob, resumeJobs } from './evolve-jobs.ts';
 import { beginReign, evolveNode, nodeOf } from './evolve-nodes.ts';
 import { evolveOffer } from './evolve-offers.ts';
+import { evolveProfile } from './evolve-profiles.ts';
 import { evolveReceiver } from './evolve-receivers.ts';
 import { beginLineage, discloseAttempt, fenceOf } from './evolve-restoration.ts';
 import { evolveTrigger, meetService } from './evolve-triggers.ts';
@@ -98,6 +99,10 @@ export function evolve(state: State, event: Event): void {
     case 'ReceiverDeclared':
     case 'ReceiverRemoved':
       evolveReceiver(state, event);
+      return;
+    case 'ProfileApplied':
+    case 'ProfileRemoved':
+      evolveProfile(state, event);
       return;
     case 'TriggerDeclared':
     case 'TriggerRemoved':

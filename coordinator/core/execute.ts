@@ -13,6 +13,7 @@ import { connectAgent, disconnectAgent, pullJobs, reportFacts } from './agents.t
 import type { Command, Decision, Lookup } from './commands.ts';
 import { createRun } from './create-run.ts';
 import { expectNodes, replaceNode } from './expectation-commands.ts';
+import { applyProfile, removeProfile } from './profile-commands.ts';
 import { declareReceiver, removeReceiver } from './receiver-commands.ts';
 import { beginReign, yieldTo } from './restoration.ts';
 import { reportResult, reportStarted } from './results.ts';
@@ -90,6 +91,12 @@ function decide(turn: Turn, command: Command): void {
       return;
     case 'RemoveReceiver':
       removeReceiver(turn, command);
+      return;
+    case 'ApplyProfile':
+      applyProfile(turn, command);
+      return;
+    case 'RemoveProfile':
+      removeProfile(turn, command);
       return;
     case 'DeclareTrigger':
     case 'RemoveTrigger':

@@ -110,12 +110,17 @@ function chooseTask(turn: Turn, job: Job): { ok: true; task: Task; index: number
 /** Params that reach the script by name: all that are not secret, or those that the module's task declares. */
 function addParams(turn: Turn, job: Job, task: Task, inputs: Map<string, StoredValue>): string | undefined {
   const { pipeline } = job.run;
-  for (const [name, param] of effectiveParams(job.run, job.member.node)) {
+  const effective = effectiveParams(turn.state, job.run, job.member.node);
+  const missing = Object.keys(pipeline.params).find((name) => !effective.has(name));
+  if (missing !== undefined)
+    return `param ${missing} has no value on ${job.member.node.name}: no profile that gives one matches it`;
+  for (const [name, param] of effective) {
     const declaration = pipeline.params[name];
     if (declaration === undefined) continue;
-    if (param.from === 'node' && !('secret' in param.value)) {
+    if ((param.from === 'node' || param.from === 'profile') && !('secret' in param.value)) {
       const fault = faultOfParam(name, declaration, plainValueOf(param.value, turn.lookup));
-      if (fault !== undefined) return `${fault} (set on node ${job.member.node.name})`;
+      const where = param.from === 'node' ? `node ${job.member.node.name}` : `profile ${param.profile}`;
+      if (fault !== undefined) return `${fault} (set on ${where})`;
     }
     const wanted =
       task.params === undefined ? !declaration.secret && !('secret' in param.value) : name in task.params;
@@ -169,10 +174,11 @@ function evaluateWith(
     reads.roots.has('targets') ||
     reads.roots.has('steps') ||
     job.step.step.part !== undefined ||
-    job.member.node.params.size > 0;
+    job.member.node.params.size > 0 ||
+    turn.state.profiles.size > 0;
   const known = perNode ? undefined : sameForAll.get(job.step)?.get(name);
   if (known !== undefined) return { ok: true, value: known };
-  const kept = secret ? keptSecretOf(job, template) : undefined;
+  const kept = secret ? keptSecretOf(turn.state, job, template) : undefined;
   const result = evaluateTemplate(template, scopeOf(turn.state, job, reads, turn.lookup));
   // What is wrong with a secret may quote it.
   if (!result.ok)
@@ -198,13 +204,13 @@ function evaluateWith(
 }
 
 /** A secret that is handed on as it is keeps its reference. */
-function keptSecretOf({ run, member }: Job, template: unknown): StoredValue | undefined {
+function keptSecretOf(state: State, { run, member }: Job, template: unknown): StoredValue | undefined {
   const source = handedOn(template);
   if (source === undefined) return undefined;
   const { step, name } = source;
   const stored =
     step === undefined
-      ? effectiveParams(run, member.node).get(name)?.value
+      ? effectiveParams(state, run, member.node).get(name)?.value
       : onlyJobOf(run.steps[run.stepIndex.get(step) ?? -1])?.outputs?.[name];
   return stored !== undefined && 'secret' in stored ? stored : undefined;
 }

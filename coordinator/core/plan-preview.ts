@@ -99,7 +99,7 @@ export function previewPlan(state: State, request: PlanRequest, lookup: Lookup):
     faults: [
       ...(refusal === undefined ? [] : [refusal]),
       ...(waits ? selection.faults : faultsOfSelection(pipeline, selection, lookup.secretRoom())),
-      ...faultsOfParams(state, request, lookup),
+      ...faultsOfParams(state, request, lookup, selection),
     ],
     warnings,
   };

@@ -9,15 +9,15 @@ import type { Lookup } from './commands.ts';
 import type { StoredValue } from './event-values.ts';
 import { idOf } from './job-names.ts';
 import { effectiveParams } from './params.ts';
-import type { Job } from './state.ts';
+import type { Job, State } from './state.ts';
 
 /** Shorter values stand in any text by chance. */
 const secretLengthMin = 8;
 
-export function withoutSecrets(text: string, job: Job, lookup: Lookup): string {
+export function withoutSecrets(text: string, state: State, job: Job, lookup: Lookup): string {
   if (text === '') return text;
   let told = text;
-  for (const value of secretsOf(job, lookup))
+  for (const value of secretsOf(state, job, lookup))
     for (const form of formsOf(value)) told = told.replaceAll(form, '***');
   return told;
 }
@@ -31,16 +31,16 @@ function* formsOf(value: string): Iterable<string> {
   yield btoa(String.fromCharCode(...whole));
 }
 
-function* secretsOf(job: Job, lookup: Lookup): Iterable<string> {
-  for (const reference of new Set(referencesOf(job))) {
+function* secretsOf(state: State, job: Job, lookup: Lookup): Iterable<string> {
+  for (const reference of new Set(referencesOf(state, job))) {
     const value = secretIn(reference, lookup);
     if (value !== undefined && value.length >= secretLengthMin) yield value;
   }
 }
 
-function* referencesOf(job: Job): Iterable<string> {
+function* referencesOf(state: State, job: Job): Iterable<string> {
   const { run, step, member, attempt } = job;
-  for (const { value } of effectiveParams(run, member.node).values()) yield* referenceIn(value);
+  for (const { value } of effectiveParams(state, run, member.node).values()) yield* referenceIn(value);
   for (const { jobs } of run.steps)
     for (const { outputs } of jobs.values())
       for (const value of Object.values(outputs ?? {})) yield* referenceIn(value);

@@ -116,8 +116,8 @@ function servicesScope(state: State, run: Run): ScopeMap {
 }
 
 /** What is not known is not there: nothing at all when nothing failed. */
-function failureScope(job: Job, lookup: Lookup): ScopeMap {
-  const failure = failureBefore(job, lookup);
+function failureScope(state: State, job: Job, lookup: Lookup): ScopeMap {
+  const failure = failureBefore(state, job, lookup);
   if (failure === undefined) return new Map();
   const { exit, ...told } = failure;
   return new Map<string, ScopeValue>([
@@ -146,7 +146,7 @@ export function scopeOf(state: State, job: Job, reads: Reads, lookup: Lookup): S
   const scope: Record<string, ScopeValue> = {};
   if (reads.roots.has('params')) {
     const values = Object.fromEntries(
-      [...effectiveParams(run, job.member.node)].map(([name, layered]) => [
+      [...effectiveParams(state, run, job.member.node)].map(([name, layered]) => [
         name,
         plainValueOf(layered.value, lookup),
       ]),
@@ -160,7 +160,7 @@ export function scopeOf(state: State, job: Job, reads: Reads, lookup: Lookup): S
     scope.targets = targetsOf(job).map((target) => memberScope(run, step, target.node.name, lookup));
   if (reads.roots.has('cluster')) scope.cluster = new Map([['name', run.cluster]]);
   if (reads.roots.has('outcome')) scope.outcome = outcomeBefore(job) ?? '';
-  if (reads.roots.has('failure')) scope.failure = failureScope(job, lookup);
+  if (reads.roots.has('failure')) scope.failure = failureScope(state, job, lookup);
   if (reads.roots.has('roles')) scope.roles = shared(step, 'roles', () => rolesScope(run, step, lookup));
   if (reads.roots.has('steps')) scope.steps = stepsScope(run, step, reads.steps, lookup);
   if (reads.roots.has('services')) scope.services = servicesScope(state, run);

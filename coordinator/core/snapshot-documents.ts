@@ -5,6 +5,7 @@
 import type { StoredValue } from './event-values.ts';
 import type { ExpectedNode } from './expectation.ts';
 import type { OfferState } from './offer.ts';
+import type { ProfileState } from './profiles.ts';
 import type { ReceiverState } from './receivers.ts';
 import type { ArchivedRun } from './run-parts.ts';
 import type {
@@ -145,6 +146,8 @@ export type Head = {
   readonly receivers?: readonly ReceiverState[];
   /** Absent when none are expected, and in snapshots of old. */
   readonly expected?: readonly ExpectedNode[];
+  /** Absent when there are none, and in snapshots of old. */
+  readonly profiles?: readonly ProfileState[];
   /** Absent in snapshots of versions that started nothing by themselves. */
   readonly triggers?: readonly TriggerDocument[];
   readonly leaders: readonly (readonly [string, string])[];

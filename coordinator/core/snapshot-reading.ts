@@ -49,6 +49,7 @@ export function fromShards(read: (name: string) => unknown): State {
   for (const token of head.tokens) state.tokens.set(token.id, { ...token });
   for (const [cluster, params] of head.clusterParams) state.clusterParams.set(cluster, new Map(params));
   for (const [name, digest] of head.modules) state.modules.set(name, digest);
+  for (const profile of head.profiles ?? []) state.profiles.set(profile.profile, profile);
   for (const trigger of head.triggers ?? [])
     state.triggers.set(trigger.trigger, { ...trigger, joined: new Set(trigger.joined) });
   for (const receiver of head.receivers ?? []) state.receivers.set(receiver.receiver, receiver);

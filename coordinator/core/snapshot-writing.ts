@@ -42,6 +42,7 @@ export function* toShards(state: State): Iterable<readonly [string, unknown]> {
     modules: [...state.modules],
     ...(state.receivers.size === 0 ? {} : { receivers: [...state.receivers.values()] }),
     ...(state.expected.size === 0 ? {} : { expected: [...state.expected.values()] }),
+    ...(state.profiles.size === 0 ? {} : { profiles: [...state.profiles.values()] }),
     ...(state.triggers.size === 0
       ? {}
       : { triggers: [...state.triggers.values()].map((one) => ({ ...one, joined: [...one.joined] })) }),

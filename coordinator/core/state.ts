@@ -17,6 +17,7 @@ import type { ExpectedNode, Former, Vacancy } from './expectation.ts';
 import type { Missed } from './job-events.ts';
 import type { Disclosure, Grant, JobState } from './job-state.ts';
 import type { OfferState } from './offer.ts';
+import type { ProfileState } from './profiles.ts';
 import type { ReceiverState } from './receivers.ts';
 import type { Fence, Restoration } from './reign.ts';
 import type { ApprovalState, ArchivedRun, RoleState, RunEnd, UnitLimits, Waiting } from './run-parts.ts';
@@ -47,6 +48,8 @@ export type State = {
   readonly modules: Map<string, string>;
   /** Who is told of what happens, by name. */
   readonly receivers: Map<string, ReceiverState>;
+  /** Params that apply where they match; by name, in the order in which they are laid over each other. */
+  readonly profiles: Map<string, ProfileState>;
   /** What starts runs by itself, by name. */
   readonly triggers: Map<string, TriggerState>;
   /** `cluster/role` → node. */

@@ -10,6 +10,7 @@ import { addNodes } from './nodes.ts';
 import { addParams } from './params.ts';
 import type { ApiPorts, TokenKind } from './ports.ts';
 import { answerProblem, notFoundHere } from './problem-answer.ts';
+import { addProfiles } from './profiles.ts';
 import { addReceivers } from './receivers.ts';
 import { addReports } from './reports.ts';
 import { type ApiContext, createRouter, etagOf, type Router } from './routing.ts';
@@ -70,6 +71,7 @@ export function createApi(ports: ApiPorts, onBug: (error: unknown) => void): Rou
   addParams(api, ports);
   addTokens(api, ports);
   addReceivers(api, ports);
+  addProfiles(api, ports);
   addTriggers(api, ports);
   addUpkeep(api, ports);
   addBlobs(api, ports);

@@ -52,6 +52,9 @@
  *   GET    /api/receivers                  receiverList
  *   DELETE /api/receivers/:name            204
  *   POST   /api/receivers/:name/test       deliveryTest; one delivery, now
+ *   PUT    /api/profiles                   profileApplication → profile; instead of what it was
+ *   GET    /api/profiles                   profileList
+ *   DELETE /api/profiles/:name             204
  *   POST   /api/triggers                   triggerDeclaration → 201 triggerDeclared; the key of a webhook is shown once
  *   GET    /api/triggers                   triggerList
  *   GET    /api/triggers/:name             trigger
@@ -77,6 +80,7 @@ export * from './resources/param.ts';
 export * from './resources/plan.ts';
 export { reasonGiven } from './resources/primitives.ts';
 export * from './resources/problem.ts';
+export * from './resources/profile.ts';
 export * from './resources/receiver.ts';
 export * from './resources/report.ts';
 export * from './resources/run.ts';

@@ -1,7 +1,7 @@
 /** How the coordinator is, for people, monitors and editors: health, metrics, and the schemas it speaks. */
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { LockstepError } from '../../shared/errors.ts';
-import { pipelineEditorSchema } from '../../shared/pipeline/editor-schema.ts';
+import { pipelineEditorSchema, profileJsonSchema } from '../../shared/pipeline/editor-schema.ts';
 import type { Fence } from '../core/reign.ts';
 import { describeFence } from '../core/restoration.ts';
 import type { ApiPorts } from './ports.ts';
@@ -64,6 +64,7 @@ export function addStatus(api: Router, ports: ApiPorts): void {
   );
 
   api.get('/schema/pipeline.json', (context) => context.json(pipelineEditorSchema()));
+  api.get('/schema/profile.json', (context) => context.json(profileJsonSchema()));
 }
 
 function conditionOf(stalled: LockstepError | null, fence: Fence | null) {

@@ -7,8 +7,8 @@ import type { Run, State } from '../core/state.ts';
 /** Secrets of runs: `r17/param/token`, `r17/join/n1#1/with/token`. */
 const ofRun = /^(r(\d+))\//;
 
-/** Secrets with the seq at which they were made: `param/node/n1/token/412`, `generated/…/412`, `receiver/…/412`, `trigger/…/412`. */
-const ofSetting = /^(?:param|generated|receiver|trigger)\/.*\/(\d+)$/;
+/** Secrets with the seq at which they were made: `param/node/n1/token/412`, `generated/…/412`, and so on. */
+const ofSetting = /^(?:param|generated|receiver|trigger|profile)\/.*\/(\d+)$/;
 
 /**
  * `references` are those that were stored before `state` was read. The state may be behind them: one that was made
@@ -37,7 +37,7 @@ function referencesOfSettings(state: State): ReadonlySet<string> {
     for (const stored of params.values()) if ('secret' in stored) references.add(stored.secret);
   for (const { target } of state.receivers.values())
     if (target.kind === 'webhook') references.add(target.secret);
-  for (const { params } of state.triggers.values())
+  for (const { params } of [...state.triggers.values(), ...state.profiles.values()])
     for (const stored of Object.values(params)) if ('secret' in stored) references.add(stored.secret);
   return references;
 }

@@ -6,6 +6,7 @@ import * as z from 'zod';
 import { extensionSchema } from './extension-language.ts';
 import { pipelineSchema } from './language.ts';
 import { moduleSchema } from './module-language.ts';
+import { profileSchema } from './profile-language.ts';
 
 const forEditors = { target: 'draft-7', io: 'input' } as const;
 
@@ -50,6 +51,8 @@ export function pipelineEditorSchema(): Readonly<Record<string, unknown>> {
     definitions,
   };
 }
+
+export const profileJsonSchema = (): Readonly<Record<string, unknown>> => editorSchemaOf(profileSchema);
 
 export const moduleJsonSchema = (): Readonly<Record<string, unknown>> => editorSchemaOf(moduleSchema);
 

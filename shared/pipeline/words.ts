@@ -8,7 +8,6 @@ export const laterWords: ReadonlySet<string> = new Set([
   'tofu',
   'certificate',
   'window',
-  'profiles',
 ]);
 
 /** Keys that belong elsewhere, by the kind of thing they were found in. */
@@ -82,6 +81,7 @@ export const misplacedWords: Readonly<
     strategy: 'say it on a step or group',
     timeout: 'say it on a step',
     retry: 'say it on a step',
+    profiles: 'they are files of their own: see lockstep profile apply',
     insert: 'it belongs to a file that extends another pipeline',
     replace: 'it belongs to a file that extends another pipeline',
     remove: 'it belongs to a file that extends another pipeline',

@@ -89,6 +89,51 @@ t.test('pipelines made of several files', { timeout: 120_000 }, async (t) => {
     t.match(known, [{ name: 'store_word', layer: 'generated', value: '(secret)' }]);
   });
 
+  await t.test('profiles', async (t) => {
+    writeAll('Profiles');
+    cluster.write('profiles/license', 'a-license-of-berlin\n');
+    const profiles = ['profiles/berlin.yaml', 'profiles/everywhere.yaml'].map((name) => cluster.path(name));
+    const applied = await cluster.cli(['profile', 'apply', ...profiles]);
+    t.equal(applied.status, 0, applied.stderr);
+    t.match(applied.stderr, 'profile berlin is applied; 1 node fits it now');
+    const run = await cluster.run(cluster.path('mirror.yaml'));
+    t.equal(run.state, 'succeeded');
+    t.equal(await said(run.id, 'show', 'n1'), 'from http://mirror.berlin.example with 19 letters\n');
+    t.equal(await said(run.id, 'show', 'n2'), 'from http://mirror.example with 0 letters\n');
+    const explained = await cluster.cli(['params', 'n1', '--run', run.id, '--explain']);
+    t.equal(
+      explained.stdout,
+      'license = (secret)\n  from profile berlin: (secret)\n  over default: (secret)\n' +
+        'mirror = http://mirror.berlin.example\n  from profile berlin: http://mirror.berlin.example\n' +
+        '  over profile everywhere: http://mirror.example\n',
+    );
+    const kept = await cluster.cli(['params', 'n2', '--explain']);
+    t.match(
+      kept.stdout,
+      'mirror = http://mirror.example\n  from profile everywhere: http://mirror.example\n',
+    );
+    const list = z.array(z.looseObject({ name: z.string(), secrets: z.array(z.string()), nodes: z.int() }));
+    t.match(await cluster.query(list, ['profile', 'list']), [
+      { name: 'berlin', secrets: ['license'], nodes: 1 },
+      { name: 'everywhere', secrets: [], nodes: 2 },
+    ]);
+    t.match(
+      (await cluster.cli(['profile', 'list'])).stdout,
+      /^berlin +10 +site=berlin +1 +mirror, license$/m,
+    );
+    const listing = await cluster.query(z.unknown(), ['profile', 'list']);
+    for (const shown of [listing, await cluster.events()])
+      t.notMatch(JSON.stringify(shown), 'a-license', 'a secret is shown to nobody');
+    t.equal((await cluster.cli(['profile', 'rm', 'everywhere'])).status, 0);
+    const refused = await cluster.cli(['run', cluster.path('mirror.yaml')]);
+    t.equal(refused.status, 2);
+    t.match(refused.stderr, 'param mirror has no value on n2: only profiles give it (berlin)');
+    const wrong = cluster.write('profiles/wrong.yaml', 'kind: profile\nname: wrong\nparam: { a: 1 }\n');
+    const told = await cluster.cli(['profile', 'apply', wrong]);
+    t.equal(told.status, 2);
+    t.match(told.stderr, /wrong\.yaml:3:1: error: the file has no "param" \(did you mean "params"\?\)/);
+  });
+
   await t.test('files that lie beside each of them', async (t) => {
     cluster.write('common/say.sh', 'echo "common $1"\n');
     cluster.write('sites/say.sh', 'echo "berlin $1"\n');

@@ -340,6 +340,14 @@ export class Scenario {
             by,
           }),
         );
+      // profile NAME PRIORITY {"labels":{"site":["a"]},"roles":null} {"port":1}
+      case 'profile': {
+        const [where = '', params = ''] = rest.map((text) => JSON.parse(text));
+        const profile = { profile: first, priority: Number(second), where, params, secrets: {} };
+        return answer(world.command({ type: 'ApplyProfile', ...profile, by }));
+      }
+      case 'unprofile':
+        return answer(world.command({ type: 'RemoveProfile', profile: first, by }));
       case 'approve':
         return answer(
           world.command({ type: 'ApproveUnit', run: first, unit: second || null, by, reason: '' }),

@@ -2,7 +2,7 @@
 import { formatDiagnostic } from '../../../shared/diagnostic.ts';
 import { LockstepError } from '../../../shared/errors.ts';
 import type { ParamDeclaration } from '../../../shared/pipeline/model.ts';
-import { paramList, plan as planSchema, run as runSchema } from '../../http/resources.ts';
+import { paramList, plan as planSchema, profileList, run as runSchema } from '../../http/resources.ts';
 import { exitCodes } from '../outcome.ts';
 import { type ParamOptions, readParams, secretsToAsk } from '../param-values.ts';
 import { selectorOf } from '../render/node-names.ts';
@@ -33,7 +33,9 @@ async function askSecrets(
   if (!terminal.canAsk || secretsToAsk(declared, given, new Set()).length === 0) return given;
   const { items } = await client.read(paramList, '/api/params', { cluster });
   const asked: Record<string, unknown> = {};
-  for (const name of secretsToAsk(declared, given, new Set(items.map((param) => param.name)))) {
+  const profiles = await client.read(profileList, '/api/profiles');
+  const kept = [...items.map(({ name }) => name), ...profiles.items.flatMap(({ secrets }) => secrets)];
+  for (const name of secretsToAsk(declared, given, new Set(kept))) {
     const description = declared[name]?.description;
     asked[name] = await terminal.askSecret(`${name}${description === undefined ? '' : ` (${description})`}`);
   }

@@ -3,6 +3,7 @@ import type * as z from 'zod';
 import type { Lookup } from '../../core/commands.ts';
 import type { StoredValue } from '../../core/event-values.ts';
 import { paramLayers } from '../../core/params.ts';
+import { hasRoleIn, matches } from '../../core/profile-matching.ts';
 import type { Node, Run, State } from '../../core/state.ts';
 import { clusterOf } from '../../core/state.ts';
 import type * as resources from '../resources.ts';
@@ -40,7 +41,7 @@ export function viewEffectiveParams(
   state: State,
   lookup: Lookup,
 ): EffectiveParams {
-  const params = run === null ? keptParams(state, node) : paramsOfRun(run, node);
+  const params = run === null ? keptParams(state, node) : paramsOfRun(state, run, node);
   const items = params.map(({ name, layers }) => {
     const shown = layers.map(({ layer, value }) => ({ layer, value: shownValue(value, lookup) }));
     const top = shown.at(-1);
@@ -60,23 +61,35 @@ type NamedLayers = { readonly name: string; readonly layers: readonly Layer[] };
 /** One for each param; where only pipelines have generated it, one for each of them. */
 function keptParams(state: State, node: Node): NamedLayers[] {
   return [...paramLayers(state, node, clusterOf(node))].flatMap(([name, kept]): NamedLayers[] => {
-    const layers = kept.map(({ from, pipeline, value }) => ({
-      layer: pipeline === null ? from : `${from} for ${pipeline}`,
-      value,
-    }));
+    const layers = kept.map(({ from, pipeline, profile, value }) => {
+      const of = pipeline === null ? '' : ` for ${pipeline}`;
+      return { layer: `${from}${profile === null ? of : ` ${profile}`}`, value };
+    });
     const isOne = kept.some(({ from }) => from !== 'generated');
     return isOne ? [{ name, layers }] : layers.map((layer) => ({ name, layers: [layer] }));
   });
 }
 
 /** Lowest layer first, as core/params.ts ranks them. */
-const layerOrder = ['default', 'generated', 'cluster', 'node', 'run'] as const;
+const layerOrder = ['default', 'generated', 'profile', 'cluster', 'node', 'run'] as const;
 
-function paramsOfRun(run: Run, node: Node): NamedLayers[] {
-  return Object.entries(run.params).map(([name, frozen]) => {
+function paramsOfRun(state: State, run: Run, node: Node): NamedLayers[] {
+  const profiles = [...state.profiles.values()].filter((profile) =>
+    matches(profile, node, hasRoleIn(run, node)),
+  );
+  return Object.keys(run.pipeline.params).flatMap((name): NamedLayers[] => {
+    const frozen = run.params[name];
     const own = node.params.get(name);
-    const layers = own === undefined ? [frozen] : [frozen, { from: 'node' as const, value: own }];
+    const layers: (Layer & { readonly from: (typeof layerOrder)[number] })[] = [];
+    if (frozen !== undefined) layers.push({ ...frozen, layer: frozen.from });
+    for (const { profile, params } of profiles) {
+      const value = params[name];
+      if (value !== undefined) layers.push({ from: 'profile', layer: `profile ${profile}`, value });
+    }
+    if (own !== undefined) layers.push({ from: 'node', layer: 'node', value: own });
     const ordered = layers.sort((a, b) => layerOrder.indexOf(a.from) - layerOrder.indexOf(b.from));
-    return { name, layers: ordered.map(({ from, value }) => ({ layer: from, value })) };
+    return ordered.length === 0
+      ? []
+      : [{ name, layers: ordered.map(({ layer, value }) => ({ layer, value })) }];
   });
 }
