@@ -1,4 +1,4 @@
-/** A clock on the wall that a test sets, for a program that it starts; the monotonic one goes on as it does. */
+/** Clocks that a test sets, for a program that it starts: the one on the wall, and the monotonic one if it says so. */
 import { globSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -13,14 +13,14 @@ export class WallClock {
   /** What the program has to be started with. */
   readonly environment: Readonly<Record<string, string>>;
 
-  /** `time` as faketime(1) has it: `@1970-01-01 00:00:10`, `-1d`. */
-  constructor(folder: string, time: string) {
+  /** `time` as faketime(1) has it: `@1970-01-01 00:00:10`, `-1d`. `monotonic`: nothing of the program tells that time jumped. */
+  constructor(folder: string, time: string, monotonic = false) {
     this.#file = path.join(folder, 'wall-clock');
     this.environment = {
       LD_PRELOAD: library ?? '',
       FAKETIME_TIMESTAMP_FILE: this.#file,
       FAKETIME_NO_CACHE: '1',
-      FAKETIME_DONT_FAKE_MONOTONIC: '1',
+      ...(monotonic ? {} : { FAKETIME_DONT_FAKE_MONOTONIC: '1' }),
     };
     this.set(time);
   }

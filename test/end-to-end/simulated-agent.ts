@@ -51,6 +51,11 @@ export class SimulatedAgent {
     this.#done = this.#live();
   }
 
+  /** Its link is lost; it comes back as soon as there is an address to go to. */
+  unlink(): void {
+    this.#socket?.terminate();
+  }
+
   async end(): Promise<void> {
     this.#ended = true;
     this.#socket?.terminate();
