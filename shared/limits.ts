@@ -287,6 +287,10 @@ export const limits = {
   agentLabelsMax: 64,
   /** Those that its agent brings and those that operators give together, each key once. */
   labelsPerNodeMax: 256,
+  windowDurationMinMs: 60_000,
+  windowDurationMaxMs: 31 * 24 * 60 * 60_000,
+  /** Windows that follow each other without a break and are taken as one at a time. */
+  windowsJoinedMax: 100,
   /** Clusters with a disruption budget. */
   budgetsMax: 1_000,
   retryBackoffMaxMs: 5 * 60_000,

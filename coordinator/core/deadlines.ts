@@ -10,6 +10,7 @@ export type Deadline =
   | { readonly at: number; readonly kind: 'unknown'; readonly node: string }
   | { readonly at: number; readonly kind: 'pause'; readonly run: string; readonly unit: number }
   | { readonly at: number; readonly kind: 'trigger'; readonly trigger: string }
+  | { readonly at: number; readonly kind: 'window'; readonly run: string; readonly unit: number }
   | { readonly at: number; readonly kind: 'gather'; readonly run: string }
   | { readonly at: number; readonly kind: 'reboot'; readonly node: string }
   | { readonly at: number; readonly kind: 'deferral'; readonly run: string; readonly node: string };

@@ -43,6 +43,8 @@ const isAudit = {
   WaveOpened: false,
   SlotTaken: false,
   SlotReleased: false,
+  WindowOpened: false,
+  WindowClosed: false,
   RunFailing: false,
   RunHeld: false,
   RunResumed: true,

@@ -20,6 +20,7 @@ import { evolveProfile } from './evolve-profiles.ts';
 import { evolveReceiver } from './evolve-receivers.ts';
 import { beginLineage, discloseAttempt, fenceOf } from './evolve-restoration.ts';
 import { evolveTrigger, meetService } from './evolve-triggers.ts';
+import { evolveWindow } from './evolve-windows.ts';
 import { layoutRun } from './layout.ts';
 import { electLeader } from './leadership.ts';
 import type { Member, Node, Run, State, UnitState } from './state.ts';
@@ -242,6 +243,12 @@ function evolveRun(
       }
       refreshAvailability(state, run, unit, memberOf(run, event.node));
       state.agenda.units.set(unit, run);
+      return;
+    }
+    case 'WindowOpened':
+    case 'WindowClosed': {
+      const run = runOf(state, event.run);
+      evolveWindow(state, run, unitOf(run, event.unit), event);
       return;
     }
     case 'RunFailing': {

@@ -9,6 +9,7 @@ import { idOf } from './job-names.ts';
 import { hasDomainRoom } from './slots.ts';
 import { type Job, mayFollowUp, type Node, type State, type UnitState } from './state.ts';
 import { hasBegun } from './unit-end.ts';
+import { describeWindow, parkedUntil } from './windows.ts';
 
 export function contactGate(node: Node): Gate | undefined {
   if (node.vacancy !== null) {
@@ -45,6 +46,15 @@ export function readyGate(state: State, job: Job): Gate {
       gate: 'approval',
       sentence: `waits for an approval of "${unit.approval.text}": lockstep approve ${run.id} ${unit.unit.id}`,
       since: unit.approval.at,
+    };
+  }
+  const parked = isAftermath(step) ? undefined : parkedUntil(job, state.at);
+  if (parked !== undefined) {
+    const until = parked.until === null ? '' : ` until ${new Date(parked.until).toISOString()}`;
+    return {
+      gate: 'window',
+      sentence: `is parked${until}: ${unit.unit.id} begins in its window ${describeWindow(unit)} only`,
+      since: job.since,
     };
   }
   const contact = contactGate(member.node);

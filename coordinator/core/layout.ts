@@ -72,6 +72,7 @@ export function layoutUnit(
     slots: new Map(),
     wave: singleWave ? 0 : -1,
     waveOf: new Map(singleWave ? nodes.map((node) => [node, 0]) : []),
+    window: null,
     pauseUntil: 0,
     failed: new Set(),
     unknown: new Set(),

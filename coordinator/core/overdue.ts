@@ -6,6 +6,7 @@ import { giveUpGathering } from './planning.ts';
 import { giveUpReboot } from './results.ts';
 import type { Job } from './state.ts';
 import type { Turn } from './turn.ts';
+import { renewWindow } from './windows.ts';
 
 export function takeDeadlines(turn: Turn): void {
   const { state } = turn;
@@ -23,6 +24,8 @@ export function takeDeadlines(turn: Turn): void {
       const run = state.runs.get(due.run);
       const unit = run?.units[due.unit];
       if (run !== undefined && unit !== undefined && run.end === null) state.agenda.units.set(unit, run);
+    } else if (due.kind === 'window') {
+      renewWindow(turn, due.run, due.unit);
     } else if (due.kind === 'deferral') {
       giveUpDeferred(turn, due.run, due.node);
     } else if (due.kind === 'trigger') {

@@ -14,6 +14,7 @@ import { faultsOfSelection, isGathered } from './planning.ts';
 import type { RoleState } from './run-parts.ts';
 import { leaderFor, selectRoles, usesLeader } from './selection.ts';
 import type { State, UnitState } from './state.ts';
+import { describeWindow } from './windows.ts';
 
 export type UnitPreview = {
   readonly id: string;
@@ -176,7 +177,8 @@ function downMaxOf(unit: UnitState, domainsMax: number | undefined, perDomain: r
   );
 }
 
-function gatesOf(step: Step, { unit, limits }: UnitState): readonly string[] {
+function gatesOf(step: Step, laidOut: UnitState): readonly string[] {
+  const { unit, limits } = laidOut;
   const gates: string[] = step.needs.map((need) =>
     need.sameNode ? `${need.step} on the same node` : `${need.step} on every node`,
   );
@@ -185,6 +187,7 @@ function gatesOf(step: Step, { unit, limits }: UnitState): readonly string[] {
   if (step.part === 'always') gates.push(`the end of ${unit.id} on the same node, whatever it is`);
   if (unit.steps[0] === step) {
     if (unit.approve !== undefined) gates.push(`approval: ${unit.approve}`);
+    if (unit.window !== undefined) gates.push(`its window ${describeWindow(laidOut)}`);
     if (unit.strategy.kind === 'rolling') gates.push(`a slot (${limits.atOnce} at once)`);
     else if (unit.strategy.maxParallel !== undefined) gates.push(`at most ${limits.atOnce} at once`);
   }

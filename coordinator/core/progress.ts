@@ -29,6 +29,7 @@ import { Turn } from './turn.ts';
 import { aftermathOf, hasBegun } from './unit-end.ts';
 import { considerOffer } from './upgrades.ts';
 import { openWave } from './waves.ts';
+import { isInWindow, isUnderWay, mayProceed } from './windows.ts';
 
 export type Progress = Extract<Decision, { ok: true }> & {
   /** There is more on the agenda: call again after what was returned is on its way. */
@@ -166,7 +167,9 @@ function settleWithoutNode(turn: Turn, run: Run, member: Member): void {
       }
       job.admitted = true;
     }
-    if (member.node.contact !== 'unreachable') continue;
+    if (member.node.contact !== 'unreachable' || step.offline === 'wait') continue;
+    // That it is away matters when its window is open, and was told when it was deferred before.
+    if (job.deferred === null && !mayProceed(turn, job)) continue;
     if (step.offline === 'skip')
       turn.emit({ type: 'JobSkipped', ...names, reason: 'the node is unreachable' });
     if (step.offline === 'defer') {
@@ -214,6 +217,7 @@ function offerJob(turn: Turn, run: Run, member: Member, job: Job): boolean {
     });
   }
   if (unit.approval.kind === 'requested' && !after) return false;
+  if (!mayProceed(turn, job)) return false;
   const rolling = unit.unit.strategy.kind === 'rolling';
   // Where nothing was begun, nothing is down for what is done after it.
   if (rolling && !unit.slots.has(node) && (!after || hasBegun(run, unit, node))) {
@@ -243,6 +247,9 @@ function offerJob(turn: Turn, run: Run, member: Member, job: Job): boolean {
 function considerUnit(turn: Turn, run: Run, unit: UnitState): boolean {
   if (!(isOpen(run) || mayFollowUp(run)) || !isActive(run, unit)) return false;
   const rolling = unit.unit.strategy.kind === 'rolling';
+  // Nobody is chosen before somebody may begin.
+  const parked = isOpen(run) && unit.jobsReady > 0 && !isInWindow(turn, run, unit);
+  if (rolling && parked) return false;
   if (rolling && isOpen(run) && unit.waveUnfinished === 0 && openWave(turn, run, unit)) return true;
   if (unit.waiting.nodes.size === 0) return false;
   if (rolling && unit.pauseUntil > turn.at) return false;
@@ -250,6 +257,11 @@ function considerUnit(turn: Turn, run: Run, unit: UnitState): boolean {
   if (node === undefined) {
     turn.state.agenda.runs.add(run);
     return false;
+  }
+  if (parked && !isUnderWay(run, unit, node)) {
+    // It stands in line again when the window has opened.
+    leaveLine(unit.waiting, node);
+    return true;
   }
   const member = present(run.members.get(node), `member ${node}`);
   const need = rolling && turn.state.budgets.has(clusterOf(member.node)) && waitsElsewhere(run, unit, node);

@@ -61,6 +61,13 @@ export type RunEvent =
     }
   | { readonly type: 'SlotTaken'; readonly run: string; readonly unit: string; readonly node: string }
   | { readonly type: 'SlotReleased'; readonly run: string; readonly unit: string; readonly node: string }
+  /** Nodes may begin the unit until then, or may not; null: for ever. */
+  | {
+      readonly type: 'WindowOpened' | 'WindowClosed';
+      readonly run: string;
+      readonly unit: string;
+      readonly until: number | null;
+    }
   | {
       readonly type: 'RunFailing';
       readonly run: string;

@@ -76,6 +76,8 @@ function mayBeGrantedAhead(turn: Turn, job: Job, segment: readonly Job[]): boole
       ? unit.slots.has(node.name)
       : unit.limits.atOnce >= unit.nodes.length || unit.live.has(node.name);
   if (!hasPlace) return false;
+  // When the node comes to it by itself its window may have closed; a group that it has begun it goes through.
+  if (unit.unit.window !== undefined && segment.every((before) => before.step.unit !== unit)) return false;
   const { steps, roots } = readsOf(step);
   for (const name of steps) {
     const source = run.steps[run.stepIndex.get(name) ?? -1];

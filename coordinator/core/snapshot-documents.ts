@@ -2,6 +2,7 @@
  * The documents of a snapshot. A reader knows every format that was ever written; the number grows when an old
  * one would mislead. Fields are added, and a reader does without those that it does not find.
  */
+import type { Opening } from '../../shared/window.ts';
 import type { StoredValue } from './event-values.ts';
 import type { ExpectedNode } from './expectation.ts';
 import type { OfferState } from './offer.ts';
@@ -76,6 +77,8 @@ export type JobDocument = Omit<Job, 'run' | 'step' | 'member' | 'executor' | 'bl
 };
 
 export type UnitDocument = Pick<UnitState, 'approval' | 'nodes' | 'wave' | 'pauseUntil'> & {
+  /** Only when somebody has looked at it. */
+  readonly window?: Opening;
   readonly domains: readonly (readonly [string, string])[] | null;
   readonly slots: readonly (readonly [string, number])[];
   readonly waveOf: readonly (readonly [string, number])[];

@@ -223,6 +223,7 @@ function restoreUnit(unit: UnitState, document: UnitDocument): void {
     rank: new Map(document.nodes.map((node, rank) => [node, rank])),
     domains: document.domains === null ? null : new Map(document.domains),
     wave: document.wave,
+    window: document.window ?? null,
     pauseUntil: document.pauseUntil,
   });
   unit.waveOf.clear();
@@ -248,6 +249,8 @@ function restoreDeadlines(state: State): void {
       state.deadlines.add({ at: reboot.until, kind: 'reboot', node: executor?.node.name ?? node });
     }
     for (const unit of run.units) {
+      if (unit.window?.until != null)
+        state.deadlines.add({ at: unit.window.until, kind: 'window', run: run.id, unit: unit.index });
       if (unit.pauseUntil === 0) continue;
       state.deadlines.add({ at: unit.pauseUntil, kind: 'pause', run: run.id, unit: unit.index });
     }

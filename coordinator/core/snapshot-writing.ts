@@ -101,6 +101,7 @@ function* runShards(run: Run): Iterable<readonly [string, unknown]> {
       nodes: unit.nodes,
       wave: unit.wave,
       pauseUntil: unit.pauseUntil,
+      ...(unit.window === null ? {} : { window: unit.window }),
       domains: unit.domains === null ? null : [...unit.domains],
       slots: [...unit.slots],
       waveOf: [...unit.waveOf],

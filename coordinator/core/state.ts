@@ -10,6 +10,7 @@
 import type { Hardware, Mark } from '../../shared/hardware.ts';
 import type { Outcome } from '../../shared/messages.ts';
 import type { Amount, Pipeline, Step, Unit } from '../../shared/pipeline/model.ts';
+import type { Opening } from '../../shared/window.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { JobMode, LayeredValue, NodeAdministration, StoredValue } from './event-values.ts';
 import type { EventType } from './events.ts';
@@ -256,6 +257,8 @@ export type UnitState = {
   /** Ordinal of the wave that is open, from 0; -1 before the first. */
   wave: number;
   readonly waveOf: Map<string, number>;
+  /** Whether its window is open, and until when, as far as anybody has looked; null without a window, too. */
+  window: Opening | null;
   /** No slot before this time (a pause after the last one was released). */
   pauseUntil: number;
 

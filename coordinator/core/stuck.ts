@@ -3,6 +3,7 @@ import { present } from '../../shared/assert.ts';
 import { describeBudget, hasRoom, isGivenBack } from './disruption.ts';
 import { list } from './gate.ts';
 import { slotsOfLeft } from './resume.ts';
+import { isParked } from './shown-states.ts';
 import { hasDomainRoom } from './slots.ts';
 import type { Run, State, UnitState } from './state.ts';
 
@@ -15,6 +16,7 @@ export function stuckUnit(state: State, run: Run): UnitState | undefined {
     (unit) =>
       unit.unit.strategy.kind === 'rolling' &&
       unit.waiting.nodes.size > 0 &&
+      !isParked(unit) &&
       causesOf(run, unit).every(({ cause }) => cause !== onItsWay) &&
       (isFull(unit) || isBudgetSpent(state, run)),
   );

@@ -22,6 +22,7 @@ import { salvage } from './salvage.ts';
 import type { FileStat } from './scripts.ts';
 import { readUnits, type Surroundings } from './units.ts';
 import { reportUnused } from './unused.ts';
+import { readWindow, window } from './window.ts';
 
 export type Analysis = {
   readonly params: ReadonlyMap<string, ParamDeclaration>;
@@ -57,8 +58,11 @@ export class Analyst {
       steps: Array.isArray(top.steps) ? top.steps : [],
       finally: Array.isArray(top.finally) ? top.finally : [],
     };
+    const timed = window.safeParse(top.window);
+    const windowOfAll = timed.success ? readWindow(timed.data, ['window'], report) : undefined;
     const drafts = readUnits(items, {
       report,
+      window: windowOfAll,
       roleNames: new Set(isRecord(top.roles) ? Object.keys(top.roles) : []),
       roles,
       modules: this.#modules,
@@ -82,7 +86,7 @@ export class Analyst {
       reader,
       report,
     );
-    const units = drafts.map((unit) => buildUnit(unit, order, values, report));
+    const units = drafts.map((unit) => buildUnit(unit, order, values, report, windowOfAll));
     if (!report.failed) reportUnused(own, roles, drafts, reader.used, report);
     return { params, roles, ...sideBySide, drafts, units };
   }

@@ -2,7 +2,7 @@
 import { limits } from '../limits.ts';
 import { type DraftStep, type DraftTask, type DraftUnit, isFinally } from './draft.ts';
 import { parseDuration } from './duration.ts';
-import type { Need, RerunClass, Step, Unit } from './model.ts';
+import type { Need, RerunClass, Step, Unit, Window } from './model.ts';
 import type { Order } from './order.ts';
 import type { Report } from './report.ts';
 import type { Path } from './source.ts';
@@ -13,8 +13,10 @@ export function buildUnit(
   order: Order,
   values: ReadonlyMap<string, Pick<Step, 'with' | 'provides'>>,
   report: Report,
+  windowOfAll: Window | undefined,
 ): Unit {
   const { id, kind, title, on, approve, strategy } = draft;
+  const window = isFinally(draft) ? undefined : (draft.window ?? windowOfAll);
   return {
     id,
     kind,
@@ -22,6 +24,7 @@ export function buildUnit(
     on,
     ...(approve === undefined ? {} : { approve }),
     strategy,
+    ...(window === undefined ? {} : { window }),
     ...(isFinally(draft) ? { finally: true } : {}),
     steps: draft.steps.map((step) => {
       const needs = (order.needs.get(step.id) ?? []).map(

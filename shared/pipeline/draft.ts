@@ -4,7 +4,7 @@
  * everything that refers to the step wrong as well.
  */
 import type { MemberStepFile } from './language.ts';
-import type { AftermathPart, Need, OutputDeclaration, Strategy, Target, Task } from './model.ts';
+import type { AftermathPart, Need, OutputDeclaration, Strategy, Target, Task, Window } from './model.ts';
 import type { Path } from './source.ts';
 import type { Policy } from './work.ts';
 
@@ -41,6 +41,7 @@ export type DraftUnit = {
   readonly title?: string;
   readonly if?: string;
   readonly approve?: string;
+  readonly window?: Window;
   readonly needs?: MemberStepFile['needs'];
   /** What it needs besides, because the call that it comes from does, and where that is said. */
   readonly entry?: { readonly needs: NonNullable<MemberStepFile['needs']>; readonly path: Path };

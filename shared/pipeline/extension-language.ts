@@ -53,6 +53,7 @@ export const extensionSchema = z
       'Further roles, and what is said otherwise of those of the other pipeline, key by key.',
     ),
     concurrency: pipelineSchema.shape.concurrency,
+    window: pipelineSchema.shape.window,
     insert: about(z.array(insertion).min(1).optional(), 'Steps that come in addition.'),
     replace: about(z.array(replacement).min(1).optional(), 'Steps that are done in another way.'),
     remove: about(z.array(words).min(1).optional(), 'Ids of steps and groups that are not done.'),

@@ -231,7 +231,7 @@ class Sequence {
     const base = isRecord(this.#base.value) ? this.#base.value : {};
     const whole: Record<string, unknown> = { kind: value.kind };
     const grafts: Graft[] = [];
-    for (const key of ['name', 'title', 'description', 'concurrency']) {
+    for (const key of ['name', 'title', 'description', 'concurrency', 'window']) {
       const from = key in value ? value : base;
       if (!(key in from)) continue;
       whole[key] = from[key];

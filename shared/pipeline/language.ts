@@ -21,6 +21,7 @@ import {
 } from './language-primitives.ts';
 import { runnerFields } from './runner-language.ts';
 import { retry, strategy, verify } from './strategy-language.ts';
+import { window } from './window.ts';
 
 export const paramFields = {
   type: about(
@@ -246,6 +247,10 @@ const on = about(oneOrMany(words), 'Who does it: a role, `role.leader` or `role.
 const unitFields = {
   approve: about(words.optional(), 'A question that an operator must approve before the first node begins.'),
   strategy: about(strategy.optional(), 'How many nodes at once: `parallel` (all, when absent) or `rolling`.'),
+  window: about(
+    window.optional(),
+    'When nodes may begin it, instead of the window of the pipeline. What has begun on a node goes on to its end.',
+  ),
 };
 
 const stepFields = { ...memberStepFields, on, scope, ...unitFields };
@@ -321,6 +326,10 @@ export const pipelineSchema = z
     concurrency: about(
       concurrency.optional(),
       'How its runs stand to others of the same group. Runs that share nodes queue in any case.',
+    ),
+    window: about(
+      window.optional(),
+      'When nodes may begin its steps and groups. What has begun on a node goes on to its end.',
     ),
     steps: about(
       z.array(z.union([stepSchema, groupSchema, callSchema])).min(1),

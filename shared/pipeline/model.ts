@@ -158,10 +158,15 @@ export type Unit = {
   readonly on: readonly Target[];
   readonly approve?: string;
   readonly strategy: Strategy;
+  /** When nodes may begin it; always when absent. */
+  readonly window?: Window;
   readonly steps: readonly Step[];
   /** Of `finally`: it begins when the outcome of the others is known. */
   readonly finally?: true;
 };
+
+/** Open for so long from each time that the cron line means by the clock of the time zone. */
+export type Window = { readonly cron: string; readonly timezone: string; readonly durationMs: number };
 
 /** How runs of one group, which is a name within a cluster, stand to each other. */
 export type Concurrency = {

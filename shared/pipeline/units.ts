@@ -1,4 +1,5 @@
 /** Steps and groups as drafts: who does what, with names looked up, before order and expressions are judged. */
+
 import { limits } from '../limits.ts';
 import { type DraftStep, type DraftTask, type DraftUnit, isFinally, missingId } from './draft.ts';
 import {
@@ -10,7 +11,7 @@ import {
   type StepFile,
   stepHeadSchema,
 } from './language.ts';
-import type { AftermathPart, RoleDeclaration, Strategy, Target } from './model.ts';
+import type { AftermathPart, RoleDeclaration, Strategy, Target, Window } from './model.ts';
 import type { LoadedModule } from './module.ts';
 import type { Report } from './report.ts';
 import { asList, entryPath, readTarget } from './roles.ts';
@@ -21,10 +22,13 @@ import type { Path } from './source.ts';
 import { readStrategy } from './strategy.ts';
 import type { VerifyFile } from './strategy-language.ts';
 import { mergeOutputs, readUses } from './uses.ts';
+import { readWindow } from './window.ts';
 import { isReservedName } from './words.ts';
 import { readPolicy, readWork } from './work.ts';
 
 export type Surroundings = {
+  /** Of the pipeline, for its steps and groups that have none of their own. */
+  readonly window: Window | undefined;
   readonly report: Report;
   readonly roleNames: ReadonlySet<string>;
   readonly roles: ReadonlyMap<string, RoleDeclaration>;
@@ -149,7 +153,7 @@ function readSingle(item: unknown, path: Path, around: Surroundings): DraftUnit 
     return unit;
   }
   const { value, removed } = salvaged;
-  const { on: _on, approve: _approve, strategy: _strategy, scope, ...member } = value;
+  const { on: _on, approve: _approve, strategy: _strategy, window: _window, scope, ...member } = value;
   const unit = unitOf({ ...value, id: idOf(item, path) }, 'step', removed, path, around);
   const file = { ...member, id: unit.id };
   const incomplete = removed.size > 0;
@@ -244,6 +248,8 @@ function unitOf(
   around: Surroundings,
 ): DraftUnit {
   const { id, title, approve, needs } = file;
+  const window =
+    file.window === undefined ? around.window : readWindow(file.window, [...path, 'window'], around.report);
   return {
     id,
     kind,
@@ -254,6 +260,7 @@ function unitOf(
       : readStrategy(file.strategy, [...path, 'strategy'], around.report),
     ...(title === undefined ? {} : { title }),
     ...(approve === undefined ? {} : { approve }),
+    ...(window === undefined ? {} : { window }),
     ...(needs === undefined ? {} : { needs }),
     steps: [],
   };

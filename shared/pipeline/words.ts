@@ -7,7 +7,6 @@ export const laterWords: ReadonlySet<string> = new Set([
   'terraform',
   'tofu',
   'certificate',
-  'window',
 ]);
 
 /** Keys that belong elsewhere, by the kind of thing they were found in. */
@@ -26,6 +25,7 @@ export const misplacedWords: Readonly<
     scope: 'nodes go through a group on their own: write a step of its own beside the group',
     rescue: 'the group as a whole is rescued: say it on the group',
     always: 'it is done when a node has ended the group as a whole: say it on the group',
+    window: 'a node that has begun the group goes through all of it: say it on the group',
   },
   group: {
     run: 'a group runs its steps: give the script to one of them',
@@ -53,6 +53,7 @@ export const misplacedWords: Readonly<
     scope: 'at the end each node that can be reached does it on its own',
     strategy: 'at the end each node that can be reached does it at once, and no failure stops the others',
     approve: 'the end of a run waits for nobody',
+    window: 'the end of a run waits for no window',
     onUnknown: 'no unknown job stops the end of a run',
     reboot: 'the end of a run waits for no node to come back',
     rebootTimeout: 'the end of a run waits for no node to come back',
@@ -66,6 +67,7 @@ export const misplacedWords: Readonly<
     group: 'write its steps one by one',
     strategy: 'each node does it as soon as its step or group has ended there',
     approve: 'what is done after a failure waits for nobody',
+    window: 'what is done after a failure waits for no window',
     offline: 'nodes that cannot be reached are left out',
     deferUntil: 'nodes that cannot be reached are left out',
     onUnknown: 'say it on the step or on the steps of the group',

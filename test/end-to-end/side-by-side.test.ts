@@ -86,3 +86,28 @@ steps:
     return shown.state === 'succeeded' ? shown : undefined;
   });
 });
+
+t.test('a step outside of its window', { timeout: 60_000 }, async (t) => {
+  const cluster = await LocalCluster.start(t, { n1: { demo: 'yes' }, n2: { demo: 'yes' } });
+  const [patch = ''] = pipelinesUnder('Maintenance windows');
+  const plan = await cluster.cli(['plan', cluster.write('patch.yaml', patch)]);
+  t.equal(plan.status, 0, plan.stderr);
+  t.match(plan.stdout, 'its window "0 22 * * mon-fri" for 6h (Europe/Prague)');
+
+  // Whatever the time is: one window is always open, and one opens in half a year.
+  const month = ((new Date().getUTCMonth() + 6) % 12) + 1;
+  const far = patch.replace('0 22 * * mon-fri', `0 0 1 ${month} *`);
+  const started = await cluster.cli(['run', cluster.write('patch.yaml', far), '-o', 'json']);
+  t.equal(started.status, 0, started.stderr);
+  const { id } = runDocument.partial({ jobs: true }).parse(JSON.parse(started.stdout));
+  const parked = await eventually('the run to be parked', async () => {
+    const shown = await cluster.query(runDocument, ['runs', 'show', id]);
+    return shown.state === 'paused' ? shown : undefined;
+  });
+  t.match(jobOf(parked, 'fetch', 'n2'), { state: 'succeeded' }, 'its own window is open');
+  t.match(parked.reason, /^swap is outside of its window until \d{4}-/);
+  const why = await cluster.cli(['why', id]);
+  t.match(why.stdout, /drain\/n1 is parked until .*: swap begins in its window "0 0 1 \d+ \*" for 6h/);
+  const cancelled = await cluster.cli(['cancel', id]);
+  t.equal(cancelled.status, 0, cancelled.stderr);
+});

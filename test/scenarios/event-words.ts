@@ -51,6 +51,11 @@ export function formatEvent(event: Event): string | undefined {
       return `wave ${event.wave + 1} of ${event.unit}: ${event.nodes.join(' ')}`;
     case 'SlotTaken':
       return `slot ${event.unit} ${event.node}`;
+    case 'WindowOpened':
+    case 'WindowClosed': {
+      const until = event.until === null ? '' : ` until ${new Date(event.until).toISOString()}`;
+      return `window of ${event.unit} ${event.type === 'WindowOpened' ? 'open' : 'closed'}${until}`;
+    }
     case 'SlotReleased':
       return `slot back ${event.unit} ${event.node}`;
     case 'RunFailing':

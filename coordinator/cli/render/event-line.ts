@@ -25,6 +25,7 @@ const shown = z.discriminatedUnion('type', [
   z.object({ type: z.literal('WaveOpened'), ...unit, wave: z.int(), nodes: z.array(z.string()) }),
   z.object({ type: z.literal('SlotTaken'), ...unit, node: z.string() }),
   z.object({ type: z.literal('SlotReleased'), ...unit, node: z.string() }),
+  z.object({ type: z.enum(['WindowOpened', 'WindowClosed']), ...unit, until: z.number().nullable() }),
   z.object({ type: z.literal('RunFailing'), ...unit, ...reason }),
   z.object({ type: z.literal('RunHeld'), run: z.string(), ...reason }),
   z.object({ type: z.literal('RunResumed'), run: z.string(), how: z.string(), by: z.string() }),
@@ -96,6 +97,11 @@ function describe(event: Shown): string {
       return `${event.unit} wave ${event.wave + 1} opened for ${event.nodes.length} ${event.nodes.length === 1 ? 'node' : 'nodes'}`;
     case 'SlotTaken':
       return `${event.unit} ${event.node} took a slot`;
+    case 'WindowOpened':
+    case 'WindowClosed': {
+      const how = event.type === 'WindowOpened' ? 'may begin' : 'is parked';
+      return `${event.unit} ${how}${event.until === null ? '' : ` until ${formatDate(event.until)}`}`;
+    }
     case 'SlotReleased':
       return `${event.unit} ${event.node} gave its slot back`;
     case 'RunFailing':

@@ -11,7 +11,7 @@ import { executorOf } from '../../core/executors.ts';
 import { type IterationOf, iterationOfJob } from '../../core/explain-live.ts';
 import type { JobState } from '../../core/job-state.ts';
 import type { ApprovalState, ArchivedRun, DeferralCounts } from '../../core/run-parts.ts';
-import { runStateOf } from '../../core/shown-states.ts';
+import { isParkedAsWhole, runStateOf } from '../../core/shown-states.ts';
 import type { Job, Run, UnitState } from '../../core/state.ts';
 import type * as resources from '../resources.ts';
 import { shownValue, shownValues, timeOf, timeOrNull } from './value.ts';
@@ -164,6 +164,15 @@ function viewParts(stored: StoredValue | undefined, lookup: Lookup): Pick<JobVie
 const viewIteration = ({ attempt: _, ...iteration }: Iteration): JobView['iteration'] => iteration;
 
 function reasonOf(run: Run): string | null {
+  if (run.end === null && run.cancel === null && run.hold === null && isParkedAsWhole(run)) {
+    const parked = run.units
+      .filter((unit) => unit.jobsReady > 0)
+      .map(({ unit, window }) => {
+        const until = window?.until == null ? '' : ` until ${timeOf(window.until)}`;
+        return `${unit.id} is outside of its window${until}`;
+      });
+    return parked.join('; ');
+  }
   const { reason } = run.end ?? run.outcome ?? run.cancel ?? run.hold ?? run.failing ?? { reason: '' };
   return reason === '' ? null : reason;
 }

@@ -18,6 +18,7 @@ import { Oracle } from './oracle.ts';
 import { withAftermath } from './random-aftermath.ts';
 import { inCompany, randomBudget } from './random-company.ts';
 import { Random, randomPipeline } from './random-pipeline.ts';
+import { WindowOracle } from './window-oracle.ts';
 import { World } from './world.ts';
 
 const only = process.env.LOCKSTEP_SEED;
@@ -33,11 +34,13 @@ function play(seed: number): World {
   const oracle = new Oracle();
   const groups = new GroupOracle();
   const disruption = new DisruptionOracle();
+  const windows = new WindowOracle();
   world.onEvent = (event) => {
     if (only !== undefined) console.error(JSON.stringify(event).slice(0, 300));
     oracle.check(event);
     groups.check(event);
     disruption.check(event);
+    windows.check(event);
   };
   for (const event of world.events) oracle.check(event);
   if (company.chance(0.4)) setBudget(world, randomBudget(company));

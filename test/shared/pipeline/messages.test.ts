@@ -29,6 +29,15 @@ const cases: readonly Case[] = [
     '4:39: error: "policy" cannot be "replase" (expected one of queue, reject, replace; did you mean "replace"?)',
   ],
   [
+    'windows that never open',
+    'window: { cron: "0 22 * *", duration: 6h }\nsteps:\n  - { id: a, on: all, run: x, window: { cron: "0 22 * * *", duration: 30s } }\n  - { id: b, on: all, run: x, window: { cron: "0 22 * * *", duration: 6h, timezone: Europe/Praque } }\n  - { id: c, on: all, run: x, windwo: {} }\n  - { id: d, on: all, group: [{ id: e, run: x, window: {} }] }',
+    '4:17: error: "0 22 * *" is not a time: write five fields, minute hour day month weekday, like "0 2 * * 1-5"',
+    '6:71: error: no window is open for 30s (expected 1m to 31d)',
+    '7:85: error: no time zone is called "Europe/Praque" (expected a name such as Europe/Prague, or UTC; did you mean "Europe/Prague"?)',
+    '8:31: error: step c has no "windwo" (did you mean "window"?)',
+    '9:48: error: "window" does not stand here: a node that has begun the group goes through all of it: say it on the group',
+  ],
+  [
     'what is replaced per node',
     'concurrency: { group: nightly, policy: queue, per: node }\nsteps:\n  - { id: a, on: all, run: x }',
     '4:47: error: per: node says what is replaced (expected policy: replace)',
