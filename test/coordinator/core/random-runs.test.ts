@@ -114,8 +114,11 @@ function act(world: World, random: Random, names: readonly string[]): void {
       reason: 'test',
     });
   } else if (kind < 78) {
-    // The state folder is gone: a new life under the same name, after the old one was given up.
-    if (known.contact === 'unreachable') {
+    // The state folder is gone: a new life under the same name, after the old one was given up; or on another machine.
+    if (known.contact === 'unreachable' || (known.contact === 'disconnected' && random.chance(0.5))) {
+      if (known.contact === 'disconnected' || random.chance(0.3))
+        world.command({ type: 'ReplaceNode', node, by: 'operator:test', reason: 'test' });
+      world.boots.set(node, `${world.bootOf(node)}+`);
       world.held.delete(node);
       world.incarnations.set(node, `inc-${node}-${world.events.length}`);
       world.counters.set(node, 0);
