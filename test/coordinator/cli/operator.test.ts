@@ -222,7 +222,10 @@ t.test('nodes, params and tokens are changed and say so', async (t) => {
   );
   t.match(await json('nodes', '--where', 'labels.tier == "gold"'), [{ name: 'n1' }, { name: 'n2' }]);
   await lockstep('node', 'cordon', 'n3', '--reason', 'its disk is dying');
-  t.match((await lockstep('node', 'show', 'n3')).stdout, /state +cordoned\nbecause +its disk is dying, by \S+ since .+\n/);
+  t.match(
+    (await lockstep('node', 'show', 'n3')).stdout,
+    /state +cordoned\nbecause +its disk is dying, by \S+ since .+\n/,
+  );
   await lockstep('node', 'uncordon', 'n3');
   t.match(await json('node', 'show', 'n3'), { state: 'ready' });
 
