@@ -49,7 +49,8 @@ export function replaceNode(turn: Turn, { node: name, by, reason }: CommandOf<'R
 /** What the run did on the old machine is not on the new one: whether it goes on there all the same is no rule's to say. */
 function holdHalfDone(turn: Turn, run: Run, node: Node): void {
   if (run.end !== null || run.outcome !== null || run.cancel !== null) return;
-  if (run.hold?.needs === 'decision') return;
+  // Whoever is to decide already looks at it.
+  if (run.hold?.needs === 'decision' || run.failing !== null) return;
   if (run.members.get(node.name)?.out !== null) return;
   const done = run.steps.filter(({ jobs }) => jobs.get(node.name)?.state === 'succeeded');
   const open = run.steps.flatMap(({ jobs }) => jobs.get(node.name) ?? []).filter((job) => !isOver(job));

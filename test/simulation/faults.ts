@@ -58,6 +58,11 @@ const faults = {
   'host installed anew': (cluster, host, random) => {
     host.powerOff(false);
     cluster.later(10_000 + awhile(random), () => host.powerOn());
+    // Sometimes it is another machine that comes, and an operator says so once the link is known to be lost.
+    for (const waitMs of [5_000, 40_000])
+      cluster.later(waitMs, () => {
+        if (!host.isUp) cluster.operators.replaceMachine(host.node);
+      });
   },
   'supervisor killed': (_cluster, host) => host.killSomeSupervisor(),
   'connection broken': (cluster, host) => cluster.network.break(host),

@@ -88,6 +88,11 @@ export class Operators {
       });
   }
 
+  /** Mostly: its machine is gone for good. */
+  replaceMachine(node: string): void {
+    if (this.#changes.chance(0.7)) this.#say({ type: 'ReplaceNode', node, by, reason });
+  }
+
   #answer(state: State, run: Run): void {
     const random = this.#random;
     this.#approve(run);
