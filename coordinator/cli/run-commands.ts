@@ -19,6 +19,9 @@ export function submits(command: Command): Command {
     .option('--modules <dir>', 'folder of modules (default: modules/ beside the file)');
 }
 
+const beginsAnywhere = (command: Command): Command =>
+  command.option('--from <step>', 'begin at this step or group: those before it are skipped');
+
 function registerStarting(program: Command): void {
   const run = program
     .command('run')
@@ -29,13 +32,14 @@ function registerStarting(program: Command): void {
     .argument('<file>', 'the pipeline, YAML')
     .option('-w, --watch', 'follow the run until it ends or needs a decision')
     .option('--check', 'execute only the checks: what would change, without changing it');
-  submits(speaksToCoordinator(run, ['json', 'jsonl'])).action(
+  beginsAnywhere(submits(speaksToCoordinator(run, ['json', 'jsonl']))).action(
     act(async (file: string, options: RunOptions) => (await import('./commands/run.ts')).run(file, options)),
   );
   examples(run, [
     ['run etcd.yaml --watch', 'run it and see it go'],
     ['run etcd.yaml --param version=3.4 --limit \'labels.rack == "a"\'', ''],
     ['run etcd.yaml --check --watch', 'what would change'],
+    ['run etcd.yaml --from upgrade', 'the steps before upgrade are skipped'],
   ]);
 
   const plan = program
@@ -44,7 +48,7 @@ function registerStarting(program: Command): void {
     .description('Show order, waves, slots, nodes, gates and how many nodes go down at once. Nothing is run.')
     .argument('<file>', 'the pipeline, YAML')
     .option('--explain', 'only compare it with the pipeline that it extends; needs no coordinator');
-  submits(speaksToCoordinator(plan, ['json'])).action(
+  beginsAnywhere(submits(speaksToCoordinator(plan, ['json']))).action(
     act(async (file: string, options: PlanOptions) =>
       (await import('./commands/run.ts')).plan(file, options),
     ),

@@ -27,6 +27,8 @@ export type CreateRun = {
   readonly limit: string | null;
   /** `--check`: only the checks are executed. */
   readonly checkOnly: boolean;
+  /** `--from`: the step or group to begin at; those before it are left out. Absent or null: the first. */
+  readonly from?: string | null;
 };
 
 export type ResumeHow =

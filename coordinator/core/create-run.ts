@@ -4,6 +4,7 @@ import { limits } from '../../shared/limits.ts';
 import type { ParamDeclaration } from '../../shared/pipeline/model.ts';
 import { utf8Length } from '../../shared/utf8.ts';
 import { requireRoomForSecrets, requireThat } from './administration.ts';
+import { faultsOfBeginning } from './beginning-faults.ts';
 import type { CreateRun, Lookup } from './commands.ts';
 import { refusalInGroup } from './concurrency.ts';
 import type { LayeredValue, StoredValue } from './event-values.ts';
@@ -31,6 +32,8 @@ export function createRun(turn: Turn, command: CreateRun): void {
     'too-many',
     `${state.activeRuns.size} runs have not ended; at most ${limits.runsQueuedMax} are kept`,
   );
+  const wrongStart = faultsOfBeginning(state, command);
+  if (wrongStart.length > 0) throw new Rejection('invalid', wrongStart.join('\n'));
   const refusal = refusalInGroup(state, pipeline, cluster);
   if (refusal !== undefined) throw new Rejection('conflict', refusal);
   const selection = selectRoles(state, pipeline, cluster, command.limit, turn.lookup);
@@ -50,6 +53,7 @@ export function createRun(turn: Turn, command: CreateRun): void {
   rememberGenerated(turn, command, { params, generated });
   const { limit, checkOnly, by } = command;
   turn.emit({ type: 'RunCreated', run, cluster, pipeline, params, limit, checkOnly, by });
+  if (command.from != null) turn.emit({ type: 'StepsLeftOut', run, from: command.from });
   const created = state.runs.get(run);
   const gathered = [...selection.roles.values()].every((role) => isGathered(role, state));
   if (created !== undefined && gathered) planRun(turn, created, selection);

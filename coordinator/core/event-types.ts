@@ -34,6 +34,7 @@ const isAudit = {
   TriggerFired: true,
   TriggerFailed: true,
   RunCreated: true,
+  StepsLeftOut: false,
   RunPlanned: false,
   RunStarted: false,
   ApprovalRequested: false,

@@ -168,6 +168,9 @@ function evolveRun(
     case 'RunCreated':
       createRun(state, event);
       return;
+    case 'StepsLeftOut':
+      runOf(state, event.run).from = event.from;
+      return;
     case 'RunPlanned': {
       const run = runOf(state, event.run);
       run.planned = true;
@@ -340,6 +343,7 @@ function createRun(state: State, event: Extract<Event, { type: 'RunCreated' }>):
     params: event.params,
     limit: event.limit,
     checkOnly: event.checkOnly,
+    from: null,
     by: event.by,
     createdSeq: event.seq,
     createdAt: event.at,

@@ -5,6 +5,7 @@
 import { present } from '../../shared/assert.ts';
 import type { Pipeline, Target, Unit } from '../../shared/pipeline/model.ts';
 import { unitLimitsOf, waveTargetsOf } from './amount.ts';
+import { leftOutReason, unitsLeftOut } from './beginning.ts';
 import { compareNames } from './order.ts';
 import type { RoleState } from './run-parts.ts';
 import type { Job, Member, Run, StepState, UnitState } from './state.ts';
@@ -151,6 +152,7 @@ export function layoutRun(run: Run, memberOf: (node: string) => Member, at: numb
   }
   const labelsOf = (node: string): Readonly<Record<string, string>> =>
     present(run.members.get(node), `member ${node}`).node.labels;
+  const leftOut = unitsLeftOut(run.pipeline, run.from);
   for (const [index, unit] of run.pipeline.units.entries()) {
     const unitState = layoutUnit(unit, index, run.steps.length, lineOf, labelsOf);
     run.units.push(unitState);
@@ -168,10 +170,10 @@ export function layoutRun(run: Run, memberOf: (node: string) => Member, at: numb
         jobsUnfinished: 0,
       };
       for (const node of lineOf(step.on).nodes) {
-        stepState.jobs.set(
-          node,
-          newJob(run, stepState, present(run.members.get(node), `member ${node}`), at),
-        );
+        const job = newJob(run, stepState, present(run.members.get(node), `member ${node}`), at);
+        if (index < leftOut && run.from !== null)
+          Object.assign(job, { state: 'skipped', reason: leftOutReason(run.from), finishedAt: at } as const);
+        stepState.jobs.set(node, job);
       }
       run.stepIndex.set(step.id, stepState.index);
       run.steps.push(stepState);

@@ -4,6 +4,7 @@
  * touches many of them.
  */
 import { present } from '../../shared/assert.ts';
+import { unitsLeftOut } from './beginning.ts';
 import { deriveRun, isSettled } from './derive.ts';
 import { addJob } from './evolve-jobs.ts';
 import { isLive } from './job-state.ts';
@@ -25,7 +26,9 @@ export function electLeader(state: State, run: Run, roleName: string, node: stri
   role.leader = node;
   if (run.steps.length === 0 || run.end !== null) return;
   const lineOf = linesOf(run.roles);
+  const leftOut = unitsLeftOut(run.pipeline, run.from);
   for (const unit of run.units) {
+    if (unit.index < leftOut) continue;
     if (!unit.unit.on.some((target) => target.role === roleName && target.who !== 'all')) continue;
     const indexes = Array.from({ length: unit.unit.steps.length }, (_, offset) => unit.firstStep + offset);
     if (!indexes.every((index) => isUntouched(run, index))) continue;

@@ -5,6 +5,8 @@
 
 import type { Step } from '../../shared/pipeline/model.ts';
 import { waveTargetsOf } from './amount.ts';
+import { leftOutReason, unitsLeftOut } from './beginning.ts';
+import { faultsOfBeginning } from './beginning-faults.ts';
 import type { CreateRun, Lookup } from './commands.ts';
 import { outlookInGroup, refusalInGroup } from './concurrency.ts';
 import { faultsOfParams } from './create-run.ts';
@@ -53,7 +55,7 @@ export type PlanPreview = {
   readonly warnings: readonly string[];
 };
 
-export type PlanRequest = Pick<CreateRun, 'pipeline' | 'cluster' | 'limit' | 'params'>;
+export type PlanRequest = Pick<CreateRun, 'pipeline' | 'cluster' | 'limit' | 'params' | 'from'>;
 
 export function previewPlan(state: State, request: PlanRequest, lookup: Lookup): PlanPreview {
   const { pipeline, cluster, limit } = request;
@@ -89,15 +91,18 @@ export function previewPlan(state: State, request: PlanRequest, lookup: Lookup):
   const waits = roles.some((role) => role.waits);
   const labelsOf = (node: string): Readonly<Record<string, string>> => state.nodes.get(node)?.labels ?? {};
   const lineOf = linesOf(roleStates);
+  const leftOut = unitsLeftOut(pipeline, request.from ?? null);
   const units = pipeline.units.map((unit, index) => {
     const laidOut = layoutUnit(unit, index, 0, lineOf, labelsOf);
-    return previewUnit(laidOut, lineOf, labelsOf, domainLabelOf(pipeline.units, laidOut));
+    const preview = previewUnit(laidOut, lineOf, labelsOf, domainLabelOf(pipeline.units, laidOut));
+    return index < leftOut ? withoutWork(preview, request.from ?? '') : preview;
   });
   return {
     roles,
     units,
     downMax: Math.max(0, ...units.map((unit) => unit.downMax)),
     faults: [
+      ...faultsOfBeginning(state, request),
       ...(refusal === undefined ? [] : [refusal]),
       ...(waits ? selection.faults : faultsOfSelection(pipeline, selection, lookup.secretRoom())),
       ...faultsOfParams(state, request, lookup, selection),
@@ -105,6 +110,16 @@ export function previewPlan(state: State, request: PlanRequest, lookup: Lookup):
     warnings,
   };
 }
+
+/** Nothing of it is done: it takes nobody down, and waits for nothing. */
+const withoutWork = (unit: UnitPreview, from: string): UnitPreview => ({
+  ...unit,
+  approve: null,
+  steps: unit.steps.map((step) => ({ ...step, gates: [`skipped (${leftOutReason(from)})`] })),
+  waves: [],
+  downMax: 0,
+  domains: [],
+});
 
 /** The label by which to count: the unit's own, else the one that the pipeline uses elsewhere. */
 function domainLabelOf(units: readonly UnitState['unit'][], laidOut: UnitState): string | undefined {

@@ -100,7 +100,9 @@ export function planRun(turn: Turn, run: Run, selection: Selection): void {
       reason,
     });
   }
-  const digest = turn.lookup.digestOf(JSON.stringify([run.pipeline, run.params, roles]));
+  const digest = turn.lookup.digestOf(
+    JSON.stringify([run.pipeline, run.params, roles, ...(run.from === null ? [] : [run.from])]),
+  );
   turn.emit({ type: 'RunPlanned', run: run.id, digest, roles });
   for (const role of Object.values(roles)) turn.bytes += bytesOfNames(role.nodes.length);
   replaceOlder(turn, run);

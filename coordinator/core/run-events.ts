@@ -13,6 +13,8 @@ export type RunEvent =
       readonly checkOnly: boolean;
       readonly by: Actor;
     }
+  /** Right after the run was created: it begins at this step or group, and those before it are skipped. */
+  | { readonly type: 'StepsLeftOut'; readonly run: string; readonly from: string }
   /** `digest` is over pipeline, params and nodes: what an approval is bound to. */
   | {
       readonly type: 'RunPlanned';

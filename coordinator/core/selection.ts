@@ -178,7 +178,8 @@ export function usesLeader(pipeline: Pipeline, role: string): boolean {
   );
 }
 
-function referencesOfStep(step: Step): readonly Reference[] {
+/** What its condition and its values read; what only its scripts see is not known. */
+export function referencesOfStep(step: Step): readonly Reference[] {
   const conditions = [step.if, ...step.tasks.map((task) => task.if)].filter((text) => text !== undefined);
   const values = [...Object.values(step.with), step.provides?.port, step.provides?.address];
   return [

@@ -98,6 +98,7 @@ export const runFields = [
   'params',
   'limit',
   'checkOnly',
+  'from',
   'by',
   'createdSeq',
   'createdAt',

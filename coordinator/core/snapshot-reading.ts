@@ -117,6 +117,7 @@ function readRun(state: State, id: string, read: (name: string) => unknown): voi
     >),
     // Absent in snapshots of old.
     plannedSeq: document.plannedSeq ?? 0,
+    from: document.from ?? null,
     deferredAt: document.deferredAt ?? null,
     outcome: document.outcome ?? null,
     roles: new Map(document.roles.map((role) => [role.name, { ...role }])),

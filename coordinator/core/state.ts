@@ -162,6 +162,8 @@ export type Run = {
   readonly params: Readonly<Record<string, LayeredValue>>;
   readonly limit: string | null;
   readonly checkOnly: boolean;
+  /** The step or group that it begins at; null for the first. */
+  from: string | null;
   readonly by: string;
   readonly createdSeq: number;
   readonly createdAt: number;

@@ -30,7 +30,7 @@ export type ReadSubmission = {
 
 /** Throws `invalid` with every fault of the pipeline and its modules. */
 export function readSubmission(submission: Submission, digestOf: (text: string) => string): ReadSubmission {
-  const { file, text, bundle, cluster, limit, checkOnly } = submission;
+  const { file, text, bundle, cluster, limit, checkOnly, from } = submission;
   const files = new Map<string, string>();
   const manifests: string[] = [];
   const modules: LoadedModule[] = [];
@@ -70,7 +70,7 @@ export function readSubmission(submission: Submission, digestOf: (text: string) 
     for (const [path, { digest }] of other.requiredFiles) files.set(digest, `${other.file}: ${path}`);
   const params = readParams(pipeline, submission.params);
   return {
-    command: { type: 'CreateRun', cluster, pipeline, params, limit, checkOnly },
+    command: { type: 'CreateRun', cluster, pipeline, params, limit, checkOnly, from },
     warnings: [...warnings, ...parsed.warnings],
     manifests,
     files,

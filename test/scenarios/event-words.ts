@@ -30,6 +30,8 @@ export function formatEvent(event: Event): string | undefined {
       return `${event.node} labelled ${JSON.stringify(event.set)}`;
     case 'RunCreated':
       return `${event.run} created`;
+    case 'StepsLeftOut':
+      return `${event.run} begins at ${event.from}`;
     case 'RunPlanned': {
       const roles = Object.entries(event.roles).map(
         ([name, { nodes, leader }]) =>

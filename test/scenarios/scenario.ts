@@ -153,10 +153,18 @@ export class Scenario {
         if (!pipeline.ok) return pipeline.lines;
         return answer(world.run(pipeline.pipeline, paramsOf(args)));
       }
+      case 'run-from':
+      case 'run-check': {
+        const pipeline = parse(body);
+        if (!pipeline.ok) return pipeline.lines;
+        const more = name === 'run-from' ? { from: first } : { checkOnly: true, limit: first || null };
+        return answer(world.run(pipeline.pipeline, {}, 'default', more));
+      }
+      case 'plan-from':
       case 'plan': {
         const pipeline = parse(body);
         if (!pipeline.ok) return pipeline.lines;
-        return formatPlan(world, pipeline.pipeline);
+        return formatPlan(world, pipeline.pipeline, first || null);
       }
       case 'finish': {
         const outcome = outcomes.find((one) => one === (second || 'succeeded'));
@@ -460,10 +468,10 @@ function parse(body: string): Parsed {
   return parsed.ok ? parsed : { ok: false, lines: parsed.diagnostics.map(formatDiagnostic) };
 }
 
-function formatPlan(world: World, pipeline: Pipeline): string[] {
+function formatPlan(world: World, pipeline: Pipeline, from: string | null): string[] {
   const plan = previewPlan(
     world.state,
-    { pipeline, cluster: 'default', limit: null, params: {} },
+    { pipeline, cluster: 'default', limit: null, params: {}, from },
     world.lookup,
   );
   const roles = plan.roles.map(

@@ -30,11 +30,16 @@ export class Operators {
   }
 
   submitRun(): void {
+    const pipeline = withAftermath(
+      this.#changes,
+      inCompany(this.#changes, randomPipeline(this.#random, true)),
+    );
     this.#say({
       type: 'CreateRun',
       by,
       cluster: 'default',
-      pipeline: withAftermath(this.#changes, inCompany(this.#changes, randomPipeline(this.#random, true))),
+      pipeline,
+      from: this.#changes.chance(0.05) ? this.#changes.pick(pipeline.units).id : null,
       params: {},
       generated: {},
       limit: null,

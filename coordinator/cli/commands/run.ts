@@ -20,6 +20,7 @@ export type RunOptions = CommonOptions &
     readonly cluster: string;
     readonly limit?: string;
     readonly check?: boolean;
+    readonly from?: string;
     readonly modules?: string;
   };
 
@@ -56,6 +57,7 @@ export async function submit(
     cluster: options.cluster,
     limit: options.limit === undefined ? null : selectorOf(options.limit),
     checkOnly: options.check === true,
+    from: options.from ?? null,
   };
 }
 

@@ -30,6 +30,7 @@ const shown = z.discriminatedUnion('type', [
   z.object({ type: z.literal('RunHeld'), run: z.string(), ...reason }),
   z.object({ type: z.literal('RunResumed'), run: z.string(), how: z.string(), by: z.string() }),
   z.object({ type: z.literal('RunCancelRequested'), run: z.string(), by: z.string(), ...reason }),
+  z.object({ type: z.literal('StepsLeftOut'), run: z.string(), from: z.string() }),
   z.object({ type: z.literal('RunConcluded'), run: z.string(), state: z.string(), ...reason }),
   z.object({ type: z.literal('RunEnded'), run: z.string(), state: z.string(), ...reason }),
   z.object({ type: z.literal('RunDeferred'), run: z.string(), ...reason }),
@@ -112,6 +113,8 @@ function describe(event: Shown): string {
       return `run ${event.run} resumed (${event.how}) by ${event.by}`;
     case 'RunCancelRequested':
       return `run ${event.run} cancelling, asked by ${event.by}${because(event.reason)}`;
+    case 'StepsLeftOut':
+      return `run ${event.run} begins at ${event.from}: what is before it is skipped`;
     case 'RunConcluded':
       return `run ${event.run} will end as ${event.state}${because(event.reason)}; its last steps begin`;
     case 'RunEnded':

@@ -77,6 +77,7 @@ function header({ run, now }: RunView): Line {
     span('  '),
     runStateSpan(run.state),
     ...(run.checkOnly ? [span(' (checks only)', 'warn')] : []),
+    ...(run.from === null ? [] : [span(` (from ${run.from})`, 'warn')]),
     span(`  ${formatDuration(end - Date.parse(startedAt))}`),
     ...(total > 0 ? [span(`  ${done} of ${total} jobs`, 'dim')] : []),
   ];

@@ -18,6 +18,8 @@ function countedJobs(run: Run): string {
   const unchanged = (run.jobs ?? []).filter((job) => job.unchanged && job.state === 'succeeded').length;
   const remarks = Object.entries(others).map(([state, count]) => `${count} ${state}`);
   if (unchanged > 0) remarks.push(`${unchanged} had nothing to do`);
+  if (run.checkOnly && succeeded > unchanged)
+    remarks.unshift(`${succeeded - unchanged} would change something`);
   const remark = remarks.length === 0 ? '' : ` (${remarks.join(', ')})`;
   return `${plural(total, 'job')} on ${plural(nodesOf(run).length, 'node')}${remark}`;
 }

@@ -137,6 +137,8 @@ export const run = runSummary
   .extend({
     digest: z.string(),
     checkOnly: z.boolean(),
+    /** The step or group that it begins at; those before it are skipped. */
+    from: z.string().nullable().default(null),
     params: z.record(z.string(), json),
     roles: z.record(z.string(), z.object({ nodes: z.array(z.string()), leader: z.string().nullable() })),
     units: z.array(unit),
@@ -197,6 +199,8 @@ export const submission = z
     limit: z.string().max(limits.expressionLengthMax).nullable().default(null),
     /** Only the checks are executed. */
     checkOnly: z.boolean().default(false),
+    /** The step or group to begin at; those before it are skipped. */
+    from: z.string().max(256).nullable().default(null),
   })
   .meta({ id: 'Submission' });
 

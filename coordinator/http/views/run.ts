@@ -67,6 +67,7 @@ export function viewRun(run: Run, lookup: Lookup, withJobs: boolean, iterationOf
     ...viewRunListed(run),
     digest: run.digest,
     checkOnly: run.checkOnly,
+    from: run.from,
     params: Object.fromEntries(params),
     roles: Object.fromEntries(
       [...run.roles.values()].map(({ name, nodes, leader }) => [name, { nodes: [...nodes], leader }]),

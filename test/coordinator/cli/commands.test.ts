@@ -192,6 +192,8 @@ t.test('a pipeline is judged here, its files travel once, and the answer names t
     join(folder, 'params.yaml'),
     '--limit',
     'n[1-3]',
+    '--from',
+    'configure',
   ];
   const sent = await start(words, { ...environmentOf(double), LOCKSTEP_PARAM_KEY: 's3cret' }).ended;
   t.equal(sent.stderr, '');
@@ -202,6 +204,7 @@ t.test('a pipeline is judged here, its files travel once, and the answer names t
     cluster: 'default',
     limit: 'name in ["n1", "n2", "n3"]',
     checkOnly: false,
+    from: 'configure',
     bundle: { files: [{ path: 'configure.sh', sizeBytes: 10, executable: false }] },
   });
   t.equal(double.blobs.size, 1);

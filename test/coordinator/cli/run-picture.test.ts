@@ -229,6 +229,10 @@ t.test('the end says what came of it and what leads further', async (t) => {
     '✓ r3 first-steps succeeded in 41s: 6 jobs on 3 nodes (2 skipped)',
   );
   t.equal(
+    told(sampleRun([{ steps: { a: '+++' } }], { state: 'succeeded', finishedAt: at(41), checkOnly: true })),
+    '✓ r3 first-steps succeeded in 41s: 3 jobs on 3 nodes (3 would change something)',
+  );
+  t.equal(
     told(
       sampleRun([{ steps: { a: '+xx' } }], {
         state: 'failed',

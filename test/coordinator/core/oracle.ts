@@ -28,6 +28,8 @@ export class Oracle {
   readonly #onlyChecks = new Set<string>();
   readonly #frozen = new Map<string, Frozen>();
   readonly #roles = new Map<string, Map<string, RoleMembers>>();
+  /** Where runs begin that do not begin at their first step. */
+  readonly #from = new Map<string, string>();
   readonly #ended = new Set<string>();
   readonly #out = new Set<string>();
   /** Runs of which the outcome is known, so that only their last steps are still done. */
@@ -94,6 +96,9 @@ export class Oracle {
         this.#pipelines.set(event.run, event.pipeline);
         if (event.checkOnly) this.#onlyChecks.add(event.run);
         this.#roles.set(event.run, new Map());
+        return;
+      case 'StepsLeftOut':
+        this.#from.set(event.run, event.from);
         return;
       case 'RunPlanned':
         this.#roles.set(
@@ -198,6 +203,13 @@ export class Oracle {
       [...nodes].map((name) => [name, { ...this.#node(name).own, ...this.#node(name).given }] as const),
     );
     this.#frozen.set(`${run}/${unit.id}`, { nodes, labels });
+    if (!this.#isLeftOut(run, unit)) return;
+    for (const { id } of unit.steps) for (const node of nodes) this.#settled.add(`${run}/${id}/${node}`);
+  }
+
+  #isLeftOut(run: string, unit: Unit): boolean {
+    const ids = this.#units(run).map(({ id }) => id);
+    return ids.indexOf(unit.id) < ids.indexOf(this.#from.get(run) ?? '');
   }
 
   /** What nobody has begun passes to the new leader; the rest stays with those who have it. */
@@ -275,6 +287,7 @@ export class Oracle {
     const step = this.#stepOf(run, event.step);
     const unit = this.#unitOf(run, event.step);
     this.#require(!this.#ended.has(run), `P1: ${id} granted after the run ended`);
+    this.#require(!this.#isLeftOut(run, unit), `P1: ${id} granted, and the run begins after it`);
     const after = step.part !== undefined;
     if (after) this.#aftermath.checkGrant(event, unit, step);
     this.#require(after || !this.#stopped.has(run), `P1: ${id} granted while the run is failing or held`);

@@ -3,7 +3,14 @@
  * decision is made here; a test says what happens and looks at what the core made of it.
  */
 import { createHash } from 'node:crypto';
-import type { Command, Decision, Effect, GrantedJob, Lookup } from '../../../coordinator/core/commands.ts';
+import type {
+  Command,
+  CreateRun,
+  Decision,
+  Effect,
+  GrantedJob,
+  Lookup,
+} from '../../../coordinator/core/commands.ts';
 import { emptyState } from '../../../coordinator/core/empty.ts';
 import type { Event } from '../../../coordinator/core/events.ts';
 import { evolve } from '../../../coordinator/core/evolve.ts';
@@ -247,7 +254,12 @@ export class World {
     this.command({ type: 'ReportResult', node, number, result: resultOf(attempt, outcome, this.at, more) });
   }
 
-  run(pipeline: Pipeline, params: Record<string, unknown> = {}, cluster = 'default'): string | undefined {
+  run(
+    pipeline: Pipeline,
+    params: Record<string, unknown> = {},
+    cluster = 'default',
+    more: Partial<Pick<CreateRun, 'from' | 'limit' | 'checkOnly'>> = {},
+  ): string | undefined {
     return this.command({
       type: 'CreateRun',
       by: 'operator:test',
@@ -257,6 +269,7 @@ export class World {
       generated: Object.fromEntries(Object.keys(pipeline.params).map((name) => [name, 'ab'.repeat(16)])),
       limit: null,
       checkOnly: false,
+      ...more,
     });
   }
 
