@@ -11,7 +11,7 @@ import { replaceOlder } from './concurrency.ts';
 import type { RolePlan } from './event-values.ts';
 import { faultsOfSecretNeed } from './secret-need.ts';
 import type { RoleSelection, Selection } from './selection.ts';
-import { leaderFor, selectRoles, usesLeader } from './selection.ts';
+import { firstToLead, type Leader, leaderFor, selectRoles, usesLeader } from './selection.ts';
 import type { Run, State } from './state.ts';
 import { clusterOf } from './state.ts';
 import { bytesOfNames, type Turn } from './turn.ts';
@@ -71,15 +71,21 @@ function someOf(names: readonly string[]): string {
   return more > 0 ? `${names.slice(0, listedMax).join(', ')} and ${more} more` : names.join(', ');
 }
 
+/** Where only checks are executed nobody is elected: whoever would lead is looked at in the leader's place. */
+function leaderOf({ state, lookup }: Turn, run: Run, role: RoleSelection): Leader | undefined {
+  const leader = leaderFor(state, run.cluster, role, lookup);
+  if (!run.checkOnly || leader === undefined || leader.kind === 'kept') return leader;
+  const node = firstToLead(state, role, lookup);
+  return node === undefined ? undefined : { kind: 'kept', node };
+}
+
 /** Plans the run with the selection; leaders are kept from run to run, or elected for the first time. */
 export function planRun(turn: Turn, run: Run, selection: Selection): void {
   const roles: Record<string, RolePlan> = {};
   const gone: string[] = [];
   const elected: { role: string; node: string; reason: string }[] = [];
   for (const [name, role] of selection.roles) {
-    const leader = usesLeader(run.pipeline, name)
-      ? leaderFor(turn.state, run.cluster, role, turn.lookup)
-      : undefined;
+    const leader = usesLeader(run.pipeline, name) ? leaderOf(turn, run, role) : undefined;
     if (leader?.kind === 'gone') {
       gone.push(`the leader of role ${name} is ${leader.node}, but ${leader.reason}`);
     }

@@ -208,15 +208,24 @@ export function leaderFor(
       selection.others.find((other) => other.node === kept)?.because ?? 'it is not known any more';
     return { kind: 'gone', node: kept, reason: because };
   }
+  const first = firstToLead(state, selection, lookup);
+  if (first === undefined) return undefined;
+  const reason = role.prefer === undefined ? 'first by name' : `first by ${role.prefer}`;
+  return { kind: 'elected', node: first, reason };
+}
+
+/** Who would be elected if nobody had been; undefined for a role without nodes. */
+export function firstToLead(
+  state: State,
+  { role, nodes }: RoleSelection,
+  lookup: Lookup,
+): string | undefined {
   const members = nodes.map((name) => present(state.nodes.get(name), `node ${name}`));
   const reachable = members.filter(isUsable);
   const candidates = reachable.length > 0 ? reachable : members;
   const keyed = candidates.map((node) => ({ node, key: preferenceOf(node, role, lookup) }));
   keyed.sort((a, b) => compareKeys(a.key, b.key) || compareNames(a.node.name, b.node.name));
-  const [first] = keyed;
-  if (first === undefined) return undefined;
-  const reason = role.prefer === undefined ? 'first by name' : `first by ${role.prefer}`;
-  return { kind: 'elected', node: first.node.name, reason };
+  return keyed[0]?.node.name;
 }
 
 type Key = string | number | boolean | null;
