@@ -12,6 +12,14 @@ function readShare(text: string): number {
   return share;
 }
 
+function readTime(text: string): number {
+  const at = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN;
+  if (Number.isNaN(at)) throw new InvalidArgumentError('It is not a time like 2026-03-02T22:00Z.');
+  return at;
+}
+
 function readSeed(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It is not a whole number.');
   return Number(text);
@@ -33,6 +41,7 @@ export function registerRehearsal(program: Command): void {
     .option('--lose <percent>', 'so many of the jobs lose their link in the middle', readShare, 0)
     .addOption(new Option('--away <duration>', 'for so long').argParser(readDuration).default(600_000, '10m'))
     .option('--seed <n>', 'another number is another chance', readSeed, 1)
+    .option('--at <time>', 'as if it began then (default: now); windows go by it', readTime)
     .option('--duration <step=time>', 'how long a step takes; may stand more than once', collect)
     .option('--step-output <step.name=value>', 'what a step puts out; may stand more than once', collect);
   submits(speaksToCoordinator(rehearse, ['json'])).action(
@@ -52,6 +61,7 @@ A file of nodes:
   );
   examples(rehearse, [
     ['rehearse upgrade.yaml', 'on the nodes of the cluster, as they are'],
+    ['rehearse upgrade.yaml --at 2026-03-02T22:00+01:00', 'how far it comes in its maintenance window'],
     ['rehearse upgrade.yaml --nodes 200 --fail 2% --unreachable 15% --seed 7', ''],
     [
       'rehearse upgrade.yaml --nodes-file planned.yaml --duration kernel=6m',

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { LockstepError, messageOf } from '../../shared/errors.ts';
 import { limits } from '../../shared/limits.ts';
+import { parseAmount } from '../../shared/pipeline/amount.ts';
 import { parseDuration } from '../../shared/pipeline/duration.ts';
 import type { Pipeline } from '../../shared/pipeline/model.ts';
 import type { CoordinatorClient } from '../cli/client.ts';
@@ -12,7 +13,7 @@ import { selectorOf } from '../cli/render/node-names.ts';
 import { type CommonOptions, segment, withCoordinator } from '../cli/session.ts';
 import { readPipelineFile } from '../cli/submission.ts';
 import { Terminal } from '../cli/terminal.ts';
-import { nodePage, paramList, runPage, run as runSchema } from '../http/resources.ts';
+import { clusterList, nodePage, paramList, runPage, run as runSchema } from '../http/resources.ts';
 import { Chances } from './chances.ts';
 import { multiply, type RehearsedHost, readHosts } from './hosts.ts';
 import { Past, type PastJob } from './past.ts';
@@ -32,6 +33,8 @@ export type RehearseOptions = CommonOptions &
     readonly lose: number;
     readonly away: number;
     readonly seed: number;
+    /** When the run would begin, ms since 1970; now when absent. */
+    readonly at?: number;
     readonly duration?: readonly string[];
     readonly output?: 'json';
     readonly stepOutput?: readonly string[];
@@ -73,7 +76,7 @@ export async function rehearse(path: string, options: RehearseOptions): Promise<
     faults,
     chances,
     past: new Past(known.jobs, declared, outputs, chances),
-    beginsAt: Date.now(),
+    beginsAt: options.at ?? Date.now(),
   });
   const terminal = new Terminal();
   if (options.output === 'json') terminal.printJson({ seed: options.seed, faults, ...story });
@@ -135,6 +138,15 @@ async function readNodes(
     if (administration !== 'in-service')
       standing.push({ type: 'AdministerNode', node: name, administration, by, reason });
   }
+  const clusters = await client.read(clusterList, '/api/clusters');
+  for (const { name, maxUnavailable } of clusters.items)
+    if (name === cluster && maxUnavailable !== null)
+      standing.push({
+        type: 'SetDisruptionBudget',
+        cluster,
+        maxUnavailable: parseAmount(maxUnavailable),
+        by,
+      });
   const { items } = await client.read(paramList, '/api/params', {});
   for (const param of items)
     if (!('cluster' in param.scope) || param.scope.cluster === cluster)

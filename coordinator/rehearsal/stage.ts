@@ -32,13 +32,13 @@ export type Faults = {
   readonly awayMs: number;
 };
 
-export type Standing = Extract<Command, { type: 'SetParam' | 'AdministerNode' }>;
+export type Standing = Extract<Command, { type: 'SetParam' | 'AdministerNode' | 'SetDisruptionBudget' }>;
 
 export type Play = {
   readonly pipeline: Pipeline;
   readonly cluster: string;
   readonly params: Readonly<Record<string, unknown>>;
-  /** What operators have said before: params that are kept, and nodes that may not work. */
+  /** What operators have said before: params that are kept, nodes that may not work, how many may be unavailable. */
   readonly standing: readonly Standing[];
   readonly limit: string | null;
   readonly hosts: readonly RehearsedHost[];
@@ -126,6 +126,7 @@ export class Stage {
 
   /** Nodes that are left out of the rehearsal are not known here. */
   #concerns(command: Standing): boolean {
+    if (command.type === 'SetDisruptionBudget') return true;
     if (command.type === 'AdministerNode') return this.#hosts.has(command.node);
     return 'cluster' in command.scope || this.#hosts.has(command.scope.node);
   }

@@ -229,6 +229,12 @@ function passageOfRun(event: Event): Told | undefined {
       return { what: 'the run begins' };
     case 'StepOpened':
       return { what: `${event.step} begins` };
+    case 'WindowOpened':
+      return { what: `${event.unit} may begin: its window is open` };
+    case 'WindowClosed': {
+      const until = event.until === null ? '' : ` until ${new Date(event.until).toISOString()}`;
+      return { what: `${event.unit} is parked outside of its window${until}` };
+    }
     case 'ApprovalRequested':
       return { what: `${event.unit} asks for approval (given at once here): ${event.text}` };
     case 'RunFailing':

@@ -14,6 +14,13 @@ steps:
   - { id: look, on: web, run: echo, rerun: idempotent }
   - { id: roll, on: web, run: echo, strategy: { rolling: { maxUnavailable: 25%, by: { label: rack } } } }
 `,
+  'nightly.yaml': `kind: pipeline
+name: nightly
+window: { cron: 0 22 * * *, duration: 1h, timezone: Europe/Prague }
+roles: { web: { select: labels.use == "web", count: 3 } }
+steps:
+  - { id: roll, on: web, run: echo, strategy: rolling }
+`,
   'nodes.yaml': 'nodes: [{ name: w, count: 20, labels: { use: web, rack: [r1, r2] } }]\n',
 });
 const at = (name: string): string => join(folder, name);
@@ -37,11 +44,24 @@ t.test('nodes of a file, without a coordinator', async (t) => {
   t.match(story, { seed: 7, faults: { fail: 0.1 }, nodes: 20, state: 'failed', reason: /look failed on/ });
 });
 
+t.test('windows go by the time at which it would begin', async (t) => {
+  const words = [at('nightly.yaml'), '--nodes-file', at('nodes.yaml'), '--duration', 'roll=25m'];
+  const { exitCode, stdout, stderr } = await alone(...words, '--at', '2026-01-07T20:59:00Z');
+  t.equal(exitCode, 0, stderr);
+  t.match(stdout, 'roll is parked outside of its window until 2026-01-07T21:00:00.000Z');
+  t.match(stdout, 'roll may begin: its window is open');
+  t.notMatch(stdout, 'until 2026-01-08T21', 'the third node begins in time and goes on to its end');
+  t.equal((await alone(...words, '--at', '2026-01-07T20:59:00Z')).stdout, stdout, 'whenever it is played');
+  const late = await alone(...words, '--at', '2026-01-07T21:30:00Z');
+  t.match(late.stdout, 'roll is parked outside of its window until 2026-01-08T21:00:00.000Z');
+});
+
 t.test('wrong use is told without a stack', async (t) => {
   const words = [at('web.yaml'), '--nodes-file', at('nodes.yaml')];
   const faults: readonly (readonly [readonly string[], RegExp])[] = [
     [['--fail', '2'], /It is not a percentage like 2% or 0\.5%\./],
     [['--fail', '200%'], /It is not a percentage/],
+    [['--at', 'tonight'], /It is not a time like/],
     [['--seed', 'x'], /It is not a whole number\./],
     [['--away', 'long'], /It is not a duration like/],
     [['--duration', 'rol=6m'], /--duration names rol, which is no step of web; it has look, roll/],
