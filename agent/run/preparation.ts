@@ -13,6 +13,7 @@ import { type AttemptFolder, type ExecutionFolder, removeTree, streamFile } from
 import { basePath } from './base-environment.ts';
 import { outputFile, partsFile } from './execution.ts';
 import { logMark } from './log-capture.ts';
+import { lackOf } from './runners.ts';
 
 /** Content by digest, fetched when it is not here yet. Rejects when it cannot be had, or when told to give up. */
 export type ContentStore = {
@@ -67,6 +68,8 @@ function problemOf(specification: JobSpecification): string | undefined {
     const [one, other] = clash;
     return `inputs ${one} and ${other} would both be PARAM_${one.toUpperCase()}: rename one of them`;
   }
+  const lack = lackOf(specification.runner, isInstalled);
+  if (lack !== undefined) return lack;
   for (const { shell } of scriptsOf(specification)) {
     const [interpreter = ''] = shell;
     if (!isInstalled(interpreter)) {

@@ -18,6 +18,7 @@ import { readOrder } from './order.ts';
 import { readParam } from './params.ts';
 import type { Report } from './report.ts';
 import { readRole, reportCircles } from './roles.ts';
+import { withRunnerInputs } from './runners/inputs.ts';
 import { salvage } from './salvage.ts';
 import type { FileStat } from './scripts.ts';
 import { readUnits, type Surroundings } from './units.ts';
@@ -86,7 +87,8 @@ export class Analyst {
       reader,
       report,
     );
-    const units = drafts.map((unit) => buildUnit(unit, order, values, report, windowOfAll));
+    const given = withRunnerInputs(drafts, values, [...roles.keys()]);
+    const units = drafts.map((unit) => buildUnit(unit, order, given, report, windowOfAll));
     if (!report.failed) reportUnused(own, roles, drafts, reader.used, report);
     return { params, roles, ...sideBySide, drafts, units };
   }

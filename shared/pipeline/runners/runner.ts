@@ -7,6 +7,7 @@ import type { Report } from '../report.ts';
 import { type RunnerFile, runnerNames } from '../runner-language.ts';
 import type { Compiled, FileSet } from '../scripts.ts';
 import type { Path } from '../source.ts';
+import { compileAnsible } from './ansible.ts';
 import { compileRunParts } from './run-parts.ts';
 
 export function compileRunner(
@@ -21,5 +22,6 @@ export function compileRunner(
     report.atKey([...path, other], `"${other}" does not stand beside ${name}: a step does one of them`);
   if (file.runParts !== undefined)
     return compileRunParts(file.runParts, [...path, 'runParts'], beside, report);
+  if (file.ansible !== undefined) return compileAnsible(file.ansible, [...path, 'ansible'], beside, report);
   return undefined;
 }

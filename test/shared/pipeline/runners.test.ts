@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import type { Task } from '../../../shared/pipeline/model.ts';
+import { parsePipeline } from '../../../shared/pipeline/pipeline.ts';
 import type { FileSet } from '../../../shared/pipeline/scripts.ts';
 import { digestOf, findings, head, pipelineOf, stepOf } from './reading.ts';
 
@@ -112,5 +113,70 @@ t.test('run-parts', async (t) => {
     t.equal(ended.status, 0, ended.stderr);
     t.match(ended.stdout, /^done$/m);
     t.equal(JSON.parse(readFileSync(path.join(folder, 'parts'), 'utf8')).name, name);
+  });
+});
+
+t.test('ansible', async (t) => {
+  const entries = ['site.yml', 'ansible.cfg', 'p/site.yml', 'p/hosts.ini'];
+  const folders = foldersOf({
+    roles: ['a/tasks/main.yml', '.git/HEAD', 'run.retry'],
+    p: ['site.yml', 'hosts.ini', 'roles/a/tasks/main.yml'],
+  });
+  const files: FileSet = {
+    ...folders,
+    find: (name) =>
+      entries.includes(name)
+        ? { kind: 'file', digest: digestOf(name), sizeBytes: 1, executable: false }
+        : folders.find(name),
+  };
+  const filesOf = (body: string): readonly string[] => {
+    const parsed = parsePipeline({ file: 'p.yaml', text: step(body), files });
+    return parsed.ok ? [...parsed.requiredFiles.keys()].sort() : [];
+  };
+
+  t.test('what is refused', async (t) => {
+    t.match(said('ansible: none.yml', files), [
+      /5:32: error: there is no playbook "none.yml" beside this file/,
+    ]);
+    t.match(said('ansible: q/site.yml', files), [/there is no folder "q" beside this file/]);
+    t.match(said('ansible: { playbook: site.yml, inventory: hosts }', files), [
+      /there is no inventory "hosts" beside this file/,
+    ]);
+    t.match(said('ansible: { playbok: site.yml }', files)[1], /has no "playbok" \(did you mean "playbook"/);
+    t.match(said('ansible: site.yml, runParts: roles', files)[0], /"ansible" does not stand beside runParts/);
+    t.match(said('ansible: ../site.yml', files)[0], /".." is not a folder beside this file/);
+  });
+
+  t.test('what comes along', async (t) => {
+    t.strictSame(filesOf('ansible: site.yml'), ['ansible.cfg', 'roles/a/tasks/main.yml', 'site.yml']);
+    const whole = ['p/hosts.ini', 'p/roles/a/tasks/main.yml', 'p/site.yml'];
+    t.strictSame(filesOf('ansible: ./p/site.yml'), whole);
+    t.strictSame(filesOf('ansible: { folder: p, playbook: site.yml, inventory: hosts.ini }'), whole);
+  });
+
+  t.test('who the hosts are', async (t) => {
+    const withOf = (body: string) => stepOf(pipelineOf(step(body), { files }), 's').with.lockstep_ansible;
+    t.match(withOf('ansible: site.yml, with: { a: 1 }'), {
+      secret: false,
+      template: {
+        names: '${{ [node].map(n, n.name) }}',
+        addresses: [],
+        groups: { two: '${{ roles.two.nodes.exists(n, n.name == node.name) }}' },
+        given: ['a'],
+      },
+    });
+    t.match(withOf('ansible: site.yml, scope: role'), {
+      template: {
+        addresses: '${{ targets.map(n, addressOf(n, node)) }}',
+        groups: { two: '${{ roles.two.nodes.map(n, n.name) }}' },
+      },
+    });
+    t.match(withOf('ansible: site.yml, runOn: two.leader'), {
+      template: { names: '${{ [target].map(n, n.name) }}' },
+    });
+    const task = taskOf('ansible: site.yml', files);
+    t.equal(task.runner, 'ansible');
+    t.notMatch(task.run?.text, /'--check'.*preview = True/s);
+    t.match(task.preview?.text, 'preview = True', '--check --diff is for `run --check`');
   });
 });
