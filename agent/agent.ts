@@ -39,6 +39,8 @@ class Agent {
   #inputs: Input[] = [];
   #draining = false;
   #alarm: NodeJS.Timeout | undefined;
+  /** While this program has still to prove that it can be started. */
+  #proof: NodeJS.Timeout | undefined;
 
   constructor(parts: AgentParts, stores: Stores) {
     this.#parts = parts;
@@ -78,12 +80,15 @@ class Agent {
       await this.#release(this.#beginning);
       if (signal.aborted) return 'stopped';
       this.#edges.connect();
+      if (this.#parts.onTrial === undefined)
+        this.#proof = setTimeout(() => this.#prove(), limits.upgradeProvedAfterMs);
       const why = await this.#ended.promise;
       log.info('stopped; a running job goes on and is taken up by the next start');
       return why;
     } finally {
       signal.removeEventListener('abort', leave);
       clearTimeout(this.#alarm);
+      clearTimeout(this.#proof);
       this.#edges.close();
       this.#stores.ledger.close();
     }
@@ -134,11 +139,18 @@ class Agent {
     this.#setAlarm();
   }
 
+  #prove(): void {
+    clearTimeout(this.#proof);
+    this.#proof = undefined;
+    this.#stores.upgrade.prove().catch((error: unknown) => this.#ended.reject(error));
+  }
+
   async #release({ state, records, effects }: Turned): Promise<void> {
     const { identity, ledger } = this.#stores;
     if (state.identity !== identity.identity) await identity.write(state.identity);
     ledger.append(records);
     for (const effect of effects) this.#edges.perform(effect);
+    if (this.#proof !== undefined && state.link.kind === 'joined') this.#prove();
     if (!this.#edges.takeCompactionDue() && !ledger.isLong) return;
     await ledger.compact(state.ledger);
   }

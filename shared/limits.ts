@@ -325,6 +325,10 @@ export const limits = {
   upgradeAnswerMs: 20_000,
   /** For a healthy agent to leave its trial; it has nothing left to do. */
   upgradeLeaveMs: 10_000,
+  /** Of a version that was kept; then the one before it takes its place again. */
+  upgradeUnprovedStartsMax: 5,
+  /** Without a coordinator that it could come to. */
+  upgradeProvedAfterMs: 10 * 60_000,
   upgradeFailuresKept: 8,
   upgradesAtOnceDefault: 5,
   upgradesAtOnceMax: 1_000,

@@ -6,6 +6,8 @@
 import type { Logger } from 'pino';
 import { lockFolder } from '../../shared/disk/folder-lock.ts';
 import { messageOf } from '../../shared/errors.ts';
+import { limits } from '../../shared/limits.ts';
+import { formatDuration } from '../../shared/pipeline/duration.ts';
 import { handedOverVariable, replaceProgram } from './program.ts';
 import { OnTrial, trialVariable, tryProgram } from './trial.ts';
 import { type Kept, type Trial, type UpgradeDocument, UpgradeStore } from './upgrade-store.ts';
@@ -28,6 +30,8 @@ export type Measure =
   | { readonly kind: 'hand-over'; readonly kept: Kept }
   /** Another program was installed since: it was installed to be used. */
   | { readonly kind: 'drop'; readonly kept: Kept }
+  /** It was started again and again, and never came as far as to prove itself. */
+  | { readonly kind: 'abandon'; readonly kept: Kept }
   | { readonly kind: 'run' };
 
 /** `handedOver`: the digest of the version that this process is; undefined for the installed one. */
@@ -39,6 +43,7 @@ export function measureFor(
   if (trial !== null) return { kind: trial.begun ? 'give-up' : 'try', trial };
   if (kept === null || kept.digest === handedOver) return { kind: 'run' };
   if (handedOver === undefined && kept.over !== version) return { kind: 'drop', kept };
+  if ((kept.unproved?.starts ?? 0) >= limits.upgradeUnprovedStartsMax) return { kind: 'abandon', kept };
   return { kind: 'hand-over', kept };
 }
 
@@ -77,6 +82,9 @@ async function settleOnce(parts: SettlementParts): Promise<boolean> {
         );
         await store.write({ kept: null });
         return true;
+      case 'abandon':
+        await abandon(parts, store, measure.kept);
+        return true;
       case 'give-up':
         await giveUp(
           parts,
@@ -110,6 +118,31 @@ async function giveUp(
   await store.fail({ offer: trial.offer, digest: trial.digest, reason });
 }
 
+async function abandon(
+  { stateFolder, log }: SettlementParts,
+  store: UpgradeStore,
+  kept: Kept,
+): Promise<void> {
+  const reason =
+    `it was kept, then started ${kept.unproved?.starts ?? 0} times without coming to the coordinator ` +
+    `or living for ${formatDuration(limits.upgradeProvedAfterMs)}`;
+  log.error(`agent ${kept.version} is not used any more: ${reason}`);
+  await store.write({ kept: null });
+  await store.fail({ offer: kept.unproved?.offer ?? 0, digest: kept.digest, reason });
+  await pruneVersions(stateFolder, []);
+}
+
+/** A start that cannot be noted is one all the same: an agent that runs is worth more than a count. */
+async function countStart(store: UpgradeStore, kept: Kept, log: Logger): Promise<void> {
+  if (kept.unproved === undefined) return;
+  const unproved = { ...kept.unproved, starts: kept.unproved.starts + 1 };
+  await store
+    .write({ kept: { ...kept, unproved } })
+    .catch((error: unknown) =>
+      log.warn(`the start of agent ${kept.version} is not counted: ${messageOf(error)}`),
+    );
+}
+
 /** Does not come back when it works. */
 async function handOver(
   { stateFolder, environment, words, log }: SettlementParts,
@@ -124,6 +157,7 @@ async function handOver(
     await store.write({ kept: null });
     return true;
   }
+  await countStart(store, kept, log);
   await release();
   log.info(`handing over to agent ${kept.version}`);
   return replaceProgram([programFile(stateFolder, kept.digest), ...words], {
@@ -156,7 +190,9 @@ async function carryOut(parts: SettlementParts, trial: Trial): Promise<void> {
       await store.write({ trial });
       return;
     }
-    await store.write({ trial: null, kept: { digest, version: trial.version, over: kept?.over ?? version } });
+    const unproved = end.provesItself ? { unproved: { starts: 0, offer: trial.offer } } : {};
+    const over = kept?.over ?? version;
+    await store.write({ trial: null, kept: { digest, version: trial.version, over, ...unproved } });
     await pruneVersions(stateFolder, own === undefined ? [digest] : [digest, own]);
     log.info(`agent ${trial.version} is healthy, and is kept`);
   } finally {

@@ -15,9 +15,11 @@ import { limits } from '../../shared/limits.ts';
 export const trialVariable = 'LOCKSTEP_ON_TRIAL';
 const pipeDescriptor = 3;
 const healthy = 'healthy\n';
+/** Comes with it, in one write, from a version that says when it has proved itself in its own place, too. */
+const provesItself = 'proves itself\n';
 
 export type TrialEnd =
-  | { readonly kind: 'healthy' }
+  | { readonly kind: 'healthy'; readonly provesItself: boolean }
   | { readonly kind: 'unhealthy'; readonly reason: string }
   /** This process was told to end before it was known. */
   | { readonly kind: 'stopped' };
@@ -51,7 +53,9 @@ export async function tryProgram(
   try {
     const { signal: done } = over;
     const end = await Promise.race([
-      heard(child.stdio[pipeDescriptor]).then((): TrialEnd => ({ kind: 'healthy' })),
+      heard(child.stdio[pipeDescriptor]).then(
+        (more): TrialEnd => ({ kind: 'healthy', provesItself: more === provesItself }),
+      ),
       closed.then((reason): TrialEnd => ({ kind: 'unhealthy', reason })),
       sleep(healthyWithinMs, undefined, { signal: done }).then(
         (): TrialEnd => ({ kind: 'unhealthy', reason: `it was not healthy within ${healthyWithinMs} ms` }),
@@ -68,16 +72,16 @@ export async function tryProgram(
   }
 }
 
-/** Never, when the pipe ends without the word. */
-function heard(pipe: unknown): Promise<void> {
+/** What came with the word. Never, when the pipe ends without it. */
+function heard(pipe: unknown): Promise<string> {
   return new Promise((resolve) => {
     if (!(pipe instanceof Socket)) return;
     let text = '';
     // A child that died while it was written to; its end says all there is to say.
     pipe.on('error', () => undefined);
     pipe.setEncoding('utf8').on('data', (more: string) => {
-      text = (text + more).slice(0, healthy.length);
-      if (text === healthy) resolve();
+      text = (text + more).slice(0, healthy.length + provesItself.length);
+      if (text.startsWith(healthy)) resolve(text.slice(healthy.length));
     });
   });
 }
@@ -104,6 +108,6 @@ export class OnTrial {
   }
 
   sayHealthy(): void {
-    this.#pipe.write(healthy);
+    this.#pipe.write(healthy + provesItself);
   }
 }

@@ -15,7 +15,17 @@ const program = { digest: z.string(), version: z.string() };
 
 const documentSchema = z.object({
   /** `over`: the version of the installed program that hands over to it; another one was installed for a reason. */
-  kept: z.object({ ...program, over: z.string() }).nullable(),
+  kept: z
+    .object({
+      ...program,
+      over: z.string(),
+      /**
+       * How often it was started since it last proved itself, and the offer that it came with. Absent for a version
+       * that does not know to prove itself in its own place: then nothing follows from how often it was started.
+       */
+      unproved: z.object({ starts: z.int(), offer: z.int() }).optional(),
+    })
+    .nullable(),
   /** `begun`: it was started; found so by another process, it did not come to a good end. */
   trial: z.object({ ...program, offer: z.int(), healthyWithinMs: z.int(), begun: z.boolean() }).nullable(),
   failed: z.array(z.object({ offer: z.int(), digest: z.string(), reason: z.string() })),
@@ -56,6 +66,13 @@ export class UpgradeStore {
   async write(change: Partial<UpgradeDocument>): Promise<void> {
     this.#low.data = { ...this.#low.data, ...change };
     await this.#low.write();
+  }
+
+  /** It has come to the coordinator, or has lived for long: starts are counted anew. */
+  async prove(): Promise<void> {
+    const { kept } = this.document;
+    if (kept?.unproved === undefined || kept.unproved.starts === 0) return;
+    await this.write({ kept: { ...kept, unproved: { ...kept.unproved, starts: 0 } } });
   }
 
   /** The trial, if there was one, is over; the reason is remembered. */

@@ -2,9 +2,10 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
+import { limits } from '../../../shared/limits.ts';
 import { jobOf } from '../coordinator-double.ts';
 import { Host } from '../host.ts';
-import { deadProgram, digestOf, goodProgram, hangingProgram } from './offered-program.ts';
+import { deadProgram, digestOf, goodProgram, hangingProgram, shamProgram } from './offered-program.ts';
 import { a1, failure, installed, newer, type Offered, offer, settled } from './offering.ts';
 
 const bad: readonly (readonly [what: string, program: string, more: Offered, reason: RegExp])[] = [
@@ -50,6 +51,31 @@ for (const [what, program, more, reason] of bad) {
     t.notMatch(agent.output, /taking agent .*taking agent/s, 'the same offer is not tried again');
   });
 }
+
+t.test(
+  'a version that was kept and dies at each start is given up, and the one before it goes on',
+  async (t) => {
+    const host = await Host.make(t);
+    const { coordinator } = host;
+    const first = await host.startAndPull();
+    offer(host, shamProgram(newer));
+    await first.ended();
+    t.equal(first.child.exitCode, 3);
+    for (let start = 2; start <= limits.upgradeUnprovedStartsMax; start += 1) {
+      const agent = host.start();
+      await agent.ended();
+      t.match(agent.output, new RegExp(`handing over to agent ${newer}`));
+    }
+    const last = host.start();
+    await settled(host, installed, 3);
+    t.match(
+      last.output,
+      new RegExp(`agent ${newer} is not used any more: it was kept, then started 5 times`),
+    );
+    t.match(coordinator.ofType('hello').at(-1)?.upgradesFailed, [{ offer: 1, reason: /started 5 times/ }]);
+    t.same(readdirSync(path.join(host.state, 'versions')), []);
+  },
+);
 
 t.test('after one that failed, another one is taken', async (t) => {
   const host = await Host.make(t);

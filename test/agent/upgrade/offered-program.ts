@@ -13,6 +13,13 @@ export const goodProgram = (version: string): string =>
 
 export const deadProgram = (version: string): string => programOf(version, 'exit 3');
 
+/** Healthy on its trial, and dead whenever it is started after that. */
+export const shamProgram = (version: string): string =>
+  programOf(
+    version,
+    `[ -n "$LOCKSTEP_ON_TRIAL" ] || exit 3\nOTHER_VERSION=${version} exec ${process.execPath} ${otherVersion} "$@"`,
+  );
+
 export const hangingProgram = (version: string): string => programOf(version, 'sleep 300');
 
 export const digestOf = (content: string): string =>
