@@ -1,5 +1,6 @@
 /** Runs beside each other on real nodes: the README's examples as they stand there, and what operators are told. */
 import t from 'tap';
+import * as z from 'zod';
 import { present } from '../../shared/assert.ts';
 import { pipelinesUnder } from './language/readme-examples.ts';
 import { jobOf, LocalCluster, runDocument } from './local-cluster.ts';
@@ -106,6 +107,14 @@ t.test('a step outside of its window', { timeout: 60_000 }, async (t) => {
   });
   t.match(jobOf(parked, 'fetch', 'n2'), { state: 'succeeded' }, 'its own window is open');
   t.match(parked.reason, /^swap is outside of its window until \d{4}-/);
+  const { units } = await cluster.query(
+    z.looseObject({ units: z.array(z.looseObject({ id: z.string() })) }),
+    ['runs', 'show', id],
+  );
+  t.match(
+    units.find((unit) => unit.id === 'swap'),
+    { window: { timezone: 'Europe/Prague', open: false, until: /^\d{4}-/ } },
+  );
   const why = await cluster.cli(['why', id]);
   t.match(why.stdout, /drain\/n1 is parked until .*: swap begins in its window "0 0 1 \d+ \*" for 6h/);
   const cancelled = await cluster.cli(['cancel', id]);

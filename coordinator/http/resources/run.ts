@@ -93,6 +93,16 @@ const unit = z.object({
   }),
   /** Which nodes may be unavailable now, and since when. */
   slots: z.array(z.object({ node: z.string(), since: time })),
+  /** When nodes may begin it; `open` and `until` are null until somebody waits for it. Absent without a window. */
+  window: z
+    .object({
+      cron: z.string(),
+      timezone: z.string(),
+      durationMs: z.int(),
+      open: z.boolean().nullable(),
+      until: time.nullable(),
+    })
+    .optional(),
   /** The open wave, from 1; 0 before the first. */
   wave: count,
   waves: count,

@@ -85,7 +85,7 @@ export function viewRun(run: Run, lookup: Lookup, withJobs: boolean, iterationOf
   };
 }
 
-function viewUnit({ unit, nodes, approval, slots, wave }: UnitState): RunView['units'][number] {
+function viewUnit({ unit, nodes, approval, slots, wave, window }: UnitState): RunView['units'][number] {
   return {
     id: unit.id,
     kind: unit.kind,
@@ -99,6 +99,15 @@ function viewUnit({ unit, nodes, approval, slots, wave }: UnitState): RunView['u
     nodes: [...nodes],
     approval: viewApproval(unit.approve ?? null, approval),
     slots: [...slots].map(([node, since]) => ({ node, since: timeOf(since) })),
+    ...(unit.window === undefined
+      ? {}
+      : {
+          window: {
+            ...unit.window,
+            open: window?.open ?? null,
+            until: timeOrNull(window?.until ?? null),
+          },
+        }),
     wave: wave + 1,
     waves: unit.strategy.kind === 'rolling' ? unit.strategy.waves.length : 1,
   };
