@@ -101,7 +101,7 @@ const steps = (path: readonly PropertyKey[]): (string | number)[] =>
 function reportKey(path: Path, key: string, { value, report, known, standing }: File): void {
   const owner = path.slice(0, -1);
   const kind =
-    standing !== undefined && owner.length === standing.path.length ? standing.kind : kindOf(owner, value);
+    standing === undefined || owner.length > standing.path.length ? kindOf(owner, value) : standing.kind;
   const misplaced = kind === undefined ? undefined : misplacedWords[kind];
   if (misplaced !== undefined && Object.hasOwn(misplaced, key)) {
     report.atKey(path, `"${key}" does not stand here: ${misplaced[key]}`);
@@ -119,11 +119,13 @@ function reportKey(path: Path, key: string, { value, report, known, standing }: 
 function kindOf(owner: Path, value: unknown): keyof typeof misplacedWords | undefined {
   if (owner.length === 0) return extendsAnother(value) ? 'extension' : 'file';
   if (owner[0] === 'finally') return owner.length === 2 ? 'finally' : undefined;
+  if (isAftermath(owner.at(-2)) && typeof owner.at(-1) === 'number') return 'aftermath';
   if (owner[0] !== 'steps') return undefined;
-  if (owner[2] === 'rescue' || owner[2] === 'always') return owner.length === 4 ? 'aftermath' : undefined;
   if (owner[2] === 'group') return owner.length === 4 ? 'member' : undefined;
   return owner.length === 2 && isGroup(valueAt(value, owner)) ? 'group' : undefined;
 }
+
+const isAftermath = (key: string | number | undefined): boolean => key === 'rescue' || key === 'always';
 
 const extendsAnother = (value: unknown): boolean => valueAt(value, ['extends']) !== undefined;
 

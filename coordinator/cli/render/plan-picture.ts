@@ -79,15 +79,18 @@ function rowsOf(unit: PlannedUnit, ordinal: string): Row[] {
   below.push(...describeDown(unit));
   const last = below.map((content): Line => [span(indent), ...content]);
   const gatesText = (gates: readonly string[]): string => gates.join('; ');
-  const [first] = steps;
-  if (kind === 'step')
-    return [{ cells: [name, nodesText(nodes), gatesText(first?.gates ?? [])], below: last }];
+  // Below a step stands what is done after it.
+  const [first, ...after] = steps;
+  const inside = kind === 'step' ? after : steps;
   return [
-    { cells: [name, nodesText(nodes), [span('')]], below: [] },
-    ...steps.map(
+    {
+      cells: [name, nodesText(nodes), kind === 'step' ? gatesText(first?.gates ?? []) : [span('')]],
+      below: inside.length === 0 ? last : [],
+    },
+    ...inside.map(
       (step, index): Row => ({
         cells: [[span(`${indent}${step.id}`)], nodesText(step.nodes), gatesText(step.gates)],
-        below: index === steps.length - 1 ? last : [],
+        below: index === inside.length - 1 ? last : [],
       }),
     ),
   ];

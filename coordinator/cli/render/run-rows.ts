@@ -162,15 +162,15 @@ export function rowsOf(run: Run, now: number): Row[] {
         note,
       });
     }
-    for (const { id } of unit.steps) {
+    for (const { id, part = null } of unit.steps) {
       const jobs = jobsOf.get(id) ?? [];
       const counts = countStates(jobs);
-      const notes = [stepNote(jobs, counts, now), unit.kind === 'step' ? note : []].filter(
+      const notes = [stepNote(jobs, counts, now), unit.kind === 'step' && part === null ? note : []].filter(
         (part) => part.length > 0,
       );
       rows.push({
-        depth: unit.kind === 'group' ? 1 : 0,
-        label: id,
+        depth: unit.kind === 'group' || part !== null ? 1 : 0,
+        label: part === null ? id : `${id} (${part})`,
         state: summarise(counts),
         done: jobs.filter(({ state }) => isFinished(state)).length,
         total: jobs.length,

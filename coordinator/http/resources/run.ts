@@ -83,7 +83,15 @@ const unit = z.object({
   kind: z.enum(['step', 'group']),
   title: z.string().nullable(),
   strategy: z.enum(['parallel', 'rolling']),
-  steps: z.array(z.object({ id: z.string(), title: z.string().nullable(), needs: z.array(z.string()) })),
+  steps: z.array(
+    z.object({
+      id: z.string(),
+      title: z.string().nullable(),
+      needs: z.array(z.string()),
+      /** Done after the others, on nodes where they ended: null for those; absent in what was kept of old. */
+      part: z.enum(['rescue', 'always']).nullable().optional(),
+    }),
+  ),
   nodes: z.array(z.string()),
   approval: z.object({
     state: z.enum(['none', 'needed', 'requested', 'given']),

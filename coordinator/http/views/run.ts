@@ -91,10 +91,11 @@ function viewUnit({ unit, nodes, approval, slots, wave, window }: UnitState): Ru
     kind: unit.kind,
     title: unit.title ?? null,
     strategy: unit.strategy.kind,
-    steps: unit.steps.map(({ id, title, needs }) => ({
+    steps: unit.steps.map(({ id, title, needs, part }) => ({
       id,
       title: title ?? null,
       needs: needs.map((need) => need.step),
+      part: part ?? null,
     })),
     nodes: [...nodes],
     approval: viewApproval(unit.approve ?? null, approval),
