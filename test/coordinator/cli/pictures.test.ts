@@ -89,6 +89,14 @@ hv      (none)      0  -       waits for more nodes; expected: n7,n8
 
 Worst case: at most 1 node down at once in rolling steps; the others work on up to 3 nodes at once`),
   );
+  const after = { id: 'page', nodes: ['n1'], gates: ['a failure of install on the same node'] };
+  const [install] = plan.units;
+  if (install !== undefined)
+    t.match(
+      text(drawPlan({ ...plan, units: [{ ...install, steps: [...install.steps, after] }] })),
+      /1 {2}install +n\[1-3\] +-\n {5}page +n1 +a failure of install on the same node\n/,
+      'below a step stands what is done after it',
+    );
   t.match(
     text(drawPlan({ ...plan, units: plan.units.slice(0, 1) })),
     /Worst case: no rolling steps: they work on up to 3 nodes at once$/,

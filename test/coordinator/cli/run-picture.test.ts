@@ -85,6 +85,19 @@ waits  drain on n4,n5 waits for a slot in upgrade: n1, n2, n3 are unavailable, a
   );
 });
 
+t.test('what is done after a step stands under it, whatever the step is', async (t) => {
+  const run = sampleRun([{ slots: ['n1'], steps: { patch: '+x', page: '-+', undrain: '*.' } }]);
+  const parts = [null, 'rescue', 'always'] as const;
+  const units = run.units.map((unit) => ({
+    ...unit,
+    strategy: 'rolling' as const,
+    steps: unit.steps.map((step, index) => ({ ...step, part: parts[index] ?? null })),
+  }));
+  const rows = draw({ ...run, units }).split('\n');
+  t.match(rows.find((row) => row.includes('page')) ?? '', /^ {2}. page \(rescue\) +2\/2/);
+  t.match(rows.find((row) => row.includes('undrain')) ?? '', /^ {2}● undrain \(always\) +0\/2/);
+});
+
 t.test("times in sentences are the reader's", async (t) => {
   process.env.TZ = 'Asia/Kolkata';
   const pause = explanation('r3/a/n1', 'pause', 'waits for the pause until 2026-03-01T12:00:09.5Z');

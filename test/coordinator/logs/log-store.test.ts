@@ -90,6 +90,31 @@ t.test('both streams come back interleaved, one alone, and from any offset', asy
     t.equal((await stat(path.join(folder, name))).mode & 0o777, 0o600);
 });
 
+t.test('the end of what was printed is there at once, wherever it is', async (t) => {
+  const folder = t.testdir({});
+  const { store } = await open(folder, { segmentBytesMax: 1 });
+  t.equal(store.tailNow('a', 100), '', 'nothing yet');
+  await print(store, 'a', 0, 'one ');
+  await print(store, 'b', 0, 'other');
+  t.equal(store.tailNow('a', 100), 'one ', 'before it is durable');
+  await store.flush();
+  await print(store, 'a', 0, 'two ', 'stderr');
+  await store.flush();
+  await store.append('a', 'stdout', 4, { gapBytes: 10 });
+  await print(store, 'a', 14, 'thr€€');
+  t.equal(store.tailNow('a', 100), 'one two thr€€', 'from sealed segments, the active one and memory');
+  t.equal(store.tailNow('a', 13), 'two thr€€', 'both streams in the order in which they came');
+  t.equal(store.tailNow('a', 5), '€', 'no half of a character');
+  const flushing = store.flush();
+  t.equal(store.tailNow('a', 6), '€€', 'also while it is written');
+  await flushing;
+  t.equal(store.tailNow('a', 100), 'one two thr€€');
+  await store.close();
+  const { store: again } = await open(folder);
+  t.equal(again.tailNow('a', 10), ' thr€€', 'and after a restart');
+  await again.close();
+});
+
 t.test('what was sent before is dropped, what is missing is asked for', async (t) => {
   const { store } = await open(t.testdir({}));
   await print(store, 'a', 0, 'abcdef');

@@ -135,6 +135,31 @@ finally: [{ id: tell, on: ctl.leader, run: "true", rerun: idempotent }]`,
   t.match(story.reason, /look failed on/);
 });
 
+t.test('what is done after a failure comes before the run fails, and may fail itself', async (t) => {
+  const story = play(
+    `steps:
+  - id: look
+    on: hv
+    run: "true"
+    rescue: [{ id: page, run: "true", rerun: idempotent }]
+    always: [{ id: tidy, run: "true", rerun: idempotent }]`,
+    { faults: { fail: 1 } },
+  );
+  t.equal(story.state, 'failed');
+  t.match(story.reason, /look failed on/, 'and nothing else is the reason');
+  t.same(
+    story.steps.map(({ states }) => states),
+    [{ failed: 12 }, { failed: 12 }, { failed: 12 }],
+  );
+  const [, ...after] = play(
+    'steps: [{ id: look, on: hv, run: "true", rescue: [{ id: page, run: "true" }], always: [{ id: tidy, run: "true" }] }]',
+  ).steps;
+  t.same(
+    after.map(({ states }) => states),
+    [{ skipped: 12 }, { succeeded: 12 }],
+  );
+});
+
 t.test('nodes that are away pause the run, are skipped, or are deferred, as the step says', async (t) => {
   const faults = { unreachable: 0.25 };
   const paused = play('steps: [{ id: look, on: hv, run: "true" }]', { faults });
