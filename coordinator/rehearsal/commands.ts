@@ -13,7 +13,14 @@ import { selectorOf } from '../cli/render/node-names.ts';
 import { type CommonOptions, segment, withCoordinator } from '../cli/session.ts';
 import { readPipelineFile } from '../cli/submission.ts';
 import { Terminal } from '../cli/terminal.ts';
-import { clusterList, nodePage, paramList, runPage, run as runSchema } from '../http/resources.ts';
+import {
+  clusterList,
+  nodePage,
+  paramList,
+  profileList,
+  runPage,
+  run as runSchema,
+} from '../http/resources.ts';
 import { Chances } from './chances.ts';
 import { multiply, type RehearsedHost, readHosts } from './hosts.ts';
 import { Past, type PastJob } from './past.ts';
@@ -151,6 +158,21 @@ async function readNodes(
   for (const param of items)
     if (!('cluster' in param.scope) || param.scope.cluster === cluster)
       standing.push({ type: 'SetParam', by, ...param });
+  const profiles = await client.read(profileList, '/api/profiles');
+  for (const { name: profile, priority, where, params, secrets } of profiles.items) {
+    const shown = Object.entries(params).filter(([param]) => !secrets.includes(param));
+    // Secrets are shown to nobody; that there is one is enough here.
+    const hidden = secrets.map((param) => [param, 'rehearsed']);
+    standing.push({
+      type: 'ApplyProfile',
+      profile,
+      priority,
+      where,
+      params: Object.fromEntries(shown),
+      secrets: Object.fromEntries(hidden),
+      by,
+    });
+  }
   return { hosts, standing };
 }
 

@@ -32,13 +32,16 @@ export type Faults = {
   readonly awayMs: number;
 };
 
-export type Standing = Extract<Command, { type: 'SetParam' | 'AdministerNode' | 'SetDisruptionBudget' }>;
+export type Standing = Extract<
+  Command,
+  { type: 'SetParam' | 'ApplyProfile' | 'AdministerNode' | 'SetDisruptionBudget' }
+>;
 
 export type Play = {
   readonly pipeline: Pipeline;
   readonly cluster: string;
   readonly params: Readonly<Record<string, unknown>>;
-  /** What operators have said before: params that are kept, nodes that may not work, how many may be unavailable. */
+  /** What operators have said before: params, profiles, nodes that may not work, how many may be unavailable. */
   readonly standing: readonly Standing[];
   readonly limit: string | null;
   readonly hosts: readonly RehearsedHost[];
@@ -128,6 +131,7 @@ export class Stage {
   #concerns(command: Standing): boolean {
     if (command.type === 'SetDisruptionBudget') return true;
     if (command.type === 'AdministerNode') return this.#hosts.has(command.node);
+    if (command.type === 'ApplyProfile') return true;
     return 'cluster' in command.scope || this.#hosts.has(command.scope.node);
   }
 

@@ -15,8 +15,10 @@ import { DisruptionOracle } from './disruption-oracle.ts';
 import { dumpState, throughSnapshot } from './dump.ts';
 import { GroupOracle } from './group-oracle.ts';
 import { Oracle } from './oracle.ts';
+import { ParamOracle } from './param-oracle.ts';
 import { withAftermath } from './random-aftermath.ts';
 import { inCompany, randomBudget } from './random-company.ts';
+import { randomParamChange, withParams } from './random-params.ts';
 import { Random, randomPipeline } from './random-pipeline.ts';
 import { WindowOracle } from './window-oracle.ts';
 import { World } from './world.ts';
@@ -35,12 +37,15 @@ function play(seed: number): World {
   const groups = new GroupOracle();
   const disruption = new DisruptionOracle();
   const windows = new WindowOracle();
+  const layers = new ParamOracle();
+  const params = new Random(seed + 2_000_000);
   world.onEvent = (event) => {
     if (only !== undefined) console.error(JSON.stringify(event).slice(0, 300));
     oracle.check(event);
     groups.check(event);
     disruption.check(event);
     windows.check(event);
+    layers.check(event);
   };
   for (const event of world.events) oracle.check(event);
   if (company.chance(0.4)) setBudget(world, randomBudget(company));
@@ -56,6 +61,7 @@ function play(seed: number): World {
     act(world, random, names);
     if (company.chance(0.01)) submit(world, company, company);
     if (company.chance(0.01)) setBudget(world, randomBudget(company));
+    if (params.chance(0.1)) world.command(randomParamChange(params, names));
   }
   compare(world);
   calm(world, names);
@@ -63,7 +69,7 @@ function play(seed: number): World {
 }
 
 function submit(world: World, random: Random, company: Random): void {
-  const pipeline = withAftermath(company, inCompany(company, randomPipeline(random)));
+  const pipeline = withParams(withAftermath(company, inCompany(company, randomPipeline(random))));
   const fault = world.run(pipeline);
   if (fault !== undefined && pipeline.concurrency?.policy !== 'reject') throw new Error(fault);
 }

@@ -237,6 +237,20 @@ t.test(
   },
 );
 
+t.test('profiles give params in a rehearsal as they do in earnest', async (t) => {
+  const asking = 'params: { word: { type: string } }\nsteps: [{ id: look, on: hv, run: "true" }]';
+  t.throws(() => play(asking), { message: /param word \(string\) has no value/ });
+  const profile = {
+    type: 'ApplyProfile',
+    profile: 'all',
+    priority: 0,
+    by: 'operator:ann',
+    secrets: {},
+  } as const;
+  const standing = [{ ...profile, where: { labels: {}, roles: null }, params: { word: 'x' } }];
+  t.equal(play(asking, { standing }).state, 'succeeded');
+});
+
 t.test('nodes are made after those that there are', async (t) => {
   const three = multiply(hypervisors.slice(0, 3), 8);
   t.same(
