@@ -16,6 +16,12 @@ const needs: ReadonlyMap<string, Need> = new Map([
       install: 'install Ansible there (on Debian: apt-get install ansible), or in its image',
     },
   ],
+  ['container', { programs: ['docker', 'podman'], install: 'install one of them there, or in its image' }],
+  [
+    'terraform',
+    { programs: ['terraform'], install: 'install Terraform there, or say "tofu" where it has that' },
+  ],
+  ['tofu', { programs: ['tofu'], install: 'install OpenTofu there, or say "terraform" where it has that' }],
 ]);
 
 export function lackOf(

@@ -1,6 +1,6 @@
 /** The words for what carries out a step instead of a script: working automation, unchanged. */
 import * as z from 'zod';
-import { about, identifier, oneOrMany, words } from './language-primitives.ts';
+import { about, identifier, oneOrMany, script, words } from './language-primitives.ts';
 
 const ansible = z.union([
   words,
@@ -28,6 +28,32 @@ const ansible = z.union([
   }),
 ]);
 
+const container = z.union([
+  words,
+  z.strictObject({
+    image: about(words, 'The image; it may name values, as in `app:$PARAM_RELEASE`.'),
+    run: about(
+      script.optional(),
+      'Script that `sh -e` runs in the container, in the working folder `/work`.',
+    ),
+    command: about(oneOrMany(words).optional(), 'Words that the image is started with, instead of a script.'),
+    volumes: about(oneOrMany(words).optional(), 'Folders of the node, as `/srv/app:/srv/app:ro`.'),
+    arguments: about(oneOrMany(words).optional(), 'Anything else that `docker run` or `podman run` takes.'),
+  }),
+]);
+
+const terraform = z.union([
+  words,
+  z.strictObject({
+    folder: about(words, 'The folder with the configuration, beside this file.'),
+    keep: about(
+      z.string().regex(/^\//, { error: 'an absolute path' }).optional(),
+      'Where the node keeps state and providers; below `/var/lib/lockstep-terraform` when absent.',
+    ),
+    arguments: about(oneOrMany(words).optional(), 'Anything else that `plan` takes.'),
+  }),
+]);
+
 export const runnerFields = {
   runParts: about(
     words.optional(),
@@ -37,10 +63,25 @@ export const runnerFields = {
     ansible.optional(),
     'A playbook, run by ansible-playbook on the node for itself; with `scope: role` by one node for all of the role.',
   ),
+  container: about(
+    container.optional(),
+    'A command or a script in a container, by docker or podman, whichever the node has.',
+  ),
+  terraform: about(
+    terraform.optional(),
+    'Plans and applies a configuration on the node, which keeps its state.',
+  ),
+  tofu: about(terraform.optional(), 'The same as `terraform`, by OpenTofu.'),
 };
 
-export const runnerNames = ['runParts', 'ansible'] as const satisfies readonly (keyof typeof runnerFields)[];
+export const runnerNames = [
+  'runParts',
+  'ansible',
+  'container',
+  'terraform',
+  'tofu',
+] as const satisfies readonly (keyof typeof runnerFields)[];
 
-const _runnerFile = z.object(runnerFields);
-export type RunnerFile = z.infer<typeof _runnerFile>;
 export type AnsibleFile = z.infer<typeof ansible>;
+export type ContainerFile = z.infer<typeof container>;
+export type TerraformFile = z.infer<typeof terraform>;

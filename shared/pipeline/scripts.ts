@@ -74,7 +74,7 @@ function verifyOf(file: VerifyFile, shell: readonly string[]): NonNullable<Task[
 
 export type Scripts = Pick<Task, 'check' | 'run' | 'preview' | 'verify' | 'bundle' | 'runner'>;
 
-type ScriptFile = Pick<TaskFile, 'check' | 'run' | 'verify' | 'shell' | 'files'>;
+type ScriptFile = Pick<TaskFile, 'check' | 'run' | 'verify' | 'shell' | 'files' | 'container'>;
 
 /** Check, run, verify and the files they come with. */
 export function readScripts(
@@ -141,13 +141,18 @@ function readFiles(
     check: file.check,
     run: file.run,
     verify: typeof file.verify === 'string' ? file.verify : file.verify?.run,
+    container: typeof file.container === 'object' ? file.container.run : undefined,
   };
   for (const [key, text] of Object.entries(texts)) {
     if (text === undefined) continue;
     const template = text.indexOf('${{');
     if (template !== -1) {
       report.warnText(
-        [...path, key, ...(key === 'verify' && typeof file.verify === 'object' ? ['run'] : [])],
+        [
+          ...path,
+          key,
+          ...(key === 'container' || (key === 'verify' && typeof file.verify === 'object') ? ['run'] : []),
+        ],
         template,
         'scripts are not filled in: this reaches the interpreter as it stands',
         {

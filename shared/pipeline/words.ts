@@ -1,7 +1,7 @@
 /** Words that are refused with a reason instead of as a typing error. */
 
 /** What the language will have but this version does not. */
-export const laterWords: ReadonlySet<string> = new Set(['container', 'terraform', 'tofu', 'certificate']);
+export const laterWords: ReadonlySet<string> = new Set(['certificate']);
 
 /** Keys that belong elsewhere, by the kind of thing they were found in. */
 export const misplacedWords: Readonly<
@@ -25,6 +25,9 @@ export const misplacedWords: Readonly<
     run: 'a group runs its steps: give the script to one of them',
     runParts: 'a group runs its steps: give the scripts to one of them',
     ansible: 'a group runs its steps: give the playbook to one of them',
+    container: 'a group runs its steps: give the container to one of them',
+    terraform: 'a group runs its steps: give the configuration to one of them',
+    tofu: 'a group runs its steps: give the configuration to one of them',
     check: 'a group runs its steps: give the check to one of them',
     until: 'iterate one of its steps',
     timeout: 'each step of a group has its own timeout',

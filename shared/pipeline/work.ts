@@ -39,7 +39,8 @@ export function readWork(
   bundles: Bundles,
   report: Report,
 ): Work {
-  const compiled = compileRunner(file, path, beside, report);
+  const outputs = readOutputs(file.outputs, [...path, 'outputs'], report);
+  const compiled = compileRunner(file, outputs, path, beside, report);
   const scripts = readScripts(file, path, beside, bundles, report, compiled);
   const hasRunner = runnerNames.some((name) => file[name] !== undefined);
   if (!incomplete && !hasRunner && scripts.run === undefined && scripts.verify === undefined) {
@@ -47,7 +48,6 @@ export function readWork(
       expected: scripts.check === undefined ? 'run, verify or uses' : 'run or verify beside the check',
     });
   }
-  const outputs = readOutputs(file.outputs, [...path, 'outputs'], report);
   if (scripts.check !== undefined && Object.values(outputs).some(({ optional }) => !optional)) {
     report.warnKey(
       [...path, 'outputs'],

@@ -6,12 +6,16 @@ export const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`
 /** `lines` as one program. */
 export const program = (...lines: readonly string[]): string => `${lines.join('\n')}\n`;
 
+/** Where parts are told: agents of old do not listen. */
+export const partsVariable = 'parts=${LOCKSTEP_PARTS:-/dev/null}';
+
 /**
  * `now` prints hundredths of a second since the boot, which no clock that is set can move; the `1` before them keeps
- * `08` from being read as an octal number. `tell` says something of a part; agents of old do not listen.
+ * `08` from being read as an octal number. `tell` says something of a part.
  */
-export const tellingParts = `now() {
+export const tellingParts = `${partsVariable}
+now() {
   read -r seconds rest </proc/uptime
   echo "$((\${seconds%.*} * 100 + 1\${seconds#*.} - 100))"
 }
-tell() { printf '%s\\n' "$1" >>"\${LOCKSTEP_PARTS:-/dev/null}"; }`;
+tell() { printf '%s\\n' "$1" >>"$parts"; }`;

@@ -200,7 +200,7 @@ tasks:
   };
   t.strictSame(faults(text), [
     'm.yaml:3:10: error: "version" cannot be "1" (expected a version such as 1.4.0)',
-    'm.yaml:7:16: error: task c has no "until" (expected one of title, description, params, check, run, verify, shell, files, outputs, leaves, rerun, retry, … (15 in all))',
+    'm.yaml:7:16: error: task c has no "until" (expected one of title, description, params, check, run, verify, shell, files, outputs, leaves, rerun, retry, … (18 in all))',
     'm.yaml:7:31: error: task c has no "runn" (did you mean "run"?)',
   ]);
   t.strictSame(faults(text.replace('"1"', '1.0.0').replace(', until: "true", runn: y', '')), [

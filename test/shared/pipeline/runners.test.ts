@@ -180,3 +180,36 @@ t.test('ansible', async (t) => {
     t.match(task.preview?.text, 'preview = True', '--check --diff is for `run --check`');
   });
 });
+
+t.test('the examples of the README are in order', async (t) => {
+  const readme = readFileSync(path.join(import.meta.dirname, '../../../README.md'), 'utf8');
+  const [, after = ''] = readme.split('\n### Runners\n');
+  const [section = ''] = after.split('\n### ');
+  const blocks = [...section.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, text = '']) => text);
+  const one = { digest: digestOf('x'), sizeBytes: 1, executable: true };
+  const folders = new Map([
+    ['scripts.d', ['10-a']],
+    ['project', ['site.yml', 'inventory/hosts.ini']],
+    ['infra', ['main.tf']],
+  ]);
+  const files: FileSet = {
+    find: (name) => {
+      const inside = folders.get(name);
+      if (inside !== undefined)
+        return { kind: 'folder', files: Object.fromEntries(inside.map((each) => [each, one])) };
+      const known = [...folders].flatMap(([folder, names]) => names.map((each) => `${folder}/${each}`));
+      return known.includes(name) || name === 'test.sh' ? { kind: 'file', ...one } : undefined;
+    },
+    digest: digestOf,
+  };
+  t.equal(blocks.length, 3);
+  for (const block of blocks) {
+    const steps = block.replaceAll(/^/gm, '  ').trimEnd();
+    const text = `kind: pipeline\nname: p\nroles: { all: {}, web: {}, ctl: {} }\nsteps:\n${steps}\n`;
+    t.strictSame(
+      findings(text, { files }).filter((line) => line.includes('error')),
+      [],
+      block,
+    );
+  }
+});
