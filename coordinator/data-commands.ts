@@ -85,7 +85,11 @@ function registerRestore(program: Command): void {
   ]);
 }
 
-type DoctorFlags = DataOptions & { readonly cut?: number; readonly address?: readonly string[] };
+type DoctorFlags = DataOptions & {
+  readonly cut?: number;
+  readonly forget?: number;
+  readonly address?: readonly string[];
+};
 
 function registerDoctor(program: Command): void {
   const doctor = worksOnData(
@@ -100,7 +104,12 @@ function registerDoctor(program: Command): void {
         'https address that agents use, whose certificate is looked at (default: $LOCKSTEP_URL); may stand more than once',
         collect,
       )
-      .option('--cut <seq>', 'give up the journal from this damaged event on, as after a restore', readCount),
+      .option('--cut <seq>', 'give up the journal from this damaged event on, as after a restore', readCount)
+      .option(
+        '--forget <seq>',
+        'give up the history up to this damage in a compressed part; the state stays',
+        readCount,
+      ),
   ).action(
     act(async (flags: DoctorFlags) => {
       const { doctor } = await import('./doctor/commands.ts');

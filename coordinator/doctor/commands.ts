@@ -7,18 +7,33 @@ import type { Terminal } from '../cli/terminal.ts';
 import { cutJournal } from './cut.ts';
 import { type Checked, examine } from './examine.ts';
 import type { Finding } from './finding.ts';
+import { forgetHistory } from './forget.ts';
 
 type DoctorOptions = {
   readonly dataFolder: string;
   readonly keyFile: string;
   readonly output?: 'json';
   readonly cut?: number;
+  readonly forget?: number;
   /** Of the coordinator, as agents and operators use them. */
   readonly address?: readonly string[];
 };
 
 export async function doctor(options: DoctorOptions, terminal: Terminal): Promise<number> {
-  const { dataFolder, keyFile, output, cut } = options;
+  const { dataFolder, keyFile, output, cut, forget } = options;
+  if (cut !== undefined && forget !== undefined)
+    throw new LockstepError('usage', 'choose one of --cut and --forget: `lockstep doctor` says which');
+  if (forget !== undefined) {
+    const report = await forgetHistory(dataFolder, keyFile, forget);
+    if (output !== undefined) terminal.printJson(report);
+    else {
+      terminal.write(
+        `the history in ${dataFolder} begins at seq ${report.from} now; its state is as it was\n`,
+      );
+      terminal.note(`what was before is in ${report.movedAside}`);
+    }
+    return exitCodes.done;
+  }
   if (cut !== undefined) {
     const report = await cutJournal(dataFolder, keyFile, cut);
     if (output !== undefined) terminal.printJson(report);

@@ -9,7 +9,6 @@ import path from 'node:path';
 import { AppendFile } from '../../shared/disk/append-file.ts';
 import { makeFolder, syncFolder, writeFileDurably } from '../../shared/disk/durable-file.ts';
 import { LockstepError } from '../../shared/errors.ts';
-import { tryToLock } from '../backup/data-source.ts';
 import type { Event } from '../core/events.ts';
 import { beginLineage } from '../journal/begin-lineage.ts';
 import { JournalReader } from '../journal/journal-reader.ts';
@@ -17,8 +16,8 @@ import { listSegments, type Segment } from '../journal/segment-folder.ts';
 import { examineSnapshots } from '../journal/snapshots.ts';
 import { type DataPlaces, dataPlaces } from '../sequence/data-places.ts';
 import { parseStoredEvent, recoverState } from '../sequence/recovery.ts';
-import type { Finding, Subject } from './finding.ts';
-import { checkJournal } from './journal-check.ts';
+import type { Finding } from './finding.ts';
+import { asidePlace, requireDamageAt, withStoppedData } from './surgery.ts';
 
 export type CutReport = {
   readonly dataFolder: string;
@@ -30,56 +29,30 @@ export type CutReport = {
 };
 
 /** `seq` is the one that the doctor has named: whoever says it has read what is lost. */
-export async function cutJournal(dataFolder: string, keyFile: string, seq: number): Promise<CutReport> {
-  const lock = await tryToLock(dataFolder);
-  if (lock instanceof LockstepError)
-    throw new LockstepError(
-      'locked',
-      `a coordinator runs on ${dataFolder}: stop it before its journal is cut`,
-    );
-  try {
+export function cutJournal(dataFolder: string, keyFile: string, seq: number): Promise<CutReport> {
+  return withStoppedData(dataFolder, 'is cut', async () => {
+    const damage = await requireDamageAt(dataFolder, keyFile, seq);
     const places = dataPlaces(dataFolder);
-    const subject = {
-      dataFolder,
-      keyFile,
-      places,
-      addresses: [],
-      durableSeq: null,
-      client: null,
-      journal: null,
-      state: null,
-    };
-    const damage = await firstDamage(subject);
-    if (damage?.seq !== seq)
-      throw new LockstepError(
-        'usage',
-        damage?.seq == null
-          ? `the journal in ${dataFolder} is not damaged: there is nothing to cut`
-          : `the first event that cannot be read is seq ${damage.seq}, not ${seq}: run \`lockstep doctor\` again`,
-      );
     await requireBeginning(places, seq);
-    const movedAside = `${dataFolder}.cut-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`;
+    const movedAside = asidePlace(dataFolder, 'cut');
     await giveUp(places, damage, movedAside);
     const lineage = randomBytes(12).toString('base64url');
     const last = await beginLineage(places.journal, lineage);
     return { dataFolder, lineage, seq: last.seq, movedAside, runsHeld: await unfinishedRuns(places) };
-  } finally {
-    await lock.release();
-  }
-}
-
-async function firstDamage(subject: Subject): Promise<Finding | undefined> {
-  for await (const told of checkJournal(subject)) if (typeof told !== 'string') return told;
-  return undefined;
+  });
 }
 
 /** What is left must still come to a state: from seq 1 on, or from a snapshot that is whole. */
 async function requireBeginning({ journal, snapshots }: DataPlaces, seq: number): Promise<void> {
   const segments = await listSegments(journal);
   const damaged = segments.findLast(({ first }) => first <= seq);
-  const refuse = (why: string): LockstepError =>
-    new LockstepError('damaged', `${journal} cannot be cut at seq ${seq}: ${why}; restore a backup instead`);
-  if (damaged?.kind === 'archived') throw refuse('the damage is in a compressed part');
+  const refuse = (why: string, instead = 'restore a backup instead'): LockstepError =>
+    new LockstepError('damaged', `${journal} cannot be cut at seq ${seq}: ${why}; ${instead}`);
+  if (damaged?.kind === 'archived')
+    throw refuse(
+      'the damage is in a compressed part, and a newer snapshot has what it comes to',
+      `go on without that history: \`lockstep doctor --forget ${seq}\``,
+    );
   if (segments[0]?.first === 1 && seq > 1) return;
   for await (const examined of examineSnapshots(snapshots))
     if (examined.kind === 'whole' && examined.snapshot.seq < seq && seq > (segments[0]?.first ?? 0)) return;

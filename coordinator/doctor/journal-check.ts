@@ -67,11 +67,24 @@ async function newestEnd(
 
 function describe(segment: Segment, error: unknown): Finding {
   if (!(error instanceof DamagedSegment))
-    return finding(messageOf(error), restoreRemedy, { file: segment.file, seq: segment.first });
+    return finding(
+      messageOf(error),
+      restoreRemedy + (segment.kind === 'archived' ? without(segment, segment.first) : ''),
+      {
+        file: segment.file,
+        seq: segment.first,
+      },
+    );
   const { why, offset: byte, seq } = error;
-  const cut =
-    segment.kind === 'plain'
-      ? `, or go on without seq ${seq} and all after it: \`lockstep doctor --cut ${seq}\``
-      : '';
-  return finding(`${why} where seq ${seq} should be`, restoreRemedy + cut, { file: segment.file, byte, seq });
+  return finding(`${why} where seq ${seq} should be`, restoreRemedy + without(segment, seq), {
+    file: segment.file,
+    byte,
+    seq,
+  });
 }
+
+/** How to go on without what is damaged, when there is no backup. */
+const without = (segment: Segment, seq: number): string =>
+  segment.kind === 'plain'
+    ? `, or go on without seq ${seq} and all after it: \`lockstep doctor --cut ${seq}\``
+    : `, or go on without the history up to seq ${segment.last}, whose state a newer snapshot has: \`lockstep doctor --forget ${seq}\``;

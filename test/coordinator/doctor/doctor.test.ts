@@ -18,6 +18,7 @@ import { pino } from 'pino';
 import t from 'tap';
 import * as z from 'zod';
 import type { Event } from '../../../coordinator/core/events.ts';
+import { archiveSegments } from '../../../coordinator/journal/archive.ts';
 import { FileJournal } from '../../../coordinator/journal/file-journal.ts';
 import { encodeHead, encodeRecord } from '../../../coordinator/logs/log-records.ts';
 import { openDisk } from '../../../coordinator/sequence/disk.ts';
@@ -364,6 +365,49 @@ t.test('cutting at the damage gives up what comes after it, under another lineag
   await journal.close();
   const again = await lockstep('doctor', '--data', data, '--cut', '4');
   t.match(again.stderr, /is not damaged: there is nothing to cut/);
+});
+
+t.test('damage in a compressed part costs its history, and no state', async (t) => {
+  const data = await dataOf();
+  const journal = join(data, 'journal');
+  // A second part, and a snapshot after it.
+  const place = { dataFolder: data, keyFile: `${data}.key` };
+  const disk = await openDisk(place, pino({ level: 'silent' }));
+  await disk.journal.seal();
+  await disk.close();
+  const snapshot = await lockstep('snapshot', '--data', data);
+  t.equal(snapshot.exitCode, 0, snapshot.stderr);
+  const before = readdirSync(join(data, 'snapshots')).sort().at(-1);
+  const [archived] = await archiveSegments(journal, Number(before));
+  if (archived === undefined) throw new Error('nothing was archived');
+  t.same(findingsOf(await examine(data)), []);
+  flip(archived.file, 40);
+  const [found] = findingsOf(await examine(data));
+  const seq = found?.seq ?? 0;
+  t.match(found, {
+    check: 'journal',
+    file: archived.file,
+    remedy: new RegExp(`or go on without the history up to seq ${archived.last}, .*doctor --forget ${seq}`),
+  });
+  const cut = await lockstep('doctor', '--data', data, '--cut', String(seq));
+  t.match(cut.stderr, `go on without that history: \`lockstep doctor --forget ${seq}\``);
+
+  const { exitCode, stdout, stderr } = await lockstep(
+    'doctor',
+    '--data',
+    data,
+    '--forget',
+    String(seq),
+    '-o',
+    'json',
+  );
+  t.equal(exitCode, 0, stderr);
+  const report = z.object({ from: z.int(), movedAside: z.string() }).parse(JSON.parse(stdout));
+  t.equal(report.from, archived.last + 1);
+  t.same(readdirSync(join(report.movedAside, 'journal', 'archive')).length, 1);
+  t.same(findingsOf(await examine(data)), []);
+  const again = await lockstep('doctor', '--data', data, '--forget', String(seq));
+  t.match(again.stderr, /is not damaged/);
 });
 
 t.test('words that lead nowhere', async (t) => {
