@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import * as z from 'zod';
 import { type Host, type HostProcess, projectRoot } from './hosts.ts';
-import { type Completed, type ExecOptions, eventually } from './processes.ts';
+import { type Completed, type ExecOptions, eventually, startMsMax } from './processes.ts';
 
 const lockstep = join(projectRoot, 'scripts/lockstep');
 const lockstepAgent = join(projectRoot, 'scripts/lockstep-agent');
@@ -45,7 +45,7 @@ export class Coordinator {
   static async #listening(host: Host): Promise<HostProcess> {
     const listen = `${host.address}:${port}`;
     const process = host.spawn([lockstep, 'coordinator', '--data', dataFolder, '--listen', listen]);
-    await process.printed(/listening on http:/);
+    await process.printed(/listening on http:/, startMsMax);
     return process;
   }
 

@@ -11,6 +11,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { present } from '../../shared/assert.ts';
 
 export const waitMsMax = 20_000;
+/** For a coordinator to take over its data, also while hosts on the same machine start and stop. */
+export const startMsMax = 120_000;
 const execMsDefault = 30_000;
 const outputBytesMax = 16 * 1024 * 1024;
 
@@ -29,7 +31,7 @@ export type StartedProcess = {
   /** Everything that it printed so far, both streams. */
   readonly output: () => string;
   /** Resolves when `pattern` has appeared in the output; rejects when the process ends before, or in time. */
-  readonly printed: (pattern: RegExp) => Promise<RegExpExecArray>;
+  readonly printed: (pattern: RegExp, withinMs?: number) => Promise<RegExpExecArray>;
 };
 
 /** The children of a process that are alive, by the machine's process ids, whatever namespace they are in. */
@@ -94,7 +96,7 @@ export function start(argv: readonly string[], env: NodeJS.ProcessEnv): StartedP
     });
   }
   child.once('close', tell);
-  const printed = (pattern: RegExp): Promise<RegExpExecArray> =>
+  const printed = (pattern: RegExp, withinMs = waitMsMax): Promise<RegExpExecArray> =>
     new Promise((fulfil, reject) => {
       const finish = (settle: () => void) => {
         clearTimeout(timer);
@@ -108,7 +110,7 @@ export function start(argv: readonly string[], env: NodeJS.ProcessEnv): StartedP
         if (match !== null) finish(() => fulfil(match));
         else if (hasEnded(child)) fail(`ended (${child.exitCode ?? child.signalCode})`);
       };
-      const timer = setTimeout(() => fail(`${waitMsMax} ms passed`), waitMsMax);
+      const timer = setTimeout(() => fail(`${withinMs} ms passed`), withinMs);
       listeners.add(look);
       look();
     });
