@@ -26,7 +26,13 @@ export type AgentHost = {
   readonly random: Random;
   readonly judge: Judge;
   /** Undefined when it is refused at once. */
-  readonly network: { dial(host: AgentHost, life: Life, end: AgentEnd): Connection | undefined };
+  readonly network: {
+    dial(host: AgentHost, life: Life, end: AgentEnd): Connection | undefined;
+    /** Null when the coordinator does not have it, undefined when there is no coordinator. */
+    fetch(host: AgentHost, digest: string): string | null | undefined;
+    /** False when there is no coordinator to take it. */
+    upload(host: AgentHost, digest: string, text: string): boolean;
+  };
   spawn(attempt: string, folder: AttemptFolder, execution: ExecutionFolder): void;
   scriptOf(execution: ExecutionFolder): Script | undefined;
   rebootSoon(): void;

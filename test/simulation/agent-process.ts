@@ -273,10 +273,10 @@ export class AgentProcess {
         this.#runner.stop(effect.attempt);
         return;
       case 'collect':
-        this.#runner.collect(effect.attempt);
+        this.#runner.collect(effect.attempt, effect.files);
         return;
       case 'upload-files':
-        this.#tell([{ kind: 'files-uploaded', number: effect.number, lineage: effect.lineage }]);
+        this.#runner.upload(effect.number, effect.digests, effect.lineage);
         return;
       case 'forget':
         this.#runner.forget(effect.attempt);

@@ -103,7 +103,12 @@ class Cluster implements Stage {
     this.judge = new Judge(newCheckers(this.record), tell);
     this.network = new Network(this.timeline, random);
     this.#changes = new Random(story.seed ^ 0xc4a9e);
-    this.operators = new Operators(random, this.#changes, () => this.#coordinator);
+    this.operators = new Operators(
+      random,
+      this.#changes,
+      new Random(story.seed ^ 0x7a1e5),
+      () => this.#coordinator,
+    );
     const isMixed = this.#changes.chance(0.4);
     for (let index = 0; index < story.nodes; index += 1) {
       const labels = { rack: `r${index % 3}`, kind: index % 2 === 0 ? 'even' : 'odd' };

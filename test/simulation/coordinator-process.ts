@@ -103,6 +103,19 @@ export class CoordinatorProcess {
     });
   }
 
+  /** What agents fetch by digest; null when it is not stored. */
+  content(digest: string): string | null {
+    return this.#parts.disk.texts.get(digest) ?? null;
+  }
+
+  /** What agents upload is on disk when they are told that it was taken. */
+  take(digest: string, text: string): boolean {
+    const { disk } = this.#parts;
+    if (disk.isFull) return false;
+    disk.texts.set(digest, text);
+    return true;
+  }
+
   /** Within its own life. Nobody is let in before the reign is durable. */
   start(): void {
     const { timeline, disk, judge, program } = this.#parts;
@@ -159,7 +172,8 @@ export class CoordinatorProcess {
           side: connection().coordinator,
           closed: gone,
           said: (message) => {
-            if (!isImpostor) judge.show((checker) => checker.coordinatorSaid?.(node, message));
+            if (!isImpostor)
+              judge.show((checker) => checker.coordinatorSaid?.(node, message, this.#parts.disk.texts));
             judge.tell(() => `coordinator → ${node}: ${JSON.stringify(message).slice(0, 300)}`);
           },
         });

@@ -15,6 +15,8 @@ export type ExecutionFolder = {
   readonly phase: Phase;
   claim: 'unclaimed' | 'void' | 'supervised';
   status: number | undefined;
+  /** What it wrote to `$LOCKSTEP_OUTPUT`. */
+  output: Uint8Array;
 };
 
 export type AttemptFolder = {
@@ -29,6 +31,8 @@ export class HostDisk {
   /** Which program belongs to the folder: a document of its own, fsynced. */
   upgrade: UpgradeDocument = { kept: null, trial: null, failed: [] };
   readonly folders = new Map<string, AttemptFolder>();
+  /** Files among the outputs, by digest: fsynced, too. */
+  readonly files = new Map<string, string>();
 
   constructor(incarnation: string) {
     this.identity = { incarnation, counter: 0, epochs: [] };

@@ -187,6 +187,10 @@ export class Host implements AgentHost {
       attempt,
       folder,
       execution,
+      specification: present(
+        disk.ledger.jobs.find((held) => held.attempt === attempt),
+        `${attempt} in the ledger of ${this.id}`,
+      ).specification,
       began: () => {
         const { incarnation } = disk.identity;
         const { number, phase } = execution;

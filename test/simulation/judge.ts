@@ -38,7 +38,11 @@ export type Checker = {
   began?(execution: WorldExecution, disk: DiskSight): void;
   ended?(execution: WorldExecution): void;
   /** On its way to the agent of a node. */
-  coordinatorSaid?(node: string | null, message: CoordinatorMessage): void;
+  coordinatorSaid?(
+    node: string | null,
+    message: CoordinatorMessage,
+    contents: ReadonlyMap<string, string>,
+  ): void;
   agentSaid?(node: string, message: AgentMessage, disk: DiskSight): void;
   /** An operator was told that his command took effect, with the last seq of it. */
   operatorTold?(seq: number): void;

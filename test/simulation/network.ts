@@ -59,6 +59,20 @@ export class Network {
     return connection;
   }
 
+  fetch(host: AgentHost, digest: string): string | null | undefined {
+    return this.#answers(host)?.content(digest);
+  }
+
+  upload(host: AgentHost, digest: string, text: string): boolean {
+    return this.#answers(host)?.take(digest, text) === true;
+  }
+
+  #answers(host: AgentHost): CoordinatorProcess | undefined {
+    const { coordinator } = this;
+    const isThere = coordinator?.isListening === true && this.reaches(host) && !this.#blocked.has(host);
+    return isThere ? coordinator : undefined;
+  }
+
   /** Nothing gets through in these directions, and neither side is told. */
   block(host: AgentHost, directions: readonly Direction[]): void {
     this.#blocked.set(host, new Set(directions));

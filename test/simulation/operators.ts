@@ -10,8 +10,10 @@ import type { Amount } from '../../shared/pipeline/model.ts';
 import { withAftermath } from '../coordinator/core/random-aftermath.ts';
 import { inCompany, randomBudget } from '../coordinator/core/random-company.ts';
 import { type Random, randomPipeline } from '../coordinator/core/random-pipeline.ts';
+import { withValues } from '../coordinator/core/random-values.ts';
 import type { AgentProgram } from './agent-programs.ts';
 import type { CoordinatorProcess } from './coordinator-process.ts';
+import { secretMark } from './script-output.ts';
 
 const by = 'operator:simulated';
 const reason = 'simulated';
@@ -21,27 +23,30 @@ const administrations = ['in-service', 'in-service', 'cordoned', 'maintenance', 
 export class Operators {
   readonly #random: Random;
   readonly #changes: Random;
+  readonly #values: Random;
   readonly #coordinator: () => CoordinatorProcess | null;
 
-  constructor(random: Random, changes: Random, coordinator: () => CoordinatorProcess | null) {
+  constructor(random: Random, changes: Random, values: Random, coordinator: () => CoordinatorProcess | null) {
     this.#random = random;
     this.#changes = changes;
+    this.#values = values;
     this.#coordinator = coordinator;
   }
 
   submitRun(): void {
-    const pipeline = withAftermath(
-      this.#changes,
-      inCompany(this.#changes, randomPipeline(this.#random, true)),
-    );
+    const random = this.#changes;
+    const plain = withAftermath(random, inCompany(random, randomPipeline(this.#random, true)));
+    const pipeline = withValues(this.#values, plain);
     this.#say({
       type: 'CreateRun',
       by,
       cluster: 'default',
       pipeline,
-      from: this.#changes.chance(0.05) ? this.#changes.pick(pipeline.units).id : null,
+      from: random.chance(0.05) ? random.pick(pipeline.units).id : null,
       params: {},
-      generated: {},
+      generated: Object.fromEntries(
+        Object.keys(pipeline.params).map((name) => [name, `${secretMark} ${this.#values.next()}`]),
+      ),
       limit: null,
       checkOnly: this.#random.chance(0.05),
     });

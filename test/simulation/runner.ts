@@ -4,9 +4,10 @@ import type { LogPiece, LogStream } from '../../agent/core/log-stream.ts';
 import type { Execution, Phase } from '../../agent/core/next-step.ts';
 import type { ExecutionEnd, Input, Recovery } from '../../agent/core/state.ts';
 import { limits } from '../../shared/limits.ts';
-import type { AttemptResult, StreamName } from '../../shared/messages.ts';
+import type { AttemptResult, JobSpecification, StreamName } from '../../shared/messages.ts';
 import type { AgentHost } from './agent-host.ts';
 import type { ExecutionFolder } from './host-disk.ts';
+import { fileOf } from './script-output.ts';
 import type { Life } from './timeline.ts';
 
 export type RunnerParts = {
@@ -18,6 +19,8 @@ export type RunnerParts = {
 };
 
 const noOutput = new Uint8Array();
+/** A coordinator that is away is asked again for as long as it takes. */
+const contentRetryMs = 1_000;
 
 class Log implements LogStream {
   readonly attempt: string;
@@ -52,6 +55,8 @@ class Log implements LogStream {
   }
 }
 
+type Prepared = Extract<Input, { readonly kind: 'prepared' }>['prepared'];
+
 type Logs = { readonly stdout: Log; readonly stderr: Log };
 
 export class Runner {
@@ -77,22 +82,53 @@ export class Runner {
   }
 
   prepare({ attempt, specification }: Job): void {
-    const { host, tell } = this.#parts;
+    const { host } = this.#parts;
     this.#preparing = attempt;
-    const params = Object.fromEntries(
-      Object.entries(specification.inputs).map(([name, input]) => [
-        name,
-        'value' in input ? input.value : null,
-      ]),
-    );
-    host.disk.folder(attempt).params = params;
-    this.#later(host.random.chance(0.9) ? 30 : 3_000, () => {
-      const isGivenUp = this.#preparing !== attempt;
+    this.#later(host.random.chance(0.9) ? 30 : 3_000, () => this.#fetch(attempt, specification));
+  }
+
+  /** What the inputs name by digest comes from the coordinator. */
+  #fetch(attempt: string, specification: JobSpecification): void {
+    const { host, tell } = this.#parts;
+    const over = (prepared: Prepared): void => {
       this.#preparing = undefined;
-      const prepared = isGivenUp
-        ? ({ ok: false, reason: 'given up' } as const)
-        : ({ ok: true, params } as const);
       tell({ kind: 'prepared', attempt, prepared });
+    };
+    if (this.#preparing !== attempt) {
+      over({ ok: false, reason: 'given up' });
+      return;
+    }
+    const params: Record<string, unknown> = {};
+    for (const [name, input] of Object.entries(specification.inputs)) {
+      if ('value' in input) {
+        params[name] = input.value;
+        continue;
+      }
+      const text = host.network.fetch(host, 'blob' in input ? input.blob : input.file);
+      if (text === undefined) {
+        this.#later(contentRetryMs, () => this.#fetch(attempt, specification));
+        return;
+      }
+      if (text === null) {
+        over({ ok: false, reason: `there is no content for ${name}` });
+        return;
+      }
+      params[name] = 'blob' in input ? JSON.parse(text) : `in/${input.name}`;
+    }
+    host.disk.folder(attempt).params = params;
+    over({ ok: true, params });
+  }
+
+  /** Until the coordinator has them. */
+  upload(number: number, digests: readonly string[], lineage: string): void {
+    const { host, tell } = this.#parts;
+    const has = (digest: string): boolean => {
+      const text = host.disk.files.get(digest);
+      return text === undefined || host.network.upload(host, digest, text);
+    };
+    this.#later(200 * host.random.next(), () => {
+      if (digests.every(has)) this.#later(20, () => tell({ kind: 'files-uploaded', number, lineage }));
+      else this.#later(contentRetryMs, () => this.upload(number, digests, lineage));
     });
   }
 
@@ -103,7 +139,13 @@ export class Runner {
   execute({ attempt }: Job, number: number, phase: Phase): void {
     const { host } = this.#parts;
     const folder = host.disk.folder(attempt);
-    const execution: ExecutionFolder = { number, phase, claim: 'unclaimed', status: undefined };
+    const execution: ExecutionFolder = {
+      number,
+      phase,
+      claim: 'unclaimed',
+      status: undefined,
+      output: noOutput,
+    };
     folder.executions.set(number, execution);
     host.spawn(attempt, folder, execution);
     this.#watch(attempt, execution);
@@ -126,8 +168,8 @@ export class Runner {
     const params = places.length === 0 ? {} : folder.params;
     const ended = places
       .slice(0, -1)
-      .flatMap(({ number, phase, claim, status }): Execution[] =>
-        claim !== 'supervised' || status === undefined ? [] : [{ number, phase, status, output: noOutput }],
+      .flatMap(({ number, phase, claim, status, output }): Execution[] =>
+        claim !== 'supervised' || status === undefined ? [] : [{ number, phase, status, output }],
       );
     const recovered = (what: Recovery['last']): void =>
       tell({ kind: 'recovered', attempt, recovery: { params, ended, last: what } });
@@ -144,13 +186,19 @@ export class Runner {
     this.#watch(attempt, last);
   }
 
-  collect(attempt: string): void {
-    const { tell, onLog } = this.#parts;
+  collect(attempt: string, files: Readonly<Record<string, string>>): void {
+    const { host, tell, onLog } = this.#parts;
+    const digests: Record<string, string> = {};
+    for (const [name, path] of Object.entries(files)) {
+      const { digest, text } = fileOf(attempt, path);
+      host.disk.files.set(digest, text);
+      digests[name] = digest;
+    }
     this.#later(this.#parts.host.random.chance(0.9) ? 1 : 500, () => {
       const { stdout, stderr } = this.#logsOf(attempt);
       const logs = { stdout: stdout.finish(), stderr: stderr.finish() };
       if (logs.stdout + logs.stderr === 0) this.#logs.delete(attempt);
-      tell({ kind: 'collected', attempt, logs, files: { ok: true, digests: {} } });
+      tell({ kind: 'collected', attempt, logs, files: { ok: true, digests } });
       onLog();
     });
   }
@@ -189,8 +237,8 @@ export class Runner {
   }
 
   #endOf({ execution, stopped }: { execution: ExecutionFolder; stopped: boolean }): ExecutionEnd {
-    const { status } = execution;
-    if (status !== undefined) return { kind: 'exited', status, output: noOutput, stopped };
+    const { status, output } = execution;
+    if (status !== undefined) return { kind: 'exited', status, output, stopped };
     if (execution.claim === 'unclaimed') execution.claim = 'void';
     return execution.claim === 'void' ? { kind: 'not-executed' } : { kind: 'lost' };
   }

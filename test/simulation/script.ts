@@ -3,9 +3,10 @@
  * the script begins, records the exit status after, and outlives the agent; it dies with its host.
  */
 import { limits } from '../../shared/limits.ts';
-import type { StreamName } from '../../shared/messages.ts';
+import type { JobSpecification, StreamName } from '../../shared/messages.ts';
 import type { Random } from '../coordinator/core/random-pipeline.ts';
 import type { AttemptFolder, ExecutionFolder } from './host-disk.ts';
+import { outputOf } from './script-output.ts';
 import type { Life, Task, Timeline } from './timeline.ts';
 
 export type ScriptParts = {
@@ -16,6 +17,7 @@ export type ScriptParts = {
   readonly attempt: string;
   readonly folder: AttemptFolder;
   readonly execution: ExecutionFolder;
+  readonly specification: Pick<JobSpecification, 'outputs'>;
   readonly began: () => void;
   readonly printed: (stream: StreamName, text: string) => void;
   readonly ended: () => void;
@@ -82,7 +84,10 @@ export class Script {
 
   #exit(status: number): void {
     if (this.isOver) return;
-    this.#parts.execution.status = status;
+    const { execution, specification, attempt, random } = this.#parts;
+    if (execution.phase === 'run' && Object.keys(specification.outputs).length > 0)
+      execution.output = outputOf(specification, attempt, execution.number, random);
+    execution.status = status;
     this.#over();
   }
 

@@ -40,11 +40,21 @@ export class Durable implements Checker {
     for (const event of events) this.journaled(event);
   }
 
-  coordinatorSaid(node: string | null, message: CoordinatorMessage): void {
+  coordinatorSaid(
+    node: string | null,
+    message: CoordinatorMessage,
+    contents: ReadonlyMap<string, string>,
+  ): void {
     if (message.type === 'grant') {
-      for (const { attempt } of message.jobs)
+      for (const { attempt, inputs } of message.jobs) {
         require(this.#granted.has(attempt), () =>
           `P3: ${attempt} is granted to ${node} before that is durable`);
+        for (const [name, input] of Object.entries(inputs)) {
+          const digest = 'blob' in input ? input.blob : 'file' in input ? input.file : undefined;
+          require(digest === undefined || contents.has(digest), () =>
+            `P3: ${attempt} is granted with ${name}, which is not stored`);
+        }
+      }
     } else if (message.type === 'ack-results') {
       for (const [number, attempt] of this.#said.get(node ?? '') ?? [])
         require(number > message.upTo || this.#reported.has(attempt), () =>
