@@ -2,6 +2,7 @@
 import type { Hardware } from '../../shared/hardware.ts';
 import { parseAttemptId } from '../../shared/ids.ts';
 import type { Hello } from '../../shared/messages.ts';
+import { lackSentence, lacks } from './agent-versions.ts';
 import type { Command } from './commands.ts';
 import { grantedJobOf, lostValueOf } from './inputs.ts';
 import { attemptOf, idOf, markFound, markStarted, namesOf } from './job-names.ts';
@@ -63,7 +64,7 @@ export function connectAgent(turn: Turn, hello: Hello, token: string): void {
   });
   if (!hasTold) takeAccount(turn, node, hello, lostItsState);
   endReboots(turn, node, hello.rebooted);
-  reconcile(turn, node, hello);
+  reconcile(turn, node, hello, turn.state.restoration !== null && !hasTold);
   takeUpDeferred(turn, node);
   resumeTaking(turn, node, hello.upgradesFailed);
 }
@@ -110,7 +111,7 @@ function quarantineClone(turn: Turn, node: Node): void {
 }
 
 /** What the node holds against what it was granted: what got lost on the way is sent again, what is over is ended. */
-function reconcile(turn: Turn, node: Node, { held, rebooting }: Hello): void {
+function reconcile(turn: Turn, node: Node, { held, rebooting }: Hello, mayHaveDone: boolean): void {
   const missing = new Set(node.segment.filter(({ reboot }) => reboot === null));
   for (const { attempt, state } of held) {
     const name = parseAttemptId(attempt);
@@ -135,7 +136,8 @@ function reconcile(turn: Turn, node: Node, { held, rebooting }: Hello): void {
     if (!missing.has(job)) continue;
     if (isStranded(job))
       giveBack(turn, job, 'what it was to follow came to nothing before the node heard of it');
-    else lost.push(job);
+    else if (lacks(node, job).length === 0) lost.push(job);
+    else takeFrom(turn, node, job, mayHaveDone);
   }
   sendAgain(turn, node, lost);
   const run = segment[0]?.run;
@@ -147,6 +149,16 @@ function reconcile(turn: Turn, node: Node, { held, rebooting }: Hello): void {
   for (const job of segment.toReversed()) {
     turn.effect({ kind: 'cancel', node: node.name, attempt: attemptOf(job), reason: run.cancel.reason });
   }
+}
+
+/**
+ * An older agent was put there since the job was granted. It must not have it; and what was done for a history that
+ * was lost it may have done.
+ */
+function takeFrom(turn: Turn, node: Node, job: Job, mayHaveDone: boolean): void {
+  const reason = lackSentence(node, lacks(node, job));
+  if (!mayHaveDone) giveBack(turn, job, reason);
+  else turn.emit({ type: 'JobHeld', ...namesOf(job), reason: `whether it was done is not known: ${reason}` });
 }
 
 /** Up to the first job whose values are lost since it was granted: it, and what comes after it, never begins. */

@@ -28,6 +28,11 @@ export function followOffer(state: State, event: Event & { readonly node: string
   if (offer === null) return;
   state.agenda.offer = true;
   if (event.type === 'NodeRemoved') offer.taking.delete(event.node);
-  if (event.type !== 'NodeConnected' || event.version !== offer.version) return;
-  if (offer.taking.delete(event.node)) offer.taken += 1;
+  if (event.type !== 'NodeConnected') return;
+  if (event.version === offer.version) {
+    if (offer.taking.delete(event.node)) offer.taken += 1;
+  } else if (event.features?.includes('upgrade') !== true) {
+    // Somebody put an older one there, which takes nothing: its turn is over.
+    offer.taking.delete(event.node);
+  }
 }

@@ -60,8 +60,8 @@ export function heardBy(
       return known;
     }
     case 'grant': {
-      const { expiresMs: _expiresMs, ...known } = message;
-      return known;
+      const { expiresMs: _expiresMs, jobs, ...known } = message;
+      return { ...known, jobs: jobs.map(({ reboot: _reboot, ...job }) => job) };
     }
     default:
       return message;

@@ -314,7 +314,8 @@ class Cluster implements Stage {
 
   #look(): void {
     const coordinator = this.#coordinator;
-    if (coordinator !== null) this.judge.show((checker) => checker.looked?.(coordinator.state));
+    if (coordinator !== null)
+      this.judge.show((checker) => checker.looked?.(coordinator.state, coordinator.lookup));
     this.later(lookMs, () => this.#look());
   }
 

@@ -2,7 +2,7 @@
  * One life of the coordinator, from recovery to its end: the real loop (sequencer) and the real gateway on
  * simulated time, disk and sockets. It decides nothing.
  */
-import type { Command } from '../../coordinator/core/commands.ts';
+import type { Command, Lookup } from '../../coordinator/core/commands.ts';
 import { mayBeCarriedOutByOthers } from '../../coordinator/core/executors.ts';
 import { originOf } from '../../coordinator/core/restoration.ts';
 import type { State } from '../../coordinator/core/state.ts';
@@ -39,6 +39,7 @@ export type CoordinatorParts = {
 export class CoordinatorProcess {
   readonly life: Life;
   readonly state: State;
+  readonly lookup: Lookup;
   readonly #parts: CoordinatorParts;
   readonly #sequencer: Sequencer;
   readonly #gateway: Gateway;
@@ -61,6 +62,7 @@ export class CoordinatorProcess {
       secretRoom: () => ({ count: limits.secretsMax - disk.secrets.size, bytes: limits.secretsBytesMax }),
       logTail: (attempt, bytes) => this.#logs.tailNow(attempt, bytes),
     });
+    this.lookup = contents;
     this.#logs = new LogShelf(timeline, disk, this.state, this.life, (durable) =>
       this.#gateway.acknowledgeLogs(durable),
     );

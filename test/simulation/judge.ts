@@ -5,6 +5,7 @@
 
 import type { Ledger } from '../../agent/core/ledger.ts';
 import type { Identity } from '../../agent/core/state.ts';
+import type { Lookup } from '../../coordinator/core/commands.ts';
 import type { Event } from '../../coordinator/core/events.ts';
 import type { State } from '../../coordinator/core/state.ts';
 import type { AgentMessage, CoordinatorMessage } from '../../shared/messages.ts';
@@ -53,7 +54,7 @@ export type Checker = {
   /** The coordinator's data was put back. What is judged from the journal is judged from this one now. */
   restored?(sight: RestoredSight): void;
   /** Now and then, between two events. */
-  looked?(state: State): void;
+  looked?(state: State, lookup: Lookup): void;
   finished?(sight: FinalSight): void;
 };
 

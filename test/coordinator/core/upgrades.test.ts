@@ -186,3 +186,14 @@ t.test('what is under way is known after a restart', (t) => {
   t.match(fleet.why('n3'), /takes 0\.3\.0 now/);
   t.end();
 });
+
+t.test('the turn of a node ends when an agent is put there that takes nothing', async (t) => {
+  const fleet = new Fleet();
+  fleet.connect('n1');
+  fleet.connect('n2');
+  fleet.offer();
+  t.same([...(fleet.state.offer?.taking.keys() ?? [])], ['n1']);
+  fleet.connect('n1', '0.1.0', { features: [] });
+  t.same([...(fleet.state.offer?.taking.keys() ?? [])], ['n2'], 'the next one goes first');
+  t.match(fleet.told.at(-1), 'n2');
+});

@@ -8,8 +8,10 @@ import { Durable } from './durable.ts';
 import { Explained } from './explained.ts';
 import { Fencing } from './fencing.ts';
 import { NothingLost } from './nothing-lost.ts';
+import { OldAgents } from './old-agents.ts';
 import { OneSequence } from './one-sequence.ts';
 import { Order } from './order.ts';
+import { Secrecy } from './secrecy.ts';
 import { UnknownIsNotFailure } from './unknown-is-not-failure.ts';
 
 export const newCheckers = (record: WorldRecord): readonly Checker[] => [
@@ -23,4 +25,6 @@ export const newCheckers = (record: WorldRecord): readonly Checker[] => [
   new BlastRadius(record),
   new Bounds(),
   new Explained(),
+  new Secrecy(),
+  new OldAgents(),
 ];
