@@ -73,6 +73,8 @@ export type FinishedAttempt = {
   readonly lineage: string;
   /** Null when it was too large or secret to be kept after its acknowledgement. */
   readonly result: AttemptResult | null;
+  /** It names files that only the lineage which acknowledged it has. */
+  readonly withFiles?: boolean | undefined;
 };
 
 /** The last reboot that a job asked for; it is over when the boot instance is another one. */
@@ -172,10 +174,11 @@ function endedOf(record: LedgerRecord & { kind: 'ended' }, ledger: Ledger): Ende
 function settle(ledger: Ledger): Ledger {
   const done = (ended: EndedAttempt): boolean => ended.acknowledged && ended.logsAcknowledged;
   const finished = ledger.ended.filter(done).map(
-    ({ lineage, result, secret }): FinishedAttempt => ({
+    ({ lineage, result, secret, files }): FinishedAttempt => ({
       attempt: result.attempt,
       lineage,
       result: secret || JSON.stringify(result).length > limits.agentFinishedResultBytesMax ? null : result,
+      ...(files.length === 0 ? {} : { withFiles: true }),
     }),
   );
   if (finished.length === 0) return ledger;

@@ -245,7 +245,8 @@ function rememberedResult(
     const reason = `an attempt of this name was executed here for lineage ${finished.lineage}`;
     return unexecuted(attempt, 'interrupted', reason, turn.now);
   }
-  if (result !== null) return { ...result, final: true };
+  const hasLostFiles = finished.withFiles === true && finished.lineage !== lineage;
+  if (result !== null && !hasLostFiles) return { ...result, final: true };
   return unexecuted(
     attempt,
     'interrupted',

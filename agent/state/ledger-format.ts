@@ -68,7 +68,12 @@ const ledgerSchema = z.object({
     }),
   ),
   finished: z.array(
-    z.object({ attempt: z.string(), lineage: z.string(), result: attemptResultSchema.nullable() }),
+    z.object({
+      attempt: z.string(),
+      lineage: z.string(),
+      result: attemptResultSchema.nullable(),
+      withFiles: z.boolean().optional(),
+    }),
   ),
 });
 

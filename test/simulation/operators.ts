@@ -137,6 +137,8 @@ export class Operators {
     }
     for (const run of state.activeRuns.values()) {
       this.#approve(run);
+      // What is to be done after other steps all the same may wait for a decision that does not come any more.
+      if (run.cancel !== null) this.#say({ type: 'CancelRun', run: run.id, by, reason });
       for (const job of jobsOf(run)) if (job.state === 'held') this.#decide(run, job, 'succeeded');
       if (run.hold === null) continue;
       if (run.hold.restored !== undefined)

@@ -136,3 +136,20 @@ t.test('a grant of the history in common is answered with what came of its last 
     'pull',
   ]);
 });
+
+t.test('what names files that only the lost history has is not answered with again', async (t) => {
+  const core = new CoreDriver();
+  core.join();
+  const job = jobOf(a1, 'x', { outputs: { f: { type: 'file', secret: false, optional: false } } });
+  core.grant(job);
+  core.prepared(a1);
+  core.executed(a1, { output: new TextEncoder().encode('f=made\n') });
+  const digest = `sha256:${'1'.repeat(64)}`;
+  core.collected(a1, { stdout: 0, stderr: 0 }, { f: digest });
+  core.message({ type: 'ack-results', upTo: 1 });
+  t.match(core.state.ledger.finished, [{ attempt: a1, withFiles: true }]);
+  challenge(core, 'B', origin());
+  welcome(core);
+  const again = core.message({ type: 'grant', lineage: 'B', epoch: 5, jobs: [job] });
+  t.match(again, [/^result 2 .* interrupted/]);
+});

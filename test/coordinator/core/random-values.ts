@@ -28,8 +28,10 @@ export function withValues(random: Random, pipeline: Pipeline): Pipeline {
   const units = pipeline.units.map((unit): Unit => {
     // At the end everything else is over, one way or another: nothing of it is waited for.
     const isEnd = unit.finally === true;
-    const steps = unit.steps.map((step) => valued(random, step, before, isEnd));
-    if (!isEnd) before.push(...steps);
+    const steps = unit.steps.map((step) =>
+      step.part === undefined ? valued(random, step, before, isEnd) : step,
+    );
+    if (!isEnd) before.push(...steps.filter(({ part }) => part === undefined));
     return { ...unit, steps };
   });
   const token = { type: 'string', secret: true, generate: { hex: 16 } } as const;

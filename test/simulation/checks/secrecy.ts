@@ -7,7 +7,7 @@ import type { Event } from '../../../coordinator/core/events.ts';
 import { explainRun } from '../../../coordinator/core/explain.ts';
 import { toShards } from '../../../coordinator/core/snapshot-writing.ts';
 import type { State } from '../../../coordinator/core/state.ts';
-import { viewNode } from '../../../coordinator/http/views/node.ts';
+import { viewNamed } from '../../../coordinator/http/views/node.ts';
 import { viewRun } from '../../../coordinator/http/views/run.ts';
 import { jobIdOf, parseAttemptId } from '../../../shared/ids.ts';
 import type { CoordinatorMessage, JobSpecification } from '../../../shared/messages.ts';
@@ -70,8 +70,8 @@ export class Secrecy implements Checker {
       const why = run.end === null ? explainRun(state, run, () => undefined) : [];
       require(!holdsSecret(why), () => `P11: what explains ${run.id} holds a secret`);
     }
-    for (const node of state.nodes.values())
-      require(!holdsSecret(viewNode(state, node, lookup, true)), () =>
-        `P11: the API shows a secret with ${node.name}`);
+    for (const name of state.nodes.keys())
+      require(!holdsSecret(viewNamed(state, name, lookup, true)), () =>
+        `P11: the API shows a secret with ${name}`);
   }
 }
