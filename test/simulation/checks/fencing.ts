@@ -36,7 +36,8 @@ export class Fencing implements Checker {
       const live = this.#live.get(job);
       require(live !== undefined && event.attempt >= live.first && event.attempt <= live.last, () =>
         `P7: a result of ${job}#${event.attempt} is applied, and that attempt does not live`);
-      if (event.final) this.#live.delete(job);
+      // Until its node is back from the reboot it may be lost with its machine.
+      if (event.final && event.reboot === undefined) this.#live.delete(job);
     }
   }
 
