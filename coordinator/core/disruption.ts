@@ -17,6 +17,7 @@ import {
   type State,
   type UnitState,
 } from './state.ts';
+import { hasBegun } from './unit-end.ts';
 
 /** Runs in which the node has a slot. Those that have begun stand before those that only wait. */
 function runsWithSlot({ name, queue, deferredRuns }: Node): readonly Run[] {
@@ -148,6 +149,8 @@ export function describeBudget(state: State, cluster: string): string | undefine
  * over all of a cluster, those others may need the very same slot.
  */
 export function waitsElsewhere(run: Run, unit: UnitState, node: string): Need | undefined {
+  // It is in the middle of it, and what is done after a failure must not wait for what comes no more.
+  if (hasBegun(run, unit, node)) return undefined;
   for (let index = unit.firstStep; index <= unit.lastStep; index += 1) {
     const step = run.steps[index];
     const job = step?.jobs.get(node);
