@@ -7,7 +7,7 @@ import { runGate } from './explain-run.ts';
 import { type Gate, list } from './gate.ts';
 import { idOf } from './job-names.ts';
 import { hasDomainRoom } from './slots.ts';
-import { type Job, mayFollowUp, type Node, type State, type UnitState } from './state.ts';
+import { isOpen, type Job, mayFollowUp, type Node, type State, type UnitState } from './state.ts';
 import { hasBegun } from './unit-end.ts';
 import { describeWindow, parkedUntil } from './windows.ts';
 
@@ -84,7 +84,7 @@ export function readyGate(state: State, job: Job): Gate {
     };
   }
   const [due] = member.deferred;
-  if (due !== undefined && due < step.index) {
+  if (due !== undefined && due < step.index && isOpen(run)) {
     const first = run.steps[due]?.step.id ?? '';
     return {
       gate: 'need',

@@ -132,8 +132,8 @@ function considerNode(turn: Turn, node: Node): void {
   settleWithoutNode(turn, run, member);
   if (!(isOpen(run) || mayFollowUp(run)) || !isIdle(run, node)) return;
   for (const index of [...member.ready]) {
-    // What was deferred comes before what came after it.
-    if (index > (member.deferred[0] ?? index)) return;
+    // What was deferred comes before what came after it, unless the run has stopped and it comes no more.
+    if (isOpen(run) && index > (member.deferred[0] ?? index)) return;
     const job = run.steps[index]?.jobs.get(node.name);
     // One that became ready just now has its condition looked at first, in the next turn of this node.
     if (job?.state !== 'ready' || !job.admitted || !mayBegin(job)) continue;
