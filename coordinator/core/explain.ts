@@ -70,7 +70,7 @@ export function explainNode(state: State, node: Node, iterationOf: IterationOf):
 export function explainExpected(state: State, expected: ExpectedNode): readonly Explanation[] {
   const { node: name, by, since } = expected;
   const marks = describeMarks(marksOfExpectation(expected));
-  const unmet = [...state.nodes.values()].filter((node) => node.unmet?.includes(` of ${name}`));
+  const unmet = [...state.nodes.values()].filter((node) => `${node.unmet},`.includes(` of ${name},`));
   const others = unmet.map((node) => `; ${node.name} is there and is not taken for it: ${node.unmet}`);
   const sentence = `${name} is expected, as ${by} said, and no machine with ${marks} has connected yet${others.join('')}`;
   return [{ job: null, run: null, node: name, state: 'expected', gate: 'expectation', sentence, since }];

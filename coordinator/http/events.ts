@@ -145,7 +145,7 @@ async function selectEvents(
   { run, node }: Query,
   sequencer: SequencerPort,
 ): Promise<readonly Event[]> {
-  const ofNode = page.filter((event) => node === undefined || ('node' in event && event.node === node));
+  const ofNode = page.filter((event) => node === undefined || isAbout(event, node));
   if (run === undefined) return ofNode;
   const contacts = ofNode.filter(isContact);
   const concerning = new Set<Event>(
@@ -160,6 +160,11 @@ async function selectEvents(
 }
 
 type Contact = Extract<Event, { type: 'NodeConnected' | 'NodeDisconnected' }>;
+
+/** Also what was told of it before it was there, with others. */
+const isAbout = (event: Event, name: string): boolean =>
+  ('node' in event && event.node === name) ||
+  (event.type === 'NodesExpected' && event.nodes.some(({ node }) => node === name));
 
 const concerns = ({ seq, at, node }: Contact, { members, createdSeq, end }: Run): boolean =>
   seq > createdSeq && (end === null || at <= end.at) && members.has(node);

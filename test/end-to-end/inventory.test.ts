@@ -59,6 +59,11 @@ t.test('machines to come', { timeout: 120_000 }, async (t) => {
     (await cluster.cli(['nodes', 'show', 'db-2'])).stdout,
     /expected +as mac 52:54:00:12:34:56, mac 52:54:00:12:34:58, by operator/,
   );
+  const told = z.array(z.looseObject({ type: z.string() }));
+  t.match(await cluster.query(told, ['events', '--since', '0', '--node', 'db-2']), [
+    { type: 'NodesExpected' },
+    { type: 'NodesExpected' },
+  ]);
   const cordon = await cluster.cli(['node', 'cordon', 'db-2']);
   t.match(cordon.stderr, 'node db-2 is expected and has not joined yet');
   t.equal((await cluster.cli(['node', 'rm', 'db-2', '--reason', 'never ordered'])).status, 0);
