@@ -61,7 +61,7 @@ const faults = {
     // Sometimes it is another machine that comes, and an operator says so once the link is known to be lost.
     for (const waitMs of [5_000, 40_000])
       cluster.later(waitMs, () => {
-        if (!host.isUp) cluster.operators.replaceMachine(host.node);
+        if (!host.isUp && host.disk.identity.counter === 0) cluster.operators.replaceMachine(host.node);
       });
   },
   'supervisor killed': (_cluster, host) => host.killSomeSupervisor(),
