@@ -7,7 +7,7 @@ import t from 'tap';
 import * as z from 'zod';
 import { present } from '../../shared/assert.ts';
 import { Coordinator, startAgent } from './cluster.ts';
-import { type Host, hostsUnavailable, Lab, projectRoot } from './hosts.ts';
+import { type Host, type HostProcess, hostsUnavailable, Lab, projectRoot } from './hosts.ts';
 import { eventually } from './processes.ts';
 
 const folder = join(projectRoot, 'coordinator/catalog/examples/scale-out');
@@ -51,11 +51,17 @@ t.test('twelve machines', { skip: hostsUnavailable() ?? false, timeout: 400_000 
   const machines: Host[] = [];
   /** Machines know nothing of their names: what they are is told by their hardware. */
   const switchOn = async (count: number): Promise<void> => {
+    const agents: HostProcess[] = [];
     for (let more = 0; more < count; more += 1) {
       const host = await lab.addHost(`metal-${machines.length + 1}`);
       machines.push(host);
-      startAgent(host, coordinator, token);
+      agents.push(startAgent(host, coordinator, token));
     }
+    await eventually(
+      'each to be recognised',
+      async () => (agents.every(({ output }) => /joined as node m-/.test(output())) ? true : undefined),
+      { withinMs: 90_000 },
+    );
   };
   /** The nodes on which a step of a run was carried out or found done, in the order in which they began. */
   const begunIn = async (run: string, step: string): Promise<string[]> =>
@@ -84,9 +90,7 @@ t.test('twelve machines', { skip: hostsUnavailable() ?? false, timeout: 400_000 
     t.notMatch(why, 'm-07', 'nobody waits for those of the next month');
 
     await switchOn(5);
-    await eventually('only one to be awaited', async () =>
-      /expected and not there yet: m-06$/m.test(await whyOf(first)) ? true : undefined,
-    );
+    t.match(await whyOf(first), /role worker waits for .*; expected and not there yet: m-06$/m);
     await switchOn(1);
     await lockstep('watch', first);
     const [leader] = machines;
