@@ -70,6 +70,9 @@ function beginAnew(state: State, job: Job): void {
       if (blocked !== undefined) blocked.blockers += 1;
     } else if (step.jobsUnfinished === 1) other.barriers += 1;
   }
+  const { unit } = step;
+  const { name } = member.node;
+  if (unit.done.delete(name) && unit.waveOf.get(name) === unit.wave) unit.waveUnfinished += 1;
   setJobState(state, job, 'waiting');
   job.mode = run.checkOnly ? 'check-only' : 'normal';
   job.admitted = false;
