@@ -181,4 +181,29 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: "    case 'held':\n      return {\n        gate: 'decision',",
     replace: "    case 'held':\n      return {\n        gate: '',",
   }),
+  fault('nobody listens to what nodes did for a history that was lost', ['P2', 'P1', 'P4', 'P7'], {
+    file: 'coordinator/core/agents.ts',
+    find: '  if (!hasTold) takeAccount(turn, node, hello, lostItsState);\n',
+    replace: '',
+  }),
+  fault('a secret output is stored like any other', ['P11'], {
+    file: 'coordinator/core/results.ts',
+    find: 'if (declaration.secret) outputs[name]',
+    replace: "if (declaration.secret && name === '') outputs[name]",
+  }),
+  fault('a value that is composed of a secret is stored like any other', ['P11'], {
+    file: 'coordinator/core/inputs.ts',
+    find: '  if (secret) {\n    const { run, step, member } = job;',
+    replace: '  if (secret && attempt === 0) {\n    const { run, step, member } = job;',
+  }),
+  fault('a job is granted to an agent that cannot do what it needs', ['P12'], {
+    file: 'coordinator/core/agent-versions.ts',
+    find: 'if (!hasFeature(node, feature) && needs(job)) missing.push(feature);',
+    replace: "if (!hasFeature(node, feature) && needs(job) && node.name === '') missing.push(feature);",
+  }),
+  fault('an upgrade is offered to agents that cannot take one', ['P12'], {
+    file: 'coordinator/core/upgrades.ts',
+    find: "  if (!hasFeature(node, 'upgrade')) return { kind: 'incapable' };\n",
+    replace: '',
+  }),
 ];
