@@ -9,6 +9,7 @@ import type { Run, State } from '../../coordinator/core/state.ts';
 import type { Amount } from '../../shared/pipeline/model.ts';
 import { withAftermath } from '../coordinator/core/random-aftermath.ts';
 import { inCompany, randomBudget } from '../coordinator/core/random-company.ts';
+import { randomParamChange, withParams } from '../coordinator/core/random-params.ts';
 import { type Random, randomPipeline } from '../coordinator/core/random-pipeline.ts';
 import { withValues } from '../coordinator/core/random-values.ts';
 import type { AgentProgram } from './agent-programs.ts';
@@ -36,7 +37,7 @@ export class Operators {
   submitRun(): void {
     const random = this.#changes;
     const plain = withAftermath(random, inCompany(random, randomPipeline(this.#random, true)));
-    const pipeline = withValues(this.#values, plain);
+    const pipeline = withParams(withValues(this.#values, plain));
     this.#say({
       type: 'CreateRun',
       by,
@@ -74,6 +75,8 @@ export class Operators {
     const state = this.#coordinator()?.state;
     if (state === undefined) return;
     if (this.#changes.chance(0.1)) this.#setBudget(randomBudget(this.#changes));
+    if (this.#changes.chance(0.2))
+      this.#say(randomParamChange(this.#changes, [...state.nodes.keys(), 'nobody']));
     const random = this.#random;
     const node = random.pick([...state.nodes.keys(), 'nobody']);
     const runs = [...state.activeRuns.values()];

@@ -4,6 +4,9 @@ import type { Event } from '../../../coordinator/core/events.ts';
 type Labels = Readonly<Record<string, string>>;
 type Applied = Extract<Event, { type: 'ProfileApplied' }>;
 
+/** Those of random-params.ts: every script gets them by name. */
+const changing: ReadonlySet<string> = new Set(['size', 'zone']);
+
 export class ParamOracle {
   readonly #labels = new Map<string, { own: Labels; given: Labels }>();
   /** Of nodes, and what runs froze, by name. */
@@ -55,6 +58,7 @@ export class ParamOracle {
         return;
       case 'JobGranted':
         for (const [name, { from, value }] of Object.entries(this.#frozen.get(event.run) ?? {})) {
+          if (!changing.has(name)) continue;
           const wanted = JSON.stringify(this.#valueOf(event.run, event.node, name, from) ?? value);
           const got = JSON.stringify(event.inputs[name]);
           if (wanted !== got)

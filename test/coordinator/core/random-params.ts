@@ -6,6 +6,7 @@ import type { Random } from './random-pipeline.ts';
 export const withParams = (pipeline: Pipeline): Pipeline => ({
   ...pipeline,
   params: {
+    ...pipeline.params,
     size: { type: 'int', secret: false, default: 0 },
     zone: { type: 'string', secret: false, default: 'none' },
   },

@@ -176,6 +176,42 @@ finally:
   t.end();
 });
 
+t.test('what is done after steps, and needs that hold for some nodes only', (t) => {
+  const more = {
+    'after.yaml': `kind: pipeline
+name: after
+roles: { one: {}, two: {} }
+steps:
+  - id: a
+    on: one
+    run: 'true'
+    rescue: [{ id: mend, with: { why: '\${{ failure.reason }}' }, run: 'true' }]
+    always: [{ id: tell, run: 'true' }]
+  - { id: other, on: two, needs: [{ step: a, same: node }], run: 'true' }
+`,
+  };
+  const pipeline = read(
+    `  - { id: prep, on: [controllers, workers], run: 'true' }
+  - { id: c, pipeline: ./after.yaml, roles: { one: controllers, two: workers }, if: 'params.what == "prod"' }
+  - { id: last, on: controllers, run: 'true' }
+`,
+    more,
+  );
+  t.match(stepOf(pipeline, 'c.mend'), {
+    part: 'rescue',
+    with: { why: { template: '${{ failure.reason }}' } },
+  });
+  t.match(stepOf(pipeline, 'c.tell'), { part: 'always' });
+  t.equal(stepOf(pipeline, 'c.tell').if, undefined, 'it is done where something was begun');
+  t.same(
+    needsOf(pipeline, 'c.other'),
+    ['c.a here', 'c.tell here', 'prep'],
+    'nodes without c.a wait for prep too',
+  );
+  t.same(needsOf(pipeline, 'last'), ['c.a', 'c.tell', 'c.other']);
+  t.end();
+});
+
 t.test('what is wrong is said where it is to be mended', (t) => {
   const with_ = (given: string, roles = '{ member: controllers }'): string =>
     `  - id: etcd\n    pipeline: ./parts/etcd.yaml\n    roles: ${roles}\n    with: ${given}\n`;

@@ -7,6 +7,7 @@ import { attemptIdOf, jobIdOf } from '../../../shared/ids.ts';
 import type { Step } from '../../../shared/pipeline/model.ts';
 import { GroupOracle } from '../../coordinator/core/group-oracle.ts';
 import { Oracle } from '../../coordinator/core/oracle.ts';
+import { ParamOracle } from '../../coordinator/core/param-oracle.ts';
 import { WindowOracle } from '../../coordinator/core/window-oracle.ts';
 import { type Checker, type DiskSight, type RestoredSight, require } from '../judge.ts';
 import type { WorldExecution, WorldRecord } from '../world-record.ts';
@@ -17,6 +18,7 @@ export class Order implements Checker {
   readonly #record: WorldRecord;
   #oracle = new Oracle();
   #groups = new GroupOracle();
+  #params = new ParamOracle();
   #windows = new WindowOracle();
   /** Also what a restore lost: nodes go on with it. */
   readonly #grants = new Map<string, Grant[]>();
@@ -31,6 +33,7 @@ export class Order implements Checker {
     try {
       this.#oracle.check(event);
       this.#groups.check(event);
+      this.#params.check(event);
       this.#windows.check(event);
     } catch (error) {
       require(false, () => (error instanceof Error ? error.message : String(error)));
@@ -54,6 +57,7 @@ export class Order implements Checker {
   restored({ events }: RestoredSight): void {
     this.#oracle = new Oracle();
     this.#groups = new GroupOracle();
+    this.#params = new ParamOracle();
     this.#windows = new WindowOracle();
     for (const event of events) this.journaled(event);
   }
