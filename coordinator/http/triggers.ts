@@ -1,5 +1,5 @@
 /** /api/triggers: what starts runs by itself; and /hooks, where somebody from outside starts one. */
-import type * as z from 'zod';
+import * as z from 'zod';
 import { assert } from '../../shared/assert.ts';
 import { LockstepError } from '../../shared/errors.ts';
 import type { State } from '../core/state.ts';
@@ -8,7 +8,16 @@ import type { TriggerState } from '../core/triggers.ts';
 import { acceptSubmission } from './accept-submission.ts';
 import type { ApiPorts } from './ports.ts';
 import * as resources from './resources.ts';
-import { answers, createRoute, jsonBody, nameParam, noContent, type Router, readState } from './routing.ts';
+import {
+  answers,
+  createRoute,
+  jsonBody,
+  nameParam,
+  noContent,
+  problems,
+  type Router,
+  readState,
+} from './routing.ts';
 import { timeOf, timeOrNull } from './views/value.ts';
 
 const declare = createRoute({
@@ -43,6 +52,19 @@ const fire = createRoute({
   path: '/api/triggers/{name}/fire',
   request: { params: nameParam },
   responses: answers(201, resources.triggerFired, 'The run that was started'),
+});
+
+const call = createRoute({
+  method: 'post',
+  path: '/hooks/{name}/{key}',
+  request: { params: nameParam.extend({ key: z.string().max(128) }) },
+  responses: {
+    202: {
+      description: 'What it starts begins as soon as it may',
+      content: { 'application/json': { schema: resources.triggerCalled } },
+    },
+    default: problems,
+  },
 });
 
 const keyBytes = 24;
@@ -100,8 +122,8 @@ export function addTriggers(api: Router, ports: ApiPorts): void {
   });
 
   // Its body is not read: what is started was declared, and who knows the key can do no more than start it.
-  api.post('/hooks/:name/:key', async (context) => {
-    const { name, key } = context.req.param();
+  api.openapi(call, async (context) => {
+    const { name, key } = context.req.valid('param');
     const isKnown = await sequencer.read(({ triggers }) => {
       const on = triggers.get(name)?.on;
       // Digests are compared, so that the time that it takes tells nothing of the key.

@@ -50,4 +50,6 @@ export const triggerList = z.object({ items: z.array(trigger) });
 /** `key` only of a webhook, and only now: the last part of its path. */
 export const triggerDeclared = trigger.extend({ key: text.nullable() }).meta({ id: 'TriggerDeclared' });
 
+export const triggerCalled = z.object({ trigger: z.string() });
+
 export const triggerFired = z.object({ run: z.string() });

@@ -12,6 +12,8 @@ import type { WorldExecution, WorldRecord } from '../world-record.ts';
 export class AtMostOnce implements Checker {
   readonly #record: WorldRecord;
   readonly #steps = new Map<string, Step>();
+  /** What is done after the steps of the same unit, by step. */
+  readonly #after = new Map<string, readonly string[]>();
   /** The highest attempt of each job whose end is durable. */
   readonly #ended = new Map<string, number>();
   /** The jobs of which the journal has a grant of the attempt. */
@@ -26,8 +28,14 @@ export class AtMostOnce implements Checker {
   journaled(event: Event): void {
     switch (event.type) {
       case 'RunCreated':
-        for (const unit of event.pipeline.units)
-          for (const step of unit.steps) this.#steps.set(`${this.#nameOf(event.run)}/${step.id}`, step);
+        for (const unit of event.pipeline.units) {
+          const after = unit.steps.filter(({ part }) => part !== undefined).map(({ id }) => id);
+          for (const step of unit.steps) {
+            const name = `${this.#nameOf(event.run)}/${step.id}`;
+            this.#steps.set(name, step);
+            if (step.part === undefined) this.#after.set(name, after);
+          }
+        }
         return;
       case 'JobGranted':
         for (let more = 0; more < event.attemptsMax; more += 1)
@@ -38,6 +46,9 @@ export class AtMostOnce implements Checker {
         return;
       case 'JobDecided':
         if (event.as === 'again') this.#allow(this.#idOf(event));
+        // How the steps end on the node is open again, and with it what is done after each end.
+        for (const id of this.#after.get(`${this.#nameOf(event.run)}/${event.step}`) ?? [])
+          this.#allow(this.#idOf({ ...event, step: id }));
         return;
       case 'RunResumed':
         if (event.how === 'retry-failed') this.#allowRun(this.#nameOf(event.run));
