@@ -10,8 +10,8 @@ import type { WorldRecord } from '../world-record.ts';
 export class UnknownIsNotFailure implements Checker {
   readonly #record: WorldRecord;
   readonly #pipelines = new Map<string, Pipeline>();
-  /** Nodes with a reported or decided failure, by run and unit. */
-  readonly #failed = new Map<string, Set<string>>();
+  /** Steps with a reported or decided failure, by run and unit, and by node: budgets count nodes. */
+  readonly #failed = new Map<string, Map<string, Set<string>>>();
   /** Jobs with an attempt that may be running, and who carries it out. */
   readonly #live = new Map<string, string>();
   readonly #out = new Set<string>();
@@ -59,7 +59,7 @@ export class UnknownIsNotFailure implements Checker {
       case 'JobDecided':
         this.#live.delete(`${event.run}/${event.step}/${event.node}`);
         if (event.as === 'failed') this.#fail(event.run, event.step, event.node);
-        else this.#failed.get(`${event.run}/${this.#unitOf(event.run, event.step)}`)?.delete(event.node);
+        else this.#mend(event.run, event.step, event.node);
         return;
       case 'RunResumed':
         if (event.how === 'retry-failed' || event.how === 'accept-failed') this.#forgive(event.run);
@@ -97,7 +97,7 @@ export class UnknownIsNotFailure implements Checker {
   #forgive(run: string): void {
     for (const [key, nodes] of this.#failed) {
       if (!key.startsWith(`${run}/`)) continue;
-      for (const node of nodes) if (!this.#out.has(`${run}/${node}`)) nodes.delete(node);
+      for (const node of nodes.keys()) if (!this.#out.has(`${run}/${node}`)) nodes.delete(node);
     }
   }
 
@@ -112,15 +112,26 @@ export class UnknownIsNotFailure implements Checker {
     return this.#pipelines.get(run)?.units.find((unit) => unit.steps.some(({ id }) => id === step))?.id ?? '';
   }
 
+  /** What comes after a failure, in rescue or always, costs nothing of a budget. */
   #fail(run: string, step: string, node: string): void {
+    if (this.#stepOf(run, step)?.part !== undefined) return;
     const key = `${run}/${this.#unitOf(run, step)}`;
-    this.#failed.set(key, (this.#failed.get(key) ?? new Set()).add(node));
+    const nodes = this.#failed.get(key) ?? new Map<string, Set<string>>();
+    this.#failed.set(key, nodes.set(node, (nodes.get(node) ?? new Set()).add(step)));
+  }
+
+  /** Decided anew: the node counts on, while another of its steps there has failed. */
+  #mend(run: string, step: string, node: string): void {
+    const nodes = this.#failed.get(`${run}/${this.#unitOf(run, step)}`);
+    const steps = nodes?.get(node);
+    steps?.delete(step);
+    if (steps?.size === 0) nodes?.delete(node);
   }
 
   #runFails(run: string, unitId: string): void {
     if (this.#stopping.has(`${run}/${unitId}`)) return;
     const unit = this.#pipelines.get(run)?.units.find(({ id }) => id === unitId);
-    const failures = [...(this.#failed.get(`${run}/${unitId}`) ?? [])];
+    const failures = [...(this.#failed.get(`${run}/${unitId}`)?.keys() ?? [])];
     const failed = failures.length;
     // A leader does not leave for one, while it has its own steps to do.
     if (failures.some((node) => this.#leads(run, node))) return;
