@@ -37,7 +37,12 @@ export function followUpJob(state: State, { run, step, member }: Job): void {
 /** After somebody has decided how one of its jobs ended: what was done for another end, or left out, is due anew. */
 export function followUpDecision(state: State, job: Job): void {
   const { run, step, member } = job;
-  if (isAftermath(step) || run.outcome !== null) return;
+  if (run.outcome !== null) return;
+  if (isAftermath(step)) {
+    // Done once more it is due like all others, which may be not at all: the steps have ended, and nobody else looks.
+    if (endOf(run, step.unit, member.node.name) !== undefined) followUp(state, run, step.unit, member);
+    return;
+  }
   for (const after of aftermathOf(run, step.unit, member.node.name).toReversed()) beginAnew(state, after);
   followUpJob(state, job);
 }

@@ -190,6 +190,8 @@ function evolveRun(
       const run = runOf(state, event.run);
       run.startedAt = event.at;
       enableAll(state, run);
+      // After a restore it may have been decided about steps before the run began.
+      followUpRun(state, run);
       state.agenda.runs.add(run);
       return;
     }

@@ -48,7 +48,7 @@ export function runGate(run: Run): Gate | undefined {
     const told = silent.length === 0 ? 'all its nodes have told' : `not yet told: ${list(silent)}`;
     return {
       gate: 'hold',
-      sentence: `run ${run.id} is held: ${run.hold.reason} (${told}); look at what is held in it, then say lockstep resume ${run.id}${resumeOption(run)}${anyReported(run) ? ' --as-reported' : ''}`,
+      sentence: `run ${run.id} is held: ${run.hold.reason} (${told}); ${afterRestore(run)}`,
       since: run.hold.at,
     };
   }
@@ -82,6 +82,15 @@ const afterwards = ({ id, jobsAftermath, cancel }: Run): string =>
   jobsAftermath === 0
     ? ''
     : `, and ${jobsAftermath} of rescue and always ${jobsAftermath === 1 ? 'is' : 'are'} done before it ends${cancel === null || cancel.wholly === true ? '' : ` (lockstep cancel ${id}, once more, gives them up)`}`;
+
+/** What to do about one that is held since a restore. One that fails for good ends, and is not resumed. */
+function afterRestore(run: Run): string {
+  const reported = anyReported(run) ? ' --as-reported' : '';
+  if (run.failing === null || run.failing.hold)
+    return `look at what is held in it, then say lockstep resume ${run.id}${resumeOption(run)}${reported}`;
+  const how = reported === '' ? '' : ` (lockstep resume ${run.id}${reported} decides what its nodes tell)`;
+  return `it fails because ${run.failing.reason}, and ends when nothing of it runs and what is held of rescue and always is decided${how}`;
+}
 
 const anyReported = (run: Run): boolean =>
   run.jobsHeld > 0 &&

@@ -15,7 +15,7 @@ import { runStateOf } from './shown-states.ts';
 import type { Job, Run, StepState } from './state.ts';
 import type { Turn } from './turn.ts';
 import { Rejection } from './turn.ts';
-import { isFollowedUp, isToBeFollowedUp } from './unit-end.ts';
+import { isFollowedUp, isLeftOut, isToBeFollowedUp } from './unit-end.ts';
 
 type ResumeRun = Extract<Command, { type: 'ResumeRun' }>;
 
@@ -245,17 +245,20 @@ function unsettledNeed(job: Job): Job | undefined {
   for (const need of step.step.needs) {
     const index = run.stepIndex.get(need.step) ?? -1;
     const own = run.steps[index]?.jobs.get(member.node.name);
-    if (own !== undefined && !isSettled(own)) return own;
+    if (own !== undefined && !isSettled(own) && !isLeftOut(own)) return own;
   }
   return undefined;
 }
+
+const isToDecide = (job: Job): boolean =>
+  job.state === 'held' || job.state === 'unknown' || isOpenFailure(job);
 
 export function decideJob(turn: Turn, command: Extract<Command, { type: 'DecideJob' }>): void {
   const [runId = '', step = '', node = ''] = command.job.split('/');
   const run = requireActive(turn, runId);
   const job = findJob(turn.state, runId, step, node);
   if (job === undefined) throw new Rejection('not-found', `run ${runId} has no job ${command.job}`);
-  const open = job.state === 'held' || job.state === 'unknown' || isOpenFailure(job);
+  const open = isToDecide(job);
   const { as, by, reason } = command;
   requireThat(
     open,
@@ -272,7 +275,9 @@ export function decideJob(turn: Turn, command: Extract<Command, { type: 'DecideJ
   requireThat(
     before === undefined,
     'conflict',
-    `${command.job} comes after ${before === undefined ? '' : `${idOf(before)}, which is ${before.state}`}: decide that first`,
+    before === undefined
+      ? ''
+      : `${command.job} comes after ${idOf(before)}, which is ${before.state}: ${isToDecide(before) ? 'decide that first' : 'decide it when that has ended'}`,
   );
   const followed = job.state === 'failed' && run.steps.some((one) => isAftermath(one) && hasLive(one));
   requireThat(

@@ -53,6 +53,12 @@ export function isDue({ run, step, member }: Job): boolean {
   return step.step.part === 'always' && hasBegun(run, step.unit, node);
 }
 
+/** Whether nothing comes of it any more, because its run stops and it is not done for that. */
+export const isLeftOut = (job: Job): boolean =>
+  isStopping(job.run) &&
+  (job.state === 'waiting' || job.state === 'ready') &&
+  (!isAftermath(job.step) || !isDue(job));
+
 /** Of the jobs after it, whether one is being done for this node now. */
 export const isFollowedUp = (job: Job): boolean =>
   aftermathOf(job.run, job.step.unit, job.member.node.name).some(({ state }) => isLive(state));
