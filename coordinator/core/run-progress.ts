@@ -17,7 +17,7 @@ export function considerRun(turn: Turn, run: Run): void {
   }
   if (run.cancel !== null) {
     if (run.cancel.replacedBy !== undefined) recallSegments(turn, run);
-    if (run.jobsLive === 0 && (!hasToFollowUp(run) || run.cancel.wholly === true))
+    if (run.jobsLive === 0 && (run.jobsAftermath === 0 || run.cancel.wholly === true))
       endRun(
         turn,
         run,
@@ -34,7 +34,7 @@ export function considerRun(turn: Turn, run: Run): void {
   }
   if (!isOpen(run)) recallSegments(turn, run);
   if (run.failing !== null) {
-    if (run.jobsLive > 0 || hasToFollowUp(run)) return;
+    if (run.jobsLive > 0 || run.jobsAftermath > 0) return;
     if (!run.failing.hold) endRun(turn, run, 'failed', run.failing.reason);
     else if (run.hold === null) {
       turn.emit({ type: 'RunHeld', run: run.id, needs: 'decision', reason: run.failing.reason });
@@ -73,9 +73,6 @@ export function considerRun(turn: Turn, run: Run): void {
     }
   }
 }
-
-/** Whether its steps have something after them that is still done: nothing of that, nor of its end, before it has begun. */
-const hasToFollowUp = (run: Run): boolean => run.startedAt !== null && run.jobsAftermath > 0;
 
 /** Also what a success leaves out: nobody should take it for more than it is. */
 function describeSuccess(run: Run): string {
