@@ -35,13 +35,14 @@ function unavailableBecause(node: Node): string | undefined {
   return run === undefined ? undefined : `with a slot in run ${run.id}`;
 }
 
-export const standingOf = (state: State, cluster: string): Standing => {
-  const known = state.standings.get(cluster);
-  if (known !== undefined) return known;
-  const standing = { nodes: new Set<Node>(), unavailable: new Set<Node>() };
-  state.standings.set(cluster, standing);
-  return standing;
-};
+const newStanding = (): Standing => ({ nodes: new Set(), unavailable: new Set() });
+
+/** To look at only: a cluster without nodes has no standing, so that who asks about one changes nothing. */
+export const standingOf = (
+  state: State,
+  cluster: string,
+): { readonly nodes: ReadonlySet<Node>; readonly unavailable: ReadonlySet<Node> } =>
+  state.standings.get(cluster) ?? newStanding();
 
 /** How many nodes may be unavailable; at least one for a percentage, as in a strategy. */
 export const budgetInNodes = (maxUnavailable: Amount, nodes: number): number =>
@@ -76,20 +77,21 @@ export function refreshStanding(state: State, node: Node): void {
   if (before !== null && before !== after) leaveStanding(state, node, before);
   node.countsIn = after;
   if (after !== null) {
-    const { nodes, unavailable } = standingOf(state, after);
-    nodes.add(node);
-    if (unavailableBecause(node) === undefined) unavailable.delete(node);
-    else unavailable.add(node);
+    const standing = state.standings.get(after) ?? newStanding();
+    state.standings.set(after, standing);
+    standing.nodes.add(node);
+    if (unavailableBecause(node) === undefined) standing.unavailable.delete(node);
+    else standing.unavailable.add(node);
   }
   if (!hadRoom && hasRoom(state, cluster)) wakeCluster(state, cluster);
 }
 
 function leaveStanding(state: State, node: Node, cluster: string): void {
   const hadRoom = hasRoom(state, cluster);
-  const standing = standingOf(state, cluster);
-  standing.nodes.delete(node);
-  standing.unavailable.delete(node);
-  if (standing.nodes.size === 0) state.standings.delete(cluster);
+  const standing = state.standings.get(cluster);
+  standing?.nodes.delete(node);
+  standing?.unavailable.delete(node);
+  if (standing?.nodes.size === 0) state.standings.delete(cluster);
   if (!hadRoom && hasRoom(state, cluster)) wakeCluster(state, cluster);
 }
 

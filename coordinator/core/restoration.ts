@@ -153,7 +153,7 @@ function disclose(turn: Turn, { attempt, state, outcome }: Told): void {
   if (name === undefined) return;
   const { run, step, node } = name;
   const job = findJob(turn.state, run, step, node);
-  if (job !== undefined && isOver(job)) return;
+  if (job !== undefined && (job.run.end !== null || isOver(job))) return;
   turn.emit({ type: 'AttemptDisclosed', run, step, node, attempt: name.attempt, state, outcome });
 }
 

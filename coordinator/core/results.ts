@@ -54,14 +54,12 @@ export function reportResult(turn: Turn, node: string, number: number, result: A
 }
 
 /**
- * Whether a later attempt was made without the end of this one: by another node, or in a lineage that does not know
- * it. Whether it was heard of nobody remembers then, and noting it twice does no harm.
+ * Whether a later attempt may have ended without the end of this one: by another node, or after a restore, when a node
+ * tells first what it did last. Whether it was heard of nobody remembers then, and noting it twice does no harm.
  */
 function isOvertaken({ restoration }: State, job: Job, attempt: number, node: string): boolean {
   if (executorOf(job).node.name !== node) return true;
-  return (
-    restoration !== null && attempt <= restoration.attemptsFrom && job.endedAttempt > restoration.attemptsFrom
-  );
+  return restoration !== null && attempt <= restoration.attemptsFrom && attempt < job.endedAttempt;
 }
 
 function applyResult(turn: Turn, job: Job, attempt: number, result: AttemptResult): void {

@@ -1,9 +1,11 @@
 /** What a node tells after a restore, case by case; the stories are in test/scenarios/restores.txt. */
 import t from 'tap';
+import { standingOf } from '../../../coordinator/core/disruption.ts';
 import { mayBeCarriedOutByOthers } from '../../../coordinator/core/executors.ts';
 import { runStateOf } from '../../../coordinator/core/shown-states.ts';
 import { limits } from '../../../shared/limits.ts';
 import { parsePipeline } from '../../../shared/pipeline/pipeline.ts';
+import { dumpState, throughSnapshot } from './dump.ts';
 import { World } from './world.ts';
 
 function run(world: World, text: string): void {
@@ -265,4 +267,44 @@ t.test('an end that comes after a later attempt made in the new lineage is noted
   const before = world.events.length;
   world.report('n1', 'r1/a/n1#1', 'failed');
   t.match(world.events.slice(before), [{ type: 'StaleResultReported', attempt: 'r1/a/n1#1' }]);
+});
+
+t.test('an end that comes after that of a later attempt of the same grant is noted', async (t) => {
+  const world = new World();
+  world.connect('n1');
+  run(
+    world,
+    `roles: { all: { select: 'true' } }\nsteps: [{ id: a, on: all, run: x, rerun: idempotent, retry: { attempts: 3 } }]`,
+  );
+  world.restore(world.events.length, 'B');
+  world.connect('n1');
+  world.report('n1', 'r1/a/n1#2', 'succeeded');
+  const before = world.events.length;
+  world.report('n1', 'r1/a/n1#1', 'failed', { final: false });
+  t.match(world.events.slice(before), [{ type: 'StaleResultReported', attempt: 'r1/a/n1#1' }]);
+});
+
+t.test('what a node tells of a run that has ended changes nothing in it', async (t) => {
+  const world = new World();
+  world.connect('n1');
+  run(world, `roles: { all: { select: 'true' } }\nsteps: [{ id: a, on: all, run: x }]`);
+  world.finish('n1', 'failed');
+  t.equal(world.state.runs.get('r1')?.end?.state, 'failed');
+  world.restore(world.events.length, 'B');
+  const before = world.events.length;
+  world.held.clear();
+  const attempts = [{ attempt: 'r1/a/n1#2', outcome: 'succeeded' as const }];
+  world.connect('n1', {}, { held: [], remembered: { attempts, oldest: null } });
+  t.same(typesSince(world, before), ['NodeConnected']);
+  t.equal(dumpState(throughSnapshot(world.state)), dumpState(world.state));
+});
+
+t.test('asking for room in a cluster without nodes changes nothing', async (t) => {
+  const world = new World();
+  const by = 'operator:ann';
+  world.connect('n1');
+  world.command({ type: 'SetDisruptionBudget', cluster: 'default', maxUnavailable: { count: 1 }, by });
+  world.command({ type: 'AdministerNode', node: 'n1', administration: 'retired', by, reason: '' });
+  t.same(standingOf(world.state, 'default').nodes, new Set());
+  t.equal(dumpState(throughSnapshot(world.state)), dumpState(world.state));
 });
