@@ -3,8 +3,8 @@ import { digestOf } from '../../coordinator/sequence/contents.ts';
 import type { JobSpecification } from '../../shared/messages.ts';
 import type { Random } from '../coordinator/core/random-pipeline.ts';
 
-/** In every secret of a simulation, and in nothing else. */
-export const secretMark = 'sEcReT';
+/** In every secret of a simulation, and in nothing else: so long that random bytes in base64 never hold it. */
+export const secretMark = 'sEcReT of';
 
 const encoder = new TextEncoder();
 
@@ -17,7 +17,7 @@ export function outputOf(
   const lines = Object.entries(outputs).flatMap(([name, { type, optional }]) => {
     const isThere = random.chance(optional ? 0.5 : 0.99);
     if (!isThere) return [];
-    if (name === 'key') return [`key=${secretMark} of ${attempt}`];
+    if (name === 'key') return [`key=${secretMark} ${attempt}`];
     switch (type) {
       case 'int':
         return [random.chance(0.99) ? `${name}=${number}` : `${name}=many`];
