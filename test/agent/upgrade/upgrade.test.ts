@@ -74,29 +74,33 @@ t.test('kill -9 in each phase: the host is left with an agent, and the job with 
     ['during its trial', (_, agent) => said(agent, /trying agent/), /ended or the host restarted/],
     ['when it is kept', (_, agent) => said(agent, /is kept/), /^$/],
   ];
-  for (const [phase, reached, reason] of phases) {
-    const host = await Host.make(t);
-    const { coordinator } = host;
-    const agent = await host.startAndPull();
-    const runs = path.join(host.state, 'runs');
-    const go = path.join(host.state, 'go');
-    coordinator.grant(jobOf(a1, `echo run >> ${runs}; while ! [ -e ${go} ]; do sleep 0.02; done; echo done`));
-    await coordinator.until('the start', () => coordinator.ofType('started').length > 0);
-    offer(host, phase === 'during its trial' ? hangingProgram(newer) : goodProgram(newer));
-    await reached(host, agent);
-    await agent.end('SIGKILL');
-    endLeftOver(host);
-    host.start();
-    writeFileSync(go, '');
-    // What was not tried yet is offered again, as the coordinator does with each connection.
-    if (phase === 'while it is fetched')
-      await coordinator.hello(2).then(() => offer(host, goodProgram(newer)));
-    t.match(await coordinator.result(a1), { outcome: 'succeeded' }, phase);
-    t.equal(readFileSync(runs, 'utf8'), 'run\n', phase);
-    await settled(host, phase === 'during its trial' ? installed : newer, 2);
-    const failed = coordinator.ofType('hello').at(-1)?.upgradesFailed?.at(-1)?.reason ?? '';
-    t.match(failed, reason, phase);
-  }
+  // Each on a host of its own: agents of the one before still write into its folder.
+  for (const [phase, reached, reason] of phases)
+    await t.test(phase, async (t) => {
+      const host = await Host.make(t);
+      const { coordinator } = host;
+      const agent = await host.startAndPull();
+      const runs = path.join(host.state, 'runs');
+      const go = path.join(host.state, 'go');
+      coordinator.grant(
+        jobOf(a1, `echo run >> ${runs}; while ! [ -e ${go} ]; do sleep 0.02; done; echo done`),
+      );
+      await coordinator.until('the start', () => coordinator.ofType('started').length > 0);
+      offer(host, phase === 'during its trial' ? hangingProgram(newer) : goodProgram(newer));
+      await reached(host, agent);
+      await agent.end('SIGKILL');
+      endLeftOver(host);
+      host.start();
+      writeFileSync(go, '');
+      // What was not tried yet is offered again, as the coordinator does with each connection.
+      if (phase === 'while it is fetched')
+        await coordinator.hello(2).then(() => offer(host, goodProgram(newer)));
+      t.match(await coordinator.result(a1), { outcome: 'succeeded' }, phase);
+      t.equal(readFileSync(runs, 'utf8'), 'run\n', phase);
+      await settled(host, phase === 'during its trial' ? installed : newer, 2);
+      const failed = coordinator.ofType('hello').at(-1)?.upgradesFailed?.at(-1)?.reason ?? '';
+      t.match(failed, reason, phase);
+    });
 });
 
 async function until(isSo: () => boolean): Promise<void> {
@@ -113,12 +117,17 @@ function trialIn({ state }: Host): { begun?: boolean } {
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')).document.trial ?? {}) : {};
 }
 
-/** A hanging program whose watcher was killed knows of nobody who would end it. */
+/**
+ * A hanging program whose watcher was killed knows of nobody who would end it. One that was about to be started has
+ * still the words of its watcher.
+ */
 function endLeftOver({ state }: Host): void {
   for (const pid of readdirSync('/proc').map(Number).filter(Number.isInteger)) {
     try {
       const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-      if (pid !== process.pid && words.includes(path.join(state, 'versions'))) process.kill(-pid, 'SIGKILL');
+      const isProgram = words.includes(path.join(state, 'versions'));
+      const isFork = words.includes('--state') && words.includes(state);
+      if (pid !== process.pid && (isProgram || isFork)) process.kill(isProgram ? -pid : pid, 'SIGKILL');
     } catch {
       // It has ended meanwhile, or leads no group.
     }
