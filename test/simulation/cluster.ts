@@ -92,6 +92,14 @@ class Cluster implements Stage {
   #isRestoring = false;
   hasTrouble = true;
 
+  /**
+   * One of restores and of what is done after steps (`rescue`, `always`), in turns: together they are played when all
+   * that a restore may leave half done of the latter ends by itself.
+   */
+  get #hasRestores(): boolean {
+    return this.#story.seed % 2 === 0;
+  }
+
   constructor(story: Story, listener: ((line: string) => void) | null) {
     this.#story = story;
     const random = new Random(story.seed);
@@ -108,6 +116,7 @@ class Cluster implements Stage {
       this.#changes,
       new Random(story.seed ^ 0x7a1e5),
       () => this.#coordinator,
+      !this.#hasRestores,
     );
     const isMixed = this.#changes.chance(0.4);
     for (let index = 0; index < story.nodes; index += 1) {
@@ -140,7 +149,8 @@ class Cluster implements Stage {
       );
     this.later(8_000, () => bringTrouble(this, this.#random));
     this.later(9_000, () => bringChanges(this, this.#changes));
-    this.later(10_000, () => bringRestores(this, new Random(this.#story.seed ^ 0xbac1e)));
+    if (this.#hasRestores)
+      this.later(10_000, () => bringRestores(this, new Random(this.#story.seed ^ 0xbac1e)));
     const meddleMs = this.#random.pick([5_000, 20_000, 90_000]);
     const meddle = (): void => {
       if (!this.hasTrouble) return;

@@ -26,8 +26,17 @@ export class Operators {
   readonly #changes: Random;
   readonly #values: Random;
   readonly #coordinator: () => CoordinatorProcess | null;
+  /** Whether runs have steps of `rescue` and `always`. */
+  readonly #cleansUp: boolean;
 
-  constructor(random: Random, changes: Random, values: Random, coordinator: () => CoordinatorProcess | null) {
+  constructor(
+    random: Random,
+    changes: Random,
+    values: Random,
+    coordinator: () => CoordinatorProcess | null,
+    cleansUp: boolean,
+  ) {
+    this.#cleansUp = cleansUp;
     this.#random = random;
     this.#changes = changes;
     this.#values = values;
@@ -36,7 +45,8 @@ export class Operators {
 
   submitRun(): void {
     const random = this.#changes;
-    const plain = withAftermath(random, inCompany(random, randomPipeline(this.#random, true)));
+    const shared = inCompany(random, randomPipeline(this.#random, true));
+    const plain = this.#cleansUp ? withAftermath(random, shared) : shared;
     const pipeline = withParams(withValues(this.#values, plain));
     this.#say({
       type: 'CreateRun',

@@ -128,12 +128,12 @@ export const plantedFaults: readonly PlantedFault[] = [
   }),
   fault('a condition is not looked at when a job becomes ready in the same turn', ['P1'], {
     file: 'coordinator/core/progress.ts',
-    find: "if (job?.state !== 'ready' || !job.admitted) continue;",
-    replace: "if (job?.state !== 'ready') continue;",
+    find: "if (job?.state !== 'ready' || !job.admitted || !mayBegin(job)) continue;",
+    replace: "if (job?.state !== 'ready' || !mayBegin(job)) continue;",
   }),
   fault('a slot that was given does not count at once', ['P8'], {
     file: 'coordinator/core/evolve.ts',
-    find: '      unit.slots.set(event.node, event.at);\n      refreshAvailability(state, run, unit, memberOf(run, event.node));',
+    find: '      unit.slots.set(event.node, event.at);\n      refreshStanding(state, memberOf(run, event.node).node);\n      refreshAvailability(state, run, unit, memberOf(run, event.node));',
     replace: '      unit.slots.set(event.node, event.at);',
   }),
   fault('a segment goes on after a job of it has failed', ['P1'], {
@@ -173,8 +173,8 @@ export const plantedFaults: readonly PlantedFault[] = [
   }),
   fault('an approval is taken for granted', ['P1'], {
     file: 'coordinator/core/progress.ts',
-    find: "  if (unit.approval.kind === 'requested') return false;\n  const rolling",
-    replace: '  const rolling',
+    find: "  if (unit.approval.kind === 'requested' && !after) return false;\n",
+    replace: '',
   }),
   fault('why has no answer for what is held', ['P10'], {
     file: 'coordinator/core/explain.ts',
