@@ -8,6 +8,7 @@ import { isSettled } from './derive.ts';
 import type { Gate } from './gate.ts';
 import { list } from './gate.ts';
 import { compareNames } from './order.ts';
+import { hasDomainRoom } from './slots.ts';
 import {
   clusterOf,
   type Job,
@@ -59,6 +60,17 @@ export function hasRoom(state: State, cluster: string): boolean {
 export function mayBecomeUnavailable(state: State, node: Node): boolean {
   const cluster = clusterOf(node);
   return hasRoom(state, cluster) || standingOf(state, cluster).unavailable.has(node);
+}
+
+/**
+ * The first in line for a slot that counts as unavailable already, as with a slot elsewhere in its run: it may take one
+ * more when the budget leaves none for those before it.
+ */
+export function countedInLine(state: State, run: Run, unit: UnitState): string | undefined {
+  const rankOf = ({ name }: Node): number => unit.rank.get(name) ?? 0;
+  return [...standingOf(state, run.cluster).unavailable]
+    .filter(({ name }) => unit.waiting.nodes.has(name) && hasDomainRoom(unit, unit.domains?.get(name) ?? ''))
+    .sort((a, b) => rankOf(a) - rankOf(b))[0]?.name;
 }
 
 /** Whether another run has slots in the cluster of this one, and is at work. */

@@ -9,7 +9,7 @@ import type { Target } from '../../shared/pipeline/model.ts';
 import { lacks } from './agent-versions.ts';
 import type { Decision, Effect, Lookup } from './commands.ts';
 import { hasLeft, isActive, isAftermath } from './derive.ts';
-import { mayBecomeUnavailable, waitsElsewhere } from './disruption.ts';
+import { countedInLine, mayBecomeUnavailable, waitsElsewhere } from './disruption.ts';
 import { awaitNode, executorFor, targetsOf } from './executors.ts';
 import { afterFailure } from './failure.ts';
 import { evaluateIf, grantedJobOf, prepareGrant } from './inputs.ts';
@@ -243,6 +243,15 @@ function offerJob(turn: Turn, run: Run, member: Member, job: Job): boolean {
   return grantOrAwait(turn, job);
 }
 
+function nextOf(state: State, run: Run, unit: UnitState): string | undefined {
+  if (!isOpen(run)) return nextToFollowUp(run, unit);
+  if (unit.unit.strategy.kind !== 'rolling') return nextForPlace(unit);
+  const node = nextForSlot(unit);
+  const member = node === undefined ? undefined : run.members.get(node);
+  if (member === undefined || mayBecomeUnavailable(state, member.node)) return node;
+  return countedInLine(state, run, unit) ?? node;
+}
+
 /** Gives away one place in a unit; false when there is nothing more to give now. */
 function considerUnit(turn: Turn, run: Run, unit: UnitState): boolean {
   if (!(isOpen(run) || mayFollowUp(run)) || !isActive(run, unit)) return false;
@@ -253,7 +262,7 @@ function considerUnit(turn: Turn, run: Run, unit: UnitState): boolean {
   if (rolling && isOpen(run) && unit.waveUnfinished === 0 && openWave(turn, run, unit)) return true;
   if (unit.waiting.nodes.size === 0) return false;
   if (rolling && unit.pauseUntil > turn.at) return false;
-  const node = isOpen(run) ? (rolling ? nextForSlot(unit) : nextForPlace(unit)) : nextToFollowUp(run, unit);
+  const node = nextOf(turn.state, run, unit);
   if (node === undefined) {
     turn.state.agenda.runs.add(run);
     return false;

@@ -1,6 +1,6 @@
 /** When a rolling unit cannot go on as things are, and what has to change for that. */
 import { present } from '../../shared/assert.ts';
-import { describeBudget, hasRoom, isGivenBack } from './disruption.ts';
+import { countedInLine, describeBudget, hasRoom, isGivenBack } from './disruption.ts';
 import { list } from './gate.ts';
 import { slotsOfLeft } from './resume.ts';
 import { isParked } from './shown-states.ts';
@@ -18,7 +18,7 @@ export function stuckUnit(state: State, run: Run): UnitState | undefined {
       unit.waiting.nodes.size > 0 &&
       !isParked(unit) &&
       causesOf(run, unit).every(({ cause }) => cause !== onItsWay) &&
-      (isFull(unit) || isBudgetSpent(state, run)),
+      (isFull(unit) || (isBudgetSpent(state, run) && countedInLine(state, run, unit) === undefined)),
   );
 }
 
@@ -48,7 +48,8 @@ export function mayGoOn(state: State, run: Run): boolean {
       const node = member.node.name;
       if (unit.approval.kind === 'requested') continue;
       if (unit.unit.strategy.kind === 'parallel' || unit.slots.has(node)) return true;
-      if (unit.waveOf.has(node) ? !isFull(unit) && !isSpent : unit.waveUnfinished === 0) return true;
+      const hasRoomLeft = !isSpent || countedInLine(state, run, unit) !== undefined;
+      if (unit.waveOf.has(node) ? !isFull(unit) && hasRoomLeft : unit.waveUnfinished === 0) return true;
     }
   }
   return false;
@@ -83,7 +84,8 @@ export function reasonOf(state: State, run: Run, unit: UnitState): string {
   if (!isFull(unit)) {
     const left = list([...slotsOfLeft(run)].map(({ node }) => node));
     const failed = left === '' ? '' : `; ${left} failed in this run`;
-    return `no slot is possible in ${unit.unit.id}: ${describeBudget(state, run.cluster) ?? ''}${failed}`;
+    const more = `lockstep cluster set ${run.cluster} --max-unavailable allows more`;
+    return `no slot is possible in ${unit.unit.id}: ${describeBudget(state, run.cluster) ?? ''}${failed} (${more})`;
   }
   const byCause = new Map<string, string[]>();
   for (const { node, cause } of causesOf(run, unit))

@@ -143,7 +143,11 @@ export class Operators {
     const state = this.#coordinator()?.state;
     if (state === undefined) return;
     // One node at a time is enough for everything to end.
-    if (state.budgets.size > 0) this.#setBudget({ count: 1 });
+    // Where it was set under slots that wait for each other, nothing but a larger one helps.
+    const isSpent = [...state.activeRuns.values()].some(({ hold }) =>
+      hold?.reason.includes('--max-unavailable'),
+    );
+    if (state.budgets.size > 0) this.#setBudget(isSpent ? null : { count: 1 });
     for (const node of state.nodes.values()) {
       if (node.administration !== 'in-service')
         this.#say({ type: 'AdministerNode', node: node.name, administration: 'in-service', by, reason });

@@ -29,9 +29,11 @@ export class NothingLost implements Checker {
     if (event.type === 'StaleResultReported') this.#stale.add(event.attempt);
     if (event.type !== 'AttemptEnded') return;
     const attempt = attemptIdOf(jobIdOf(event.run, event.step, event.node), event.attempt);
-    require(!this.#applied.has(attempt), () => `P4: the result of ${attempt} is applied twice`);
+    // No result of a node: it may come after one, of a node that was to come back from its reboot.
+    const isLost = event.reason?.startsWith('evidence lost') === true;
+    require(isLost || !this.#applied.has(attempt), () => `P4: the result of ${attempt} is applied twice`);
     this.#applied.set(attempt, event.outcome);
-    if (event.reason?.startsWith('evidence lost') === true) return;
+    if (isLost) return;
     const isUnheardOf = !this.#record.executions.some((one) => one.attempt === attempt);
     if (event.outcome === 'not-started' && isUnheardOf) return;
     const reported = this.#record.results.filter(({ result }) => result.attempt === attempt);
