@@ -58,7 +58,7 @@ t.test('a webhook that is down, a coordinator that is killed, and a restore', as
   const key = added.stdout.trim();
   t.match(
     added.stderr,
-    /chat is told by http:\/\/127\.0\.0\.1:\d+ of held, failed, waiting-for-approval, quarantined/,
+    /chat is told by http:\/\/127\.0\.0\.1:\d+ of held, failed, waiting-for-approval, not-started, quarantined/,
   );
   for (const words of [['events'], ['notify', 'list', '-o', 'json']])
     t.notMatch((await lockstep(...words)).stdout, new RegExp(`token-of-the-url|${key}`));
