@@ -71,6 +71,7 @@ function declareTrigger(turn: Turn, command: CommandOf<'DeclareTrigger'>): void 
   if (fault !== undefined) throw new Rejection('invalid', fault);
   requireThat(!onlyNew || on.kind === 'join', 'invalid', 'only a trigger of nodes that join has new ones');
   const { cluster, pipeline, limit, checkOnly, by } = starts;
+  requireThat((starts.from ?? null) === null, 'invalid', 'what a trigger starts begins with its first step');
   const faults = faultsOfParams(state, starts, turn.lookup);
   if (faults.length > 0) throw new Rejection('invalid', faults.join('\n'));
   const params: Record<string, StoredValue> = {};

@@ -14,6 +14,8 @@ const streams = ['stdout', 'stderr'] as const;
 export class NothingLost implements Checker {
   readonly #record: WorldRecord;
   readonly #applied = new Map<string, Outcome>();
+  /** Attempts whose end was told, and whose node was to come back from a reboot. */
+  readonly #rebooting = new Set<string>();
   readonly #stale = new Set<string>();
   /** By attempt and stream, up to which byte. */
   readonly #acknowledged = new Map<string, number>();
@@ -29,10 +31,13 @@ export class NothingLost implements Checker {
     if (event.type === 'StaleResultReported') this.#stale.add(event.attempt);
     if (event.type !== 'AttemptEnded') return;
     const attempt = attemptIdOf(jobIdOf(event.run, event.step, event.node), event.attempt);
-    // No result of a node: it may come after one, of a node that was to come back from its reboot.
     const isLost = event.reason?.startsWith('evidence lost') === true;
-    require(isLost || !this.#applied.has(attempt), () => `P4: the result of ${attempt} is applied twice`);
+    // Of a machine that was to come back from its reboot, and was replaced: that is no second result.
+    const mayFollow = isLost && this.#rebooting.has(attempt);
+    require(mayFollow || !this.#applied.has(attempt), () => `P4: the result of ${attempt} is applied twice`);
     this.#applied.set(attempt, event.outcome);
+    if (event.reboot !== undefined) this.#rebooting.add(attempt);
+    else this.#rebooting.delete(attempt);
     if (isLost) return;
     const isUnheardOf = !this.#record.executions.some((one) => one.attempt === attempt);
     if (event.outcome === 'not-started' && isUnheardOf) return;
@@ -49,6 +54,7 @@ export class NothingLost implements Checker {
 
   restored({ events, lostEvents }: RestoredSight): void {
     this.#applied.clear();
+    this.#rebooting.clear();
     this.#stale.clear();
     for (const event of events) this.journaled(event);
     for (const event of lostEvents) {
