@@ -1,6 +1,6 @@
 /** When a rolling unit cannot go on as things are, and what has to change for that. */
 import { present } from '../../shared/assert.ts';
-import { countedInLine, describeBudget, hasRoom, isGivenBack } from './disruption.ts';
+import { countedInLine, describeBudget, hasRoom, isGivenBack, mayBecomeUnavailable } from './disruption.ts';
 import { list } from './gate.ts';
 import { slotsOfLeft } from './resume.ts';
 import { isParked } from './shown-states.ts';
@@ -48,7 +48,8 @@ export function mayGoOn(state: State, run: Run): boolean {
       const node = member.node.name;
       if (unit.approval.kind === 'requested') continue;
       if (unit.unit.strategy.kind === 'parallel' || unit.slots.has(node)) return true;
-      const hasRoomLeft = !isSpent || countedInLine(state, run, unit) !== undefined;
+      // It may be looked at before it stands in line.
+      const hasRoomLeft = !isSpent || mayBecomeUnavailable(state, member.node);
       if (unit.waveOf.has(node) ? !isFull(unit) && hasRoomLeft : unit.waveUnfinished === 0) return true;
     }
   }
